@@ -1,0 +1,238 @@
+"""What a room tells its shell, as frozen data.  No secrets in any of them but the text of messages.
+
+The shells hand these on unchanged; a window handles them with `match` and `typing.assert_never`.  Times are milliseconds
+since 1970, UTC.  An `fp` is the 32-byte fingerprint of an identity key; a `mid` the 16-byte id of a message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Presence(Enum):
+    """Where a member is, as far as this client can tell."""
+
+    SELF = "self"
+    HERE = "here"  # a link is up
+    ARRIVING = "arriving"  # has a seat; the link isn't up yet
+    AWAY = "away"  # no link; what is written now waits for them
+
+
+class Connection(Enum):
+    """How this client stands to its relay."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"  # lost, and trying again by itself
+    STOPPED = "stopped"  # won't try again: the reason says why (wrong pin, another version, closed)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One line of the roster.  `since_ms` is when the presence last changed."""
+
+    fp: bytes
+    nick: str
+    presence: Presence
+    is_owner: bool = False
+    since_ms: int = 0
+
+
+# -- the connection (from the shell) -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """`reason` is one sentence for a person, empty when all is well; `retry_s` seconds until the next try, or 0."""
+
+    state: Connection
+    reason: str = ""
+    retry_s: float = 0.0
+
+
+# -- who is here ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """The whole roster, self first, then by nick.  Sent whenever any of it changes."""
+
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """Somebody became a member (their JOIN, and in an `ask` room the ADMIT, are now known)."""
+
+    fp: bytes
+    nick: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """Somebody left the room for good (LEAVE)."""
+
+    fp: bytes
+    nick: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """A member came (HERE) or went away (AWAY)."""
+
+    fp: bytes
+    nick: str
+    presence: Presence
+    at_ms: int
+
+
+# -- the door of an `ask` room -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    """Somebody with the invite asks to come in, and this client may let them in."""
+
+    fp: bytes
+    nick: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnockEnded:
+    """The knocker was let in, turned away, or went."""
+
+    fp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """This client is the one who knocks.
+
+    `keeper` is the nick of the owner, `keeper_fp` the fingerprint; the nick is empty until the owner has been heard.
+    """
+
+    keeper: str
+    keeper_fp: bytes
+    keeper_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """This client is a member now; it may talk."""
+
+    by: bytes  # fp of who signed the ADMIT; one's own in an open room or one's own room
+
+
+# -- messages ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """One's own message: the core has taken it and it will reach `readers` (fps, without oneself), frozen at this time."""
+
+    mid: bytes
+    text: str
+    time_ms: int
+    readers: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """Somebody's message, authentic, once, in that sender's order.
+
+    `readers` are the fps it was sealed for, with the sender and oneself, or None when the sender's list isn't one that
+    this client has seen (their list differs from ours).
+    """
+
+    mid: bytes
+    sender: bytes
+    nick: str
+    text: str
+    time_ms: int
+    received_ms: int
+    readers: tuple[bytes, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageArrived:
+    """`by` has acknowledged these of one's own messages."""
+
+    mids: tuple[bytes, ...]
+    by: bytes
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotDelivered:
+    """These of one's own messages will never reach `to`: too old, or too many waiting."""
+
+    mids: tuple[bytes, ...]
+    to: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """`count` messages from `sender` can't be had any more.
+
+    `before_visit` is True when this client remembers nothing of that sender: they belong to an earlier visit.
+    """
+
+    sender: bytes
+    nick: str
+    count: int
+    before_visit: bool
+
+
+# -- what must not go unnoticed ------------------------------------------------------------------------------------------
+
+
+class AlarmKind(Enum):
+    """What was seen."""
+
+    OWN_IDENTITY_ELSEWHERE = "own identity elsewhere"  # somebody speaks with this client's identity key
+    ACKNOWLEDGED_ELSEWHERE = "acknowledged elsewhere"  # a peer was told of messages that this client never had
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that can't happen unless somebody cheats or an identity was copied."""
+
+    kind: AlarmKind
+    fp: bytes
+    nick: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBlocks:
+    """The answer to "show the sealed blocks": for each reader the 256-byte blocks as they went over the wire.
+
+    For one's own message: one entry for each reader it was sent to so far.  For a received one: the blocks that came to
+    this client, under its own fp.  Empty when they are no longer kept (the newest are, within a bound).
+    """
+
+    mid: bytes
+    blocks: tuple[tuple[bytes, tuple[bytes, ...]], ...] = field(repr=False)
+
+
+RoomEvent = (
+    ConnectionChanged
+    | RosterChanged
+    | MemberJoined
+    | MemberLeft
+    | PresenceChanged
+    | Knocked
+    | KnockEnded
+    | Waiting
+    | LetIn
+    | MessageSent
+    | MessageReceived
+    | MessageArrived
+    | NotDelivered
+    | Gap
+    | Alarm
+    | SealedBlocks
+)
