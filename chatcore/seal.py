@@ -1,0 +1,129 @@
+"""Tag, mask and key schedule: what goes inside an RSA block.  Pure.  docs/PROTOCOL.md, "Primitives" and "Seal".
+
+A block's plaintext is 190 bytes: `counter u64 | tag 16 | masked body 166`.  The body is `kind u8 | part u8 | parts u8 |
+length u8 | content 162, zero padded`.  The mask is keyed through the room secret, which never crosses the wire: it holds
+where RSA alone would fall.  Everything symmetric is HMAC-SHA-256, HKDF (RFC 5869) and SHAKE-256 of the standard library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+from chatcore.errors import CryptoError, WireError
+
+LABEL = b"parley/1 "  # starts every label, so that another version of the protocol fails closed
+
+TAG_SIZE = 16
+COUNTER_SIZE = 8
+CONTENT_SIZE = 162
+BODY_SIZE = 4 + CONTENT_SIZE  # 166
+SEALED_SIZE = COUNTER_SIZE + TAG_SIZE + BODY_SIZE  # 190, what OAEP carries in an RSA-2048 block
+MAX_PARTS = 255
+MAX_CONTENT_BYTES = MAX_PARTS * CONTENT_SIZE  # 41,310
+
+
+def digest(label: bytes, data: bytes) -> bytes:
+    """Return SHA-256 of the labelled data, 32 bytes."""
+    return hashlib.sha256(LABEL + label + data).digest()
+
+
+def fingerprint(modulus: bytes) -> bytes:
+    """Return the 32-byte fingerprint of an identity key (its 256-byte modulus)."""
+    return digest(b"id", modulus)
+
+
+def extract(salt: bytes, ikm: bytes) -> bytes:
+    """HKDF-Extract with SHA-256 (RFC 5869, 2.2); 32 bytes."""
+    return hmac.digest(salt, ikm, "sha256")
+
+
+def expand(prk: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand with SHA-256 (RFC 5869, 2.3); `length` up to 8,160 bytes."""
+    out = block = b""
+    for index in range(1, -(-length // 32) + 1):
+        block = hmac.digest(prk, block + info + bytes((index,)), "sha256")
+        out += block
+    return out[:length]
+
+
+@dataclass(frozen=True, slots=True)
+class SealKeys:
+    """The two keys of one direction: `tag` and `mask`, 32 bytes each."""
+
+    tag: bytes = field(repr=False)
+    mask: bytes = field(repr=False)
+
+    @classmethod
+    def derive(cls, prk: bytes, info: bytes) -> SealKeys:
+        """Expand `prk` to the 64 bytes of the two keys."""
+        both = expand(prk, info, 64)
+        return cls(both[:32], both[32:])
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One part of something: `part` of `parts` (both 1..255), with 0..162 bytes of content.
+
+    Only the last part may be short.
+    """
+
+    kind: int
+    part: int
+    parts: int
+    content: bytes = field(repr=False)
+
+    def to_bytes(self) -> bytes:
+        """Return the 166 bytes of this body."""
+        head = bytes((self.kind, self.part, self.parts, len(self.content)))
+        return head + self.content.ljust(CONTENT_SIZE, b"\0")
+
+
+def parse_body(data: bytes) -> Body:
+    """Read 166 bytes.  Raises WireError for a part that can't be, a length that lies or padding that isn't zero."""
+    kind, part, parts, length = data[:4]
+    content = data[4 : 4 + length]
+    if (
+        len(data) != BODY_SIZE
+        or not 1 <= part <= parts
+        or length > CONTENT_SIZE
+        or (length < CONTENT_SIZE and part != parts)
+        or any(data[4 + length :])
+    ):
+        raise WireError("not a body")
+    return Body(kind, part, parts, content)
+
+
+def split(kind: int, content: bytes) -> list[Body]:
+    """Cut up to 41,310 bytes of content into its parts; empty content is one empty part."""
+    if len(content) > MAX_CONTENT_BYTES:
+        raise ValueError("content is longer than 255 parts")
+    pieces = [content[at : at + CONTENT_SIZE] for at in range(0, len(content), CONTENT_SIZE)] or [b""]
+    return [Body(kind, index, len(pieces), piece) for index, piece in enumerate(pieces, 1)]
+
+
+def _xor_mask(keys: SealKeys, counter: bytes, tag: bytes, body: bytes) -> bytes:
+    mask = hashlib.shake_256(keys.mask + tag + counter).digest(BODY_SIZE)
+    return (int.from_bytes(body) ^ int.from_bytes(mask)).to_bytes(BODY_SIZE)
+
+
+def seal(keys: SealKeys, counter: int, body: bytes) -> bytes:
+    """Tag and mask a 166-byte body; returns the 190 bytes to be RSA-encrypted."""
+    head = counter.to_bytes(COUNTER_SIZE)
+    tag = hmac.digest(keys.tag, head + body, "sha256")[:TAG_SIZE]
+    return head + tag + _xor_mask(keys, head, tag, body)
+
+
+def counter_of(sealed: bytes) -> int:
+    """Return the counter of 190 sealed bytes, before anything about them is known to be true."""
+    return int.from_bytes(sealed[:COUNTER_SIZE])
+
+
+def open_sealed(keys: SealKeys, sealed: bytes) -> bytes:
+    """Unmask 190 bytes and check their tag; returns the 166-byte body.  Raises CryptoError."""
+    head, tag = sealed[:COUNTER_SIZE], sealed[COUNTER_SIZE : COUNTER_SIZE + TAG_SIZE]
+    body = _xor_mask(keys, head, tag, sealed[COUNTER_SIZE + TAG_SIZE :])
+    if not hmac.compare_digest(tag, hmac.digest(keys.tag, head + body, "sha256")[:TAG_SIZE]):
+        raise CryptoError
+    return body
