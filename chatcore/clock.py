@@ -1,0 +1,37 @@
+"""What time it is, as the shells tell the core, and how much work is allowed.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One reading of both clocks.
+
+    `s` is a monotonic clock in seconds, for every timer; `ms` the wall clock in milliseconds since 1970 UTC, for what
+    people see and for statements.  Neither may stand in for the other: a laptop sleeps, and wall clocks jump.
+    """
+
+    s: float
+    ms: int
+
+
+class Bucket:
+    """A token bucket: work that others can cause is paid from here, or not done (docs/PROTOCOL.md, "Bounds")."""
+
+    __slots__ = ("_burst", "_level", "_rate", "_seen_s")
+
+    def __init__(self, burst: float, rate: float) -> None:
+        """Hold up to `burst` tokens, gain `rate` tokens a second; starts full."""
+        self._burst, self._rate, self._level, self._seen_s = burst, rate, burst, 0.0
+
+    def take(self, now: Moment, cost: float = 1.0) -> bool:
+        """Take `cost` tokens; False, taking none, when there aren't so many."""
+        if now.s > self._seen_s:
+            self._level = min(self._burst, self._level + (now.s - self._seen_s) * self._rate)
+            self._seen_s = now.s
+        if self._level < cost:
+            return False
+        self._level -= cost
+        return True

@@ -1,0 +1,272 @@
+"""Numbers, cursors, and what is still owed to whom.  Pure; knows no keys and no links.  docs/PROTOCOL.md, "Delivery".
+
+For each pair of identities and each direction there is one run of numbers, from 1.  The sender keeps a message in the
+`Outbox` for its recipient until that recipient's cursor has passed it; the recipient's `Inbox` takes the next number and
+nothing else.  Whatever the relay drops, doubles or reorders is mended by sending again from the cursor on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from dataclasses import dataclass, field
+
+from chatcore.clock import Moment
+from chatcore.errors import WireError
+from chatcore.seal import CONTENT_SIZE, digest
+
+LOG_SIZE = 8
+NO_LOG = bytes(LOG_SIZE)
+MID_SIZE = 16
+SALT_SIZE = 16
+DIGEST_SIZE = 32
+
+MAX_OUTBOX_MESSAGES = 1000
+MAX_OUTBOX_BYTES = 16 * 2**20
+MAX_OUTBOX_AGE_MS = 14 * 24 * 3600 * 1000
+MAX_LOGS = 4  # logs remembered for each peer: a peer whose disk was restored begins a new one
+WINDOW_PARTS = 512  # parts in flight to one peer: 128 KiB, under the relay's bound for a laggard
+RESEND_FIRST_S, RESEND_MAX_S = 5.0, 300.0
+
+_MESSAGE = struct.Struct(">16sQ32s")  # salt, time, who; then the application's bytes
+_READY = struct.Struct(">8sQQ8sQQ32sQ")
+_ACK = struct.Struct(">8sQQ32s")
+NUMBER_SIZE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a MSG carries after its number: `salt 16 | time u64 ms | who 32 | app`; the same for every recipient."""
+
+    salt: bytes
+    time_ms: int
+    who: bytes
+    app: bytes = field(repr=False)
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that follow the number."""
+        return _MESSAGE.pack(self.salt, self.time_ms, self.who) + self.app
+
+    def mid(self, room_id: bytes, sender: bytes) -> bytes:
+        """Return the 16-byte id of this message; computed by both ends, never sent."""
+        return digest(b"mid", room_id + sender + self.to_bytes())[:MID_SIZE]
+
+
+def parse_message(content: bytes) -> tuple[int, Message]:
+    """Read the content of a MSG: its number and the message.  Raises WireError."""
+    if len(content) < NUMBER_SIZE + _MESSAGE.size:
+        raise WireError("not a message")
+    salt, time_ms, who = _MESSAGE.unpack_from(content, NUMBER_SIZE)
+    app = content[NUMBER_SIZE + _MESSAGE.size :]
+    return int.from_bytes(content[:NUMBER_SIZE]), Message(salt, time_ms, who, app)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The content of a READY (88 bytes): where both logs stand.  All zeros but the clock towards a non-member."""
+
+    my_log: bytes = NO_LOG
+    head: int = 0
+    low: int = 0
+    your_log: bytes = NO_LOG
+    cursor: int = 0
+    echo: int = 0
+    set_digest: bytes = bytes(DIGEST_SIZE)
+    clock_ms: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether its sender takes the other for a member."""
+        return self.my_log != NO_LOG
+
+    def to_bytes(self) -> bytes:
+        """Return the 88 bytes."""
+        return _READY.pack(
+            self.my_log, self.head, self.low, self.your_log, self.cursor, self.echo, self.set_digest, self.clock_ms
+        )
+
+
+def parse_ready(content: bytes) -> Ready:
+    """Read a READY.  Raises WireError."""
+    if len(content) != _READY.size:
+        raise WireError("not a READY")
+    return Ready(*_READY.unpack(content))
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The content of an ACK (56 bytes): up to where `log`, the other's, arrived; one's own head; one's own set."""
+
+    log: bytes
+    cursor: int
+    head: int
+    set_digest: bytes
+
+    def to_bytes(self) -> bytes:
+        """Return the 56 bytes."""
+        return _ACK.pack(self.log, self.cursor, self.head, self.set_digest)
+
+
+def parse_ack(content: bytes) -> Ack:
+    """Read an ACK.  Raises WireError."""
+    if len(content) != _ACK.size:
+        raise WireError("not an ACK")
+    return Ack(*_ACK.unpack(content))
+
+
+@dataclass(slots=True)
+class Owed:
+    """A message that waits for one recipient's acknowledgement."""
+
+    number: int
+    mid: bytes
+    time_ms: int
+    rest: bytes = field(repr=False)  # the MSG without its number, shared between all recipients
+
+    @property
+    def content(self) -> bytes:
+        """The content of the MSG."""
+        return self.number.to_bytes(NUMBER_SIZE) + self.rest
+
+    @property
+    def parts(self) -> int:
+        """How many blocks it takes."""
+        return -(-(NUMBER_SIZE + len(self.rest)) // CONTENT_SIZE)
+
+
+class Outbox:
+    """What is owed to one recipient.
+
+    `head` is the highest number given out, `cursor` the highest the recipient has acknowledged.  While a link is up,
+    `take` hands out what may be sent now; without progress it starts again from the cursor (go-back-N).
+    """
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.cursor = 0
+        self._owed: deque[Owed] = deque()
+        self._bytes = 0
+        self._sent = 0  # highest number handed out on the present link
+        self._in_flight = 0  # parts
+        self._patience_s = RESEND_FIRST_S
+        self._resend_s: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._owed)
+
+    @property
+    def low(self) -> int:
+        """The lowest number that can still be had; head + 1 when nothing is owed."""
+        return self._owed[0].number if self._owed else self.head + 1
+
+    @property
+    def resend_s(self) -> float | None:
+        """When to give up waiting for progress (monotonic seconds), or None."""
+        return self._resend_s
+
+    def add(self, mid: bytes, time_ms: int, rest: bytes) -> list[bytes]:
+        """Owe a message; returns the mids of older ones that had to be given up for it."""
+        self.head += 1
+        self._owed.append(Owed(self.head, mid, time_ms, rest))
+        self._bytes += len(rest)
+        return self.expire(time_ms)
+
+    def expire(self, now_ms: int) -> list[bytes]:
+        """Give up what is too old or too much; returns the mids."""
+        lost = []
+        while self._owed and (
+            len(self._owed) > MAX_OUTBOX_MESSAGES
+            or self._bytes > MAX_OUTBOX_BYTES
+            or now_ms - self._owed[0].time_ms > MAX_OUTBOX_AGE_MS
+        ):
+            lost.append(self._drop_first())
+        return lost
+
+    def _drop_first(self) -> bytes:
+        first = self._owed.popleft()
+        self._bytes -= len(first.rest)
+        if first.number <= self._sent:
+            self._in_flight -= first.parts
+        return first.mid
+
+    def restart(self, cursor: int) -> list[bytes]:
+        """A link is up and its READY says `cursor`: send again from there.  Returns the mids that thereby arrived."""
+        arrived = self.acknowledge(min(cursor, self.head))
+        self._rewind()
+        self._patience_s = RESEND_FIRST_S
+        return arrived
+
+    def _rewind(self) -> None:
+        self._sent = self.cursor
+        self._in_flight = 0
+        self._resend_s = None
+
+    def acknowledge(self, cursor: int) -> list[bytes]:
+        """Take an acknowledgement up to `cursor`; returns the mids that arrived with it.
+
+        Raises WireError for a cursor above the head.  A smaller one than before is no news here: whether it may go back
+        is for the link to judge.
+        """
+        if cursor > self.head:
+            raise WireError("acknowledges what was never sent")
+        arrived = []
+        while self._owed and self._owed[0].number <= cursor:
+            arrived.append(self._drop_first())
+        if cursor > self.cursor:
+            self.cursor = cursor
+            self._sent = max(self._sent, cursor)
+            self._patience_s = RESEND_FIRST_S
+            self._resend_s = None
+        return arrived
+
+    def take(self, now: Moment) -> list[Owed]:
+        """Return what may be sent on the link now, oldest first."""
+        if self._resend_s is not None and now.s >= self._resend_s:
+            self._rewind()
+            self._patience_s = min(self._patience_s * 2, RESEND_MAX_S)
+        ready = []
+        if self._sent < self.head:
+            skip = max(0, self._sent + 1 - self.low)
+            for owed in list(self._owed)[skip:] if skip else self._owed:
+                if self._in_flight and self._in_flight + owed.parts > WINDOW_PARTS:
+                    break
+                ready.append(owed)
+                self._in_flight += owed.parts
+                self._sent = owed.number
+        if self._resend_s is None and self._sent > self.cursor and self._owed:
+            self._resend_s = now.s + self._patience_s
+        return ready
+
+
+class Inbox:
+    """Up to where one sender's logs have arrived here."""
+
+    def __init__(self) -> None:
+        self.log = NO_LOG
+        self._cursors: dict[bytes, int] = {}
+
+    @property
+    def cursor(self) -> int:
+        """The highest number taken from the sender's present log."""
+        return self._cursors.get(self.log, 0)
+
+    def open_log(self, log: bytes, low: int) -> tuple[int, bool]:
+        """The sender's READY names its log and the lowest number to be had.
+
+        Returns how many messages are gone for good, and whether nothing was known of this log before.
+        """
+        fresh = log not in self._cursors
+        self.log = log
+        cursor = self._cursors.pop(log, 0)
+        gone = max(0, low - 1 - cursor)
+        self._cursors[log] = cursor + gone  # the newest log last
+        while len(self._cursors) > MAX_LOGS:
+            del self._cursors[next(iter(self._cursors))]
+        return gone, fresh
+
+    def take(self, number: int) -> bool:
+        """Say whether this is the next message.  Another number is a duplicate, or will be sent again in its turn."""
+        if number != self.cursor + 1:
+            return False
+        self._cursors[self.log] = number
+        return True

@@ -1,0 +1,233 @@
+"""Who belongs to a room: signed statements and the set they make.  Pure.  docs/PROTOCOL.md, "Members".
+
+A statement is `type u8 | signer fp 32 | subject fp 32 | time u64 ms | extra | signature 256`.  Everyone keeps a set of
+them and merges what they hear; who is a member follows from the set alone, never from the order in which it came.  Of
+the statements that say the same thing about the same person only the newest is kept, so the set can't be made to grow.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from chatcore.engines import MODULUS_SIZE, SIGNATURE_SIZE, Engine, PrivateKey, PublicKey
+from chatcore.errors import CryptoError, WireError
+from chatcore.invite import Mode
+from chatcore.seal import LABEL, digest, fingerprint
+
+FP_SIZE = 32
+HASH_SIZE = 32
+NICK_SIZE = 64
+MAX_STATEMENTS = 1024
+MAX_MEMBERS = 256
+MAX_PENDING = 64  # statements whose signer's key isn't known yet
+
+_HEAD = struct.Struct(">B32s32sQ")  # type, signer, subject, time
+_JOIN_EXTRA_SIZE = MODULUS_SIZE + 1 + NICK_SIZE  # identity key, nick length, nick
+
+
+class StatementType(IntEnum):
+    """What a statement says."""
+
+    JOIN = 1  # by the subject: I belong here, this is my key and my nick
+    LEAVE = 2  # by the subject: I belong here no more
+    ADMIT = 3  # by the owner: the subject may belong here (`ask` rooms)
+
+
+_EXTRA_SIZE = {StatementType.JOIN: _JOIN_EXTRA_SIZE, StatementType.LEAVE: 0, StatementType.ADMIT: 0}
+
+
+def pack_nick(nick: str) -> bytes:
+    """Return `length u8 | nick 64, zero padded` (65 bytes).  Raises ValueError when it is over 64 bytes of UTF-8."""
+    raw = nick.encode()
+    if len(raw) > NICK_SIZE:
+        raise ValueError("a nick is at most 64 bytes")
+    return bytes((len(raw),)) + raw.ljust(NICK_SIZE, b"\0")
+
+
+def parse_nick(data: bytes) -> str:
+    """Read the 65 bytes of `pack_nick`.  Raises WireError."""
+    length = data[0]
+    if len(data) != 1 + NICK_SIZE or length > NICK_SIZE or any(data[1 + length :]):
+        raise WireError("not a nick")
+    try:
+        return data[1 : 1 + length].decode()
+    except UnicodeDecodeError:
+        raise WireError("not a nick") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement, read but not yet verified.  `identity` (256 bytes) and `nick` are those of a JOIN, else empty."""
+
+    raw: bytes
+    hash: bytes  # SHA-256 by which members compare what they hold
+    type: StatementType
+    signer: bytes
+    subject: bytes
+    time_ms: int
+    identity: bytes = b""
+    nick: str = ""
+
+    @property
+    def rank(self) -> tuple[int, bytes]:
+        """The order among statements that say the same thing of the same person: newest last."""
+        return self.time_ms, self.hash
+
+    def signed_bytes(self, room_id: bytes, identity: bytes) -> bytes:
+        """Return what the signature is over: the room, the signer's key, and all of the statement before it."""
+        return LABEL + b"stmt" + room_id + identity + self.raw[:-SIGNATURE_SIZE]
+
+
+def parse_statement(raw: bytes) -> Statement:
+    """Read a statement.  Raises WireError; the signature isn't looked at here."""
+    try:
+        kind, signer, subject, time_ms = _HEAD.unpack_from(raw)
+        kind = StatementType(kind)
+    except (struct.error, ValueError):
+        raise WireError("not a statement") from None
+    if len(raw) != _HEAD.size + _EXTRA_SIZE[kind] + SIGNATURE_SIZE:
+        raise WireError("not a statement")
+    if kind is not StatementType.ADMIT and signer != subject:
+        raise WireError("one joins and leaves in one's own name")
+    identity, nick = b"", ""
+    if kind is StatementType.JOIN:
+        extra = raw[_HEAD.size : -SIGNATURE_SIZE]
+        identity, nick = extra[:MODULUS_SIZE], parse_nick(extra[MODULUS_SIZE:])
+        if fingerprint(identity) != signer:
+            raise WireError("a JOIN with somebody else's key")
+    return Statement(raw, digest(b"statement", raw), kind, signer, subject, time_ms, identity, nick)
+
+
+def make_statement(
+    kind: StatementType, room_id: bytes, identity: PrivateKey, subject: bytes, time_ms: int, nick: str = ""
+) -> Statement:
+    """Sign a statement with one's own identity key; `nick` is for a JOIN."""
+    extra = identity.modulus + pack_nick(nick) if kind is StatementType.JOIN else b""
+    unsigned = _HEAD.pack(kind, fingerprint(identity.modulus), subject, time_ms) + extra
+    return parse_statement(unsigned + identity.sign(LABEL + b"stmt" + room_id + identity.modulus + unsigned))
+
+
+def who_digest(room_id: bytes, fps: Iterable[bytes]) -> bytes:
+    """Return the 32 bytes by which a message names those it was sealed for, its sender included."""
+    return digest(b"who", room_id + b"".join(sorted(fps)))
+
+
+class Members:
+    """The statements of one room in one epoch, and the members they make."""
+
+    def __init__(self, engine: Engine, room_id: bytes, owner: bytes, mode: Mode) -> None:
+        self._engine, self._room_id, self._mode = engine, room_id, mode
+        self.owner = owner
+        self._keys: dict[bytes, PublicKey] = {}
+        self._about: dict[bytes, dict[tuple[StatementType, bytes], Statement]] = {}  # by subject; by type and signer
+        self._pending: list[Statement] = []
+        self._count = 0
+        self._set: bytes | None = None  # these two are worked out when first asked for after a change
+        self._fps: frozenset[bytes] | None = None
+
+    # -- merging
+
+    def key(self, identity: bytes) -> PublicKey:
+        """Return, and remember, the key of an identity (256-byte modulus).  Raises CryptoError."""
+        fp = fingerprint(identity)
+        if fp not in self._keys:
+            if len(self._keys) >= MAX_STATEMENTS:
+                return self._engine.public_key(identity)
+            self._keys[fp] = self._engine.public_key(identity)
+        return self._keys[fp]
+
+    def add(self, raw: bytes) -> bool:
+        """Merge one statement; says whether the set changed.
+
+        Raises WireError or CryptoError for one that is malformed, unauthorised or falsely signed.  One whose signer's
+        key isn't known yet is kept aside, within a bound, and looked at again when the key comes.
+        """
+        return self._add(parse_statement(raw))
+
+    def _add(self, new: Statement) -> bool:
+        if new.type is StatementType.ADMIT and new.signer != self.owner:
+            raise CryptoError
+        slot = (new.type, new.signer)
+        old = self._about.get(new.subject, {}).get(slot)
+        if new.rank <= old.rank if old else self._count >= MAX_STATEMENTS:
+            return False
+        if new.type is StatementType.JOIN:
+            key = self.key(new.identity)
+        elif new.signer in self._keys:
+            key = self._keys[new.signer]
+        else:
+            self._pending = [*self._pending, new][-MAX_PENDING:]
+            return False
+        key.verify(new.signed_bytes(self._room_id, key.modulus), new.raw[-SIGNATURE_SIZE:])
+        self._about.setdefault(new.subject, {})[slot] = new
+        self._count += old is None
+        self._set = self._fps = None
+        self._retry_pending(new.signer)
+        return True
+
+    def _retry_pending(self, signer: bytes) -> None:
+        ripe = [statement for statement in self._pending if statement.signer == signer]
+        self._pending = [statement for statement in self._pending if statement.signer != signer]
+        for statement in ripe:
+            try:
+                self._add(statement)
+            except CryptoError:
+                continue  # falsely signed: nobody is told, as if it had come after the key
+
+    # -- asking
+
+    def find(self, kind: StatementType, subject: bytes) -> Statement | None:
+        """Return the newest statement of this type about somebody."""
+        found = [s for (k, _), s in self._about.get(subject, {}).items() if k is kind]
+        return max(found, key=lambda statement: statement.rank, default=None)
+
+    def is_member(self, fp: bytes) -> bool:
+        """Say whether somebody belongs to the room now."""
+        join, leave = self.find(StatementType.JOIN, fp), self.find(StatementType.LEAVE, fp)
+        if leave is not None and (join is None or join.time_ms <= leave.time_ms):
+            return False
+        if fp == self.owner:
+            return True
+        return join is not None and (self._mode is Mode.OPEN or self.find(StatementType.ADMIT, fp) is not None)
+
+    def fps(self) -> frozenset[bytes]:
+        """Return the fingerprints of all members.  At most 256: the owner, and the oldest joiners."""
+        if self._fps is None:
+            ranks = {fp: (fp != self.owner, self.newest_ms(fp), fp) for fp in self._about if self.is_member(fp)}
+            if self.is_member(self.owner):
+                ranks[self.owner] = (False, 0, self.owner)
+            self._fps = frozenset(sorted(ranks, key=ranks.__getitem__)[:MAX_MEMBERS])
+        return self._fps
+
+    def nick(self, fp: bytes) -> str:
+        """Return the nick of the newest JOIN, or an empty string."""
+        join = self.find(StatementType.JOIN, fp)
+        return join.nick if join else ""
+
+    def newest_ms(self, subject: bytes) -> int:
+        """Return the time of the newest JOIN or LEAVE of somebody, or 0."""
+        both = (self.find(StatementType.JOIN, subject), self.find(StatementType.LEAVE, subject))
+        return max((statement.time_ms for statement in both if statement), default=0)
+
+    @property
+    def set_digest(self) -> bytes:
+        """The 32 bytes by which members notice that they hold different statements."""
+        if self._set is None:
+            self._set = digest(b"set", self._room_id + b"".join(self.hashes()))
+        return self._set
+
+    def _all(self) -> Iterable[Statement]:
+        return (statement for about in self._about.values() for statement in about.values())
+
+    def hashes(self) -> list[bytes]:
+        """Return the hashes of all statements held, sorted."""
+        return sorted(statement.hash for statement in self._all())
+
+    def statements(self, besides: Iterable[bytes] = ()) -> list[bytes]:
+        """Return the statements held, as bytes, but those whose hashes are in `besides`; JOINs first."""
+        known = set(besides)
+        kept = sorted(self._all(), key=lambda statement: (statement.type, statement.rank))
+        return [statement.raw for statement in kept if statement.hash not in known]
