@@ -1,9 +1,10 @@
 """What the core asks of an RSA library: one key size, one padding, one hash.  docs/PROTOCOL.md, "Primitives".
 
-RSA-2048, e = 65537.  OAEP with SHA-256, MGF1-SHA-256 and the empty label; the plaintext is exactly 190 bytes.  Signatures
-are RSASSA-PKCS1-v1_5 with SHA-256.  A public key is its modulus, 256 bytes big-endian; a private key travels as PKCS#1
-DER.  Two engines implement this: `openssl` does the work, `reference` (the `rsa` package, pure Python) is the oracle it
-is checked against; the reference is never chosen silently.  Only the modules of this package import an RSA library.
+RSA-2048, e = 65537.  OAEP with SHA-256, MGF1-SHA-256 and the empty label; the plaintext is exactly 190 bytes.
+Signatures are RSASSA-PKCS1-v1_5 with SHA-256.  A public key is its modulus, 256 bytes big-endian; a private key travels
+as PKCS#1 DER.  Two engines implement this: `openssl` does the work, `reference` (the `rsa` package, pure Python) is the
+oracle it is checked against; the reference is never chosen silently.  Only the modules of this package import an RSA
+library.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ PLAINTEXT_SIZE = 190  # 256 - 2 * 32 (SHA-256) - 2: the most that OAEP carries, 
 MODULUS_SIZE = 256
 SIGNATURE_SIZE = 256
 EXPONENT = 65537
+MAX_DER_SIZE = 1300  # an RSA-2048 private key takes about 1,190; refuses giants before any arithmetic
 
 
 class PublicKey(Protocol):
@@ -24,7 +26,10 @@ class PublicKey(Protocol):
         """The modulus, 256 bytes."""
 
     def encrypt(self, plaintext: bytes) -> bytes:
-        """Return the 256-byte OAEP block of exactly 190 bytes.  Raises ValueError for another size."""
+        """Return the 256-byte OAEP block of exactly 190 bytes.
+
+        Raises ValueError for another size, and CryptoError if the library won't compute with this modulus.
+        """
 
     def verify(self, message: bytes, signature: bytes) -> None:
         """Return if `signature` (256 bytes, as an integer less than the modulus) is this key's over `message`.
