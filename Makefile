@@ -1,0 +1,31 @@
+# Parley.  `make demo` and `make test` do all their own set-up (tools/setup); ARGS goes to the program that is run.
+PYTHON_IN_VENV := .venv/bin/python
+CHECKED := chatcore relay tools tests benchmarks relay_server.py gui_client.py $(filter-out gui/view,$(wildcard gui/*))
+ARGS :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+setup: ## install what is missing, and make .venv
+	@tools/setup
+
+demo: setup ## a relay and three people in one room; without a display, photographed into demo.png
+	@$(PYTHON_IN_VENV) tools/demo.py $(ARGS)
+
+test: setup ## run all tests
+	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+lint: setup ## check format, lint and types
+	@$(PYTHON_IN_VENV) -m ruff format --check .
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@$(PYTHON_IN_VENV) -m mypy $(wildcard $(CHECKED))
+
+bench: setup ## measure the relay and the fan-out (benchmarks/README.md)
+	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)
+
+clean: ## remove .venv and everything made by running
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info demo.png demo-transcript.txt
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

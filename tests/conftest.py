@@ -1,0 +1,41 @@
+"""What holds for every test: trouble in the log fails it; no own profile is touched; Hypothesis has no deadline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The machines that run this are shared: how long an example takes says nothing about the code.
+settings.register_profile("ci", deadline=None, database=None)
+settings.load_profile("ci")
+
+pytest_plugins = ["pytester"]  # test_conftest.py runs a pytest of its own
+
+TROUBLE = re.compile(r"^(?:(?:ERROR|CRITICAL)\s.*|Traceback \(most recent call last\):)", re.MULTILINE)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    heard = {f"Captured log {report.when}", f"Captured stderr {report.when}"}  # of this phase; the sections pile up
+    said = "\n".join(text for title, text in report.sections if title in heard)
+    trouble = TROUBLE.search(said)
+    if report.passed and trouble:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} passed, but said: {trouble[0]}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_own_profile(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    home: Path = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            patch.setenv(variable, str(home))
+        yield
