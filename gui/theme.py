@@ -89,7 +89,7 @@ LIGHT = Palette(
         "#a12e6f",
         "#556300",
         "#5450cf",
-        "#8a4b2a",
+        "#3f5f7f",
     ),
     on_people="#fbf3f2",
 )
@@ -134,7 +134,7 @@ DARK = Palette(
         "#ff93c8",
         "#c3d052",
         "#8f8bff",
-        "#e0a684",
+        "#a9bfe0",
     ),
     on_people="#25222b",
 )
