@@ -1,0 +1,245 @@
+"""What the window tells its controller, as frozen data.  No toolkit.
+
+The window turns a click or a key into one of the `ViewEvent`s and queues it; the controller answers by driving the pages
+of `gui.pages` with what `gui.shown` describes.  Nothing else crosses the line.  An `fp` is the 32-byte fingerprint of an
+identity key, a `mid` the 16-byte id of a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from chatcore.invite import Mode
+
+
+class Sheet(Enum):
+    """The small windows beside the page; at most one of each is open."""
+
+    INVITE = "invite"
+    KNOCK = "knock"
+    READERS = "readers"
+    CONFIRM = "confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class NameEdited:
+    """The name field of the start page changed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class InviteEdited:
+    """The invite field changed: typed, pasted or cleared."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Join by the invite in the field.  `passphrase` is for a new profile; empty: none."""
+
+    name: str
+    invite_text: str = field(repr=False)
+    anonymous: bool = False
+    passphrase: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BeginCreate:
+    """Show the page that makes a room; `host_here` ticks "this computer" there."""
+
+    name: str
+    host_here: bool = False
+    anonymous: bool = False
+    passphrase: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make a room.  `relay_line` is a `parley:relay/...` text, or None for a relay on this computer."""
+
+    title: str
+    mode: Mode
+    relay_line: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRecent:
+    """Open a room that the profile remembers."""
+
+    room_id: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRecent:
+    """Take a room off the list of recent rooms."""
+
+    room_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """Open the profile with this passphrase."""
+
+    passphrase: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """Go back one page (Esc, a back button), or close the topmost sheet."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopWaiting:
+    """Stand no longer at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Say this in the room.  The composer keeps the text until `RoomView.composer_taken`."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvite:
+    """Show the invite sheet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyInvite:
+    """Put the invite on the clipboard; with `clear`, take it off again after `CLEAR_CLIPBOARD_S`."""
+
+    clear: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ShowKnock:
+    """Show who is at the door."""
+
+    fp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """Let the knocker in."""
+
+    fp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAway:
+    """Turn the knocker away."""
+
+    fp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReaders:
+    """Show who could read this message."""
+
+    mid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSealed:
+    """Show the sealed blocks of the message whose readers are shown; `hide` folds them again."""
+
+    mid: bytes
+    hide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DismissBanner:
+    """Put away a banner that may be put away."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    """Leave the room for good; `sure` once the person has confirmed it."""
+
+    sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRoom:
+    """Close the room's page and stay a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """Open a link of a message in the browser; `sure` once the person has confirmed it.  Only http and https."""
+
+    url: str = field(repr=False)
+    sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TogglePeople:
+    """Show or hide the people."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeToggled:
+    """Change between light and dark."""
+
+
+@dataclass(frozen=True, slots=True)
+class FocusChanged:
+    """The window got the keyboard, or lost it."""
+
+    focused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SheetClosed:
+    """A sheet was closed from its title bar or with Esc."""
+
+    sheet: Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the program."""
+
+
+ViewEvent = (
+    NameEdited
+    | InviteEdited
+    | Join
+    | BeginCreate
+    | Create
+    | OpenRecent
+    | ForgetRecent
+    | Unlock
+    | Back
+    | StopWaiting
+    | Send
+    | OpenInvite
+    | CopyInvite
+    | ShowKnock
+    | LetIn
+    | TurnAway
+    | ShowReaders
+    | ShowSealed
+    | DismissBanner
+    | LeaveRoom
+    | CloseRoom
+    | OpenLink
+    | TogglePeople
+    | ThemeToggled
+    | FocusChanged
+    | SheetClosed
+    | Close
+)
+
+Emit = Callable[[ViewEvent], None]
+"""What a page is given to report with.  Called in the GUI thread, it only queues, so a page may call it anywhere."""
+
+CLEAR_CLIPBOARD_S = 60

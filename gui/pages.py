@@ -1,0 +1,175 @@
+"""What a page can be asked to do: the protocols between the controller and the window.  No toolkit.
+
+A page is built from its state and an `Emit`; from then on it is driven by these methods alone, always in the GUI thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gui.events import Sheet
+from gui.shown import (
+    Banner,
+    Check,
+    Composer,
+    ConfirmState,
+    CreateState,
+    Delivery,
+    Header,
+    InviteState,
+    KnockState,
+    LogItem,
+    Person,
+    Quiet,
+    ReadersState,
+    RecentRoom,
+    RoomState,
+    StartState,
+    Status,
+    Tick,
+    WaitingState,
+)
+
+
+class LogView(Protocol):
+    """The log: rows in one text widget, at most `MAX_SHOWN` messages."""
+
+    def extend(self, items: Sequence[LogItem]) -> None:
+        """Append; one scroll for all.  Stays at the bottom if it was there, else offers "3 new messages"."""
+
+    def set_tick(self, mid: bytes, tick: Tick) -> None:
+        """Change the tick of an own message.  An unknown or pruned `mid` is ignored."""
+
+    def set_delivery(self, delivery: Delivery | None) -> None:
+        """Put the delivery line under that message, and take it away from the one that had it."""
+
+    def rename(self, fp: bytes, name: str) -> None:
+        """Show this name for `fp` from now on, also in rows already shown (names are told apart late)."""
+
+
+class RoomView(Protocol):
+    """The room page, in a window of its own or in the main one.
+
+    Built as `RoomPage(state: RoomState, emit: Emit, ...)`; emits Send, OpenInvite, ShowReaders, ShowKnock (through a
+    banner), DismissBanner, LeaveRoom, CloseRoom, OpenLink, TogglePeople, ThemeToggled.
+    """
+
+    @property
+    def log(self) -> LogView:
+        """The log of this page."""
+
+    def set_header(self, header: Header) -> None:
+        """Say the second line of the header."""
+
+    def set_roster(self, people: Sequence[Person]) -> None:
+        """Show these people, in this order: self first; the page groups them into Here and Away."""
+
+    def set_status(self, status: Status) -> None:
+        """Say the status bar."""
+
+    def set_banners(self, banners: Sequence[Banner]) -> None:
+        """Show exactly these strips, top first.  Never takes the keyboard away from the composer."""
+
+    def set_composer(self, composer: Composer) -> None:
+        """Switch the composer on or off.  Text in it is kept."""
+
+    def set_quiet(self, quiet: Quiet | None) -> None:
+        """Show the welcome panel over the empty log, or take it away."""
+
+    def composer_taken(self, text: str) -> None:
+        """Clear the composer if it still holds `text` (what was typed after it is kept)."""
+
+    def composer_refused(self, text: str, sentence: str) -> None:
+        """Keep the text, and say the sentence under the composer until the text is changed."""
+
+    def draft(self) -> str:
+        """Return what stands in the composer."""
+
+    def show_people(self, shown: bool) -> None:
+        """Show or hide the people (below 820 px they replace the log)."""
+
+
+class StartView(Protocol):
+    """The start page.  Built as `StartPage(state: StartState, emit: Emit, ...)`."""
+
+    def set_name_check(self, check: Check) -> None:
+        """Say what is wrong with the name, or nothing."""
+
+    def set_invite_check(self, check: Check) -> None:
+        """Green line, or red border with sentence, cure and "Paste again"; Join is on only when `check.ok`."""
+
+    def set_recent(self, recent: Sequence[RecentRoom]) -> None:
+        """Show these recent rooms."""
+
+    def set_busy(self, sentence: str) -> None:
+        """Switch the page off and say what it waits for; an empty sentence switches it on."""
+
+    def set_problem(self, sentence: str) -> None:
+        """Say why it didn't work, in red above the button; empty takes it away."""
+
+
+class CreateView(Protocol):
+    """The page that makes a room, and with the same two methods the page that unlocks."""
+
+    def set_busy(self, sentence: str) -> None:
+        """As in `StartView`."""
+
+    def set_problem(self, sentence: str) -> None:
+        """As in `StartView`."""
+
+
+class WaitingView(Protocol):
+    """The page of the one who knocks."""
+
+    def update(self, state: WaitingState) -> None:
+        """Show this state."""
+
+
+class View(Protocol):
+    """The windows as the controller sees them: one page at a time, and sheets beside it."""
+
+    def show_start(self, state: StartState) -> StartView:
+        """Show the start page."""
+
+    def show_create(self, state: CreateState) -> CreateView:
+        """Show the page that makes a room."""
+
+    def show_unlock(self, name: str) -> CreateView:
+        """Show the page that asks for the passphrase of the profile."""
+
+    def show_waiting(self, state: WaitingState) -> WaitingView:
+        """Show the page of the one who knocks."""
+
+    def show_room(self, state: RoomState) -> RoomView:
+        """Show the room page."""
+
+    def show_invite(self, state: InviteState) -> None:
+        """Open the invite sheet, or show this state in the one that is open."""
+
+    def show_knock(self, state: KnockState) -> None:
+        """Open the knock sheet, or show this state in the one that is open."""
+
+    def show_readers(self, state: ReadersState) -> None:
+        """Open the sheet of readers, or show this state in the one that is open."""
+
+    def show_confirm(self, state: ConfirmState) -> None:
+        """Ask; replaces a question that is open."""
+
+    def close_sheet(self, sheet: Sheet) -> None:
+        """Close this sheet if it is open."""
+
+    def set_title(self, title: str) -> None:
+        """Name the main window."""
+
+    def set_theme(self, dark: bool) -> None:
+        """Use this look for every page and sheet from now on; what is shown is shown again by the controller."""
+
+    def copy(self, text: str, clear_after_s: int = 0) -> None:
+        """Put `text` on the clipboard; after `clear_after_s` seconds empty it, if it still holds `text`."""
+
+    def open_link(self, url: str) -> None:
+        """Hand an http or https link to the browser."""
+
+    def close(self) -> None:
+        """Close every window and end the loop that reads them."""
