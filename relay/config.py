@@ -1,0 +1,287 @@
+"""The configuration: a commented TOML file, read strictly.  Every mistake is one sentence with file, line and cure."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import os
+import re
+import sys
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chatcore.errors import ConfigError
+from chatcore.wire import DEFAULT_PORT, NO_PASS, PASS_SIZE
+from relay import keys
+from relay.limits import Limits
+
+CONFIG_NAME = "parley-relay.toml"
+MAX_FILE_BYTES = 65_536
+LOOPBACK = "127.0.0.1"
+
+_MAY_BE_ZERO = {
+    "max_connections_per_address",
+    "max_joins_per_minute_per_address",
+    "max_bytes_per_second_per_seat",
+}
+_ENDLESS = 2**40
+_MOST = {"max_seats_per_room": 65_535, "max_connections": 1_000_000}  # the welcome counts seats in 16 bits
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that a relay needs to know.  Paths are absolute; `host` is what people dial, `listen` where we do."""
+
+    host: str = LOOPBACK
+    listen: tuple[str, ...] = (LOOPBACK,)
+    port: int = DEFAULT_PORT
+    certificate: Path | None = None  # None: plain TCP
+    key: Path | None = None
+    spare_pin: bytes = b""
+    relay_pass: bytes = field(default=NO_PASS, repr=False)
+    behind_tls_terminator: bool = False
+    event_loop: str = "auto"
+    log: str = "info"
+    limits: Limits = field(default_factory=Limits)
+
+
+def default_state() -> Path:
+    """Return where a relay keeps its files unless told otherwise.
+
+    systemd names the directory it made for a service in STATE_DIRECTORY; else it is the platform's usual place.
+    """
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return base / "parley-relay"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a server on this host name or address is reached from this computer only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_wildcard(host: str) -> bool:
+    """Tell whether this stands for all addresses of the computer."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host == ""
+
+
+def init_state(state: Path, host: str = LOOPBACK) -> Path:
+    """Make key, certificate and configuration in a state directory and return the configuration's path.
+
+    Raises ConfigError when something is in the way, and replaces nothing.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", host):
+        raise ConfigError(f"--host {host!r} is neither a name nor an IP address; give it without port and brackets.")
+    path = state / CONFIG_NAME
+    if path.exists():
+        raise ConfigError(
+            f"{path} exists and is not replaced; run the relay with it, or choose another directory with --state."
+        )
+    keys.init_keys(state)
+    listen = [host] if is_loopback(host) else ["0.0.0.0", "::"]  # noqa: S104 - a relay is there to be reached
+    try:
+        keys.write_new_file(path, _template(host, listen).encode(), private=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be written ({error.strerror}).") from None
+    return path
+
+
+def load(path: Path) -> Config:
+    """Read a configuration.  Raises ConfigError with one sentence that names file, line (if there is one) and cure."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigError(f"{path}: is larger than {MAX_FILE_BYTES} bytes, so it is no relay configuration.")
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be read ({error.strerror}); name the right file with --config, or make one with `init`."
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text; write it anew with `init` in another directory.") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        where = f", line {found[1]}" if found else ""
+        raise ConfigError(
+            f"{path}{where}: this is not valid TOML; strings need quotes, each key stands once."
+        ) from None
+    return _Reader(path, text).read(tables)
+
+
+class _Reader:
+    """Turns tables into a Config and knows where in the file each key stands."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+
+    def fail(self, table: str, key: str, sentence: str) -> ConfigError:
+        """Return the error, with the line at which the key (or, without a key, the table) stands."""
+        inside = False
+        for number, line in enumerate(self.lines, 1):
+            if header := re.match(r"\s*\[\s*\"?([^\]\"]*?)\"?\s*\]", line):
+                inside = header[1] == table
+                if inside and not key:
+                    return ConfigError(f"{self.path}, line {number}: {sentence}")
+            elif key and (inside or not table) and re.match(rf"\s*\"?{re.escape(key)}\"?\s*[=.]", line):
+                return ConfigError(f"{self.path}, line {number}: {sentence}")
+        return ConfigError(f"{self.path}: {sentence}")
+
+    def read(self, tables: dict[str, Any]) -> Config:
+        for name, content in tables.items():
+            if name not in ("relay", "limits"):
+                where = (name, "") if isinstance(content, dict) else ("", name)
+                raise self.fail(*where, f"{name!r} is not known here; the tables are [relay] and [limits].")
+            if not isinstance(content, dict):
+                raise self.fail("", name, f"[{name}] must be a table, written in brackets on a line of its own.")
+        relay = self._relay(tables.get("relay", {}))
+        limits = Limits(**self._limits(tables.get("limits", {})))
+        return Config(**relay, limits=limits)
+
+    def _known(self, table: str, content: dict[str, Any], known: set[str]) -> None:
+        for key in content:
+            if key not in known:
+                choices = ", ".join(sorted(known))
+                raise self.fail(table, key, f"{key!r} is not known in [{table}]; the keys are {choices}.")
+
+    def _limits(self, content: dict[str, Any]) -> dict[str, int]:
+        self._known("limits", content, {item.name for item in dataclasses.fields(Limits)})
+        for key, value in content.items():
+            least, most = int(key not in _MAY_BE_ZERO), _MOST.get(key, _ENDLESS)
+            if type(value) is not int or not least <= value <= most:
+                raise self.fail("limits", key, f"{key} must be a whole number from {least} to {most}.")
+        return content
+
+    def _relay(self, content: dict[str, Any]) -> dict[str, Any]:
+        self._known("relay", content, {item.name for item in dataclasses.fields(Config)} - {"limits"})
+        ready: dict[str, Any] = {"certificate": self._path(keys.CERTIFICATE_NAME), "key": self._path(keys.KEY_NAME)}
+        for key, value in content.items():
+            ready[key] = getattr(self, f"_read_{key}", self._read_text)(key, value)
+        return ready
+
+    def _path(self, name: str) -> Path:
+        return (self.path.parent / name).absolute()
+
+    def _read_text(self, key: str, value: Any) -> str:
+        if type(value) is not str or not value:
+            raise self.fail("relay", key, f"{key} must be a text in quotes.")
+        return value
+
+    def _read_listen(self, key: str, value: Any) -> tuple[str, ...]:
+        if type(value) is not list or not value or not all(type(item) is str for item in value):
+            raise self.fail("relay", key, 'listen must be a list of addresses, such as ["0.0.0.0", "::"].')
+        return tuple(value)
+
+    def _read_port(self, key: str, value: Any) -> int:
+        if type(value) is not int or not 0 < value < 65_536:
+            raise self.fail("relay", key, "port must be a whole number from 1 to 65535.")
+        return value
+
+    def _read_behind_tls_terminator(self, key: str, value: Any) -> bool:
+        if type(value) is not bool:
+            raise self.fail("relay", key, f"{key} must be true or false, without quotes.")
+        return value
+
+    def _read_certificate(self, key: str, value: Any) -> Path:
+        return self._path(self._read_text(key, value))
+
+    _read_key = _read_certificate
+
+    def _read_secret(self, key: str, value: Any) -> bytes:
+        try:
+            data = keys.from_base64url(self._read_text(key, value))
+        except ValueError:
+            data = b""
+        if len(data) != PASS_SIZE or data == NO_PASS:
+            raise self.fail("relay", key, f"{key} must be 43 characters of base64url, as `init` writes it.")
+        return data
+
+    _read_spare_pin = _read_secret
+    _read_relay_pass = _read_secret
+
+    def _choice(self, key: str, value: Any, choices: tuple[str, ...]) -> str:
+        if value not in choices:
+            raise self.fail("relay", key, f"{key} must be one of {', '.join(map(repr, choices))}.")
+        return str(value)
+
+    def _read_event_loop(self, key: str, value: Any) -> str:
+        return self._choice(key, value, ("auto", "asyncio", "uvloop"))
+
+    def _read_log(self, key: str, value: Any) -> str:
+        return self._choice(key, value, ("off", "info", "debug"))
+
+
+def _template(host: str, listen: list[str]) -> str:
+    limits = Limits()
+    quoted = ", ".join(f'"{address}"' for address in listen)
+    return f"""\
+# Configuration of a Parley relay.  Every key may be left out; a key behind a # shows its default or an example.
+# After a change, restart the relay.
+
+[relay]
+# What people dial: the name or IP address of this computer as others see it.  It stands in every invite.
+host = "{host}"
+
+# Where the relay listens: ["0.0.0.0", "::"] for every address of this computer, ["127.0.0.1"] for itself alone.
+listen = [{quoted}]
+port = {DEFAULT_PORT}
+
+# The key and its certificate, beside this file.  Keep a copy of both: invites name this key.
+certificate = "{keys.CERTIFICATE_NAME}"
+key = "{keys.KEY_NAME}"
+
+# The pin of a spare key, kept elsewhere: if this key is ever lost or stolen, invites made from now on go on working.
+# (Run `init --state DIR` on another computer; the pin is the last part of the line that `run` prints there.)
+# spare_pin = "43 characters"
+
+# Who may use this relay: without a pass everyone who can reach it.  It becomes part of the line for invites.
+# relay_pass = "{keys.new_relay_pass()}"
+
+# Set this only if a program in front of the relay does TLS; `run --plaintext` then serves other addresses, too.
+# behind_tls_terminator = false
+
+# "auto" takes uvloop where it is installed; or "asyncio", or "uvloop".
+# event_loop = "auto"
+
+# "off", "info" or "debug".  At no level is there an address, a room or any content in the log.
+# log = "info"
+
+[limits]
+# All together.
+# max_connections = {limits.max_connections}
+# max_rooms = {limits.max_rooms}
+# max_seats_per_room = {limits.max_seats_per_room}
+
+# For one address (of IPv6: one /64).  0 is no limit.
+# max_connections_per_address = {limits.max_connections_per_address}
+# max_joins_per_minute_per_address = {limits.max_joins_per_minute_per_address}
+
+# For one seat: how fast it is read (0 is no limit), and how much may wait for it before it is closed.
+# max_bytes_per_second_per_seat = {limits.max_bytes_per_second_per_seat}
+# max_unsent_bytes_per_seat = {limits.max_unsent_bytes_per_seat}
+
+# What may wait for all seats together before the worst of them is closed.
+# max_unsent_bytes = {limits.max_unsent_bytes}
+
+# Seconds: to join after connecting; until a silent seat is asked for a sign of life, and until it is closed;
+# until a seat is closed for which something waits all the time.
+# join_deadline_s = {limits.join_deadline_s}
+# ping_after_s = {limits.ping_after_s}
+# silence_s = {limits.silence_s}
+# laggard_s = {limits.laggard_s}
+"""

@@ -1,0 +1,202 @@
+"""One connection: from the socket to its seat and back, in the clear or under TLS 1.3.
+
+TLS is spoken over memory buffers instead of asyncio's own TLS transport.  That one keeps 256 KiB for a connection and
+reads no more than that at once; here all connections share two buffers, a handshake is under the same deadline as the
+join, and nothing logs an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from chatcore.wire import Refusal
+from relay.limits import Bucket
+from relay.switch import Seat, Switch
+
+HIGH_WATER_BYTES = 128 * 1024  # at which a port says that it is filling up
+KERNEL_SEND_BYTES = 512 * 1024  # else the kernel would keep several megabytes for a peer that doesn't read
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing
+
+
+class House(Protocol):
+    """What a connection needs of its server."""
+
+    loop: asyncio.AbstractEventLoop
+    switch: Switch
+    context: ssl.SSLContext | None
+    sealed: memoryview  # the buffer into which all TLS connections read
+
+    def note(self, word: str) -> None:
+        """Log one word."""
+
+    def lost(self, connection: Connection) -> None:
+        """Forget a connection that is gone."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One TCP connection, and the port of its seat.  `network` is what it counts for at the door."""
+
+    transport: asyncio.Transport
+    seat: Seat
+    write: Callable[[bytes], None]
+
+    def __init__(self, house: House, network: str, doom: tuple[Refusal, int] | None) -> None:
+        self.house = house
+        self.network = network
+        self.doom = doom
+        rate = house.switch.limits.max_bytes_per_second_per_seat
+        self.bucket = Bucket(rate, rate * 2, house.loop.time()) if rate else None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a seat, still as a stranger."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        # asyncio leaves Nagle's algorithm on for sockets that it did not make, and that costs 40 ms now and then.
+        self._option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._option(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
+        self.write = self.transport.write
+        self.seat = self.house.switch.open(self, self.doom)
+
+    def _option(self, level: int, name: int, value: int | bytes) -> None:
+        with contextlib.suppress(OSError):  # the peer may be gone already
+            self.transport.get_extra_info("socket").setsockopt(level, name, value)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go."""
+        return self.seat.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the bytes that came."""
+        if self.bucket is not None:
+            self._pay(nbytes)
+        self.seat.buffer_updated(nbytes)
+
+    def _pay(self, size: int) -> None:
+        """Read no more for a while when this seat sends faster than it may: TCP then slows its sender down."""
+        assert self.bucket is not None
+        loop = self.house.loop
+        if wait_s := self.bucket.take(size, loop.time()):
+            self.transport.pause_reading()
+            loop.call_later(wait_s, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def eof_received(self) -> None:
+        """Close with the peer."""
+        self.seat.leave()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give everything back."""
+        self.house.switch.lost(self.seat)
+        self.house.lost(self)
+
+    def pause_writing(self) -> None:
+        """Learn that the peer doesn't read as fast as it is sent to."""
+        self.seat.set_behind(True)
+
+    def resume_writing(self) -> None:
+        """Learn that it has caught up."""
+        self.seat.set_behind(False)
+
+    def finish(self) -> None:
+        """Say that no more comes, and go on reading for a moment.
+
+        Closing at once would reset the connection if the peer is still sending, and it would never read the last frame.
+        """
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def reset(self) -> None:
+        """Drop the connection and all that waits in it."""
+        self._option(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
+
+    def unsent_bytes(self) -> int:
+        """Return how much waits because the peer doesn't read."""
+        return self.transport.get_write_buffer_size()
+
+
+class TlsConnection(Connection):
+    """The same under TLS 1.3."""
+
+    def __init__(self, house: House, network: str, doom: tuple[Refusal, int] | None) -> None:
+        super().__init__(house, network, doom)
+        assert house.context is not None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = house.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._ready = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a seat; what is written to it will be sealed."""
+        super().connection_made(transport)
+        self.write = self._write_sealed
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next sealed bytes go."""
+        return self.house.sealed
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take sealed bytes and hand on what they open to."""
+        if self.bucket is not None:
+            self._pay(nbytes)
+        self._incoming.write(self.house.sealed[:nbytes])
+        try:
+            if not self._ready:
+                self._tls.do_handshake()
+                self._ready = True
+            self._read()
+        except ssl.SSLWantReadError:
+            pass  # the rest of a record, or of the handshake, is to come
+        except ssl.SSLError:
+            self.house.note("tls")
+            self._close()  # with the alert that says what was wrong
+            return
+        self._send_sealed()
+
+    def _read(self) -> None:
+        """Hand on all that can be opened.  Raises SSLWantReadError inside a record."""
+        while self._incoming.pending or self._tls.pending():
+            buffer, size = self.seat.get_buffer(), 0
+            try:
+                while size < len(buffer) and (self._incoming.pending or self._tls.pending()):
+                    # With a buffer, `read` returns how many bytes it put there; typeshed knows the other form only.
+                    count = cast(int, self._tls.read(len(buffer) - size, cast(Any, buffer[size:])))
+                    if not count:  # the peer said goodbye
+                        self._close()
+                        return
+                    size += count
+            finally:
+                if size:
+                    self.seat.buffer_updated(size)
+
+    def _close(self) -> None:
+        self._send_sealed()
+        self.seat.leave()
+        self.transport.close()
+
+    def _send_sealed(self) -> None:
+        if self._outgoing.pending:
+            self.transport.write(self._outgoing.read())
+
+    def _write_sealed(self, data: bytes) -> None:
+        try:
+            self._tls.write(data)
+        except ssl.SSLError:
+            self.reset()
+        else:
+            self._send_sealed()
+
+    def finish(self) -> None:
+        """Say goodbye in TLS, then as above."""
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.unwrap()  # queues our goodbye, and raises because the peer's isn't here yet
+        self._send_sealed()
+        super().finish()

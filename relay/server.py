@@ -1,0 +1,281 @@
+"""Sockets, time and signals around the switch: asyncio, or uvloop where it is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from chatcore.errors import ConfigError, RelayError
+from relay import keys
+from relay.config import Config, is_loopback, is_wildcard
+from relay.connection import RESET, Connection, TlsConnection
+from relay.journal import Journal, quiet_asyncio
+from relay.limits import Door, Limits, network_of
+from relay.switch import INTAKE_BYTES, Switch
+
+BACKLOG = 1024
+ACCEPTS_PER_TURN = 64
+RESERVED_FILES = 64  # descriptors for all that isn't a connection
+STOP_S = 3.0
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Server:
+    """One relay: listeners, connections, and the beat."""
+
+    def __init__(self, config: Config, *, unlimited: bool = False) -> None:
+        self.config = config
+        self.limits: Limits = config.limits.unlimited() if unlimited else config.limits
+        self.context: ssl.SSLContext | None = None
+        self.pins: tuple[bytes, ...] = ()
+        if config.certificate is not None and config.key is not None:
+            self.context = keys.server_context(config.certificate, config.key)
+            self.pins = (keys.pin_of(config.certificate),) + ((config.spare_pin,) if config.spare_pin else ())
+        self.journal = Journal()
+        self.sealed = memoryview(bytearray(INTAKE_BYTES))
+        self.port = config.port
+        self.loop: asyncio.AbstractEventLoop
+        self.switch: Switch
+        self._door: Door
+        self._listeners: list[socket.socket] = []
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._beat: asyncio.TimerHandle | None = None
+
+    @property
+    def line(self) -> str:
+        """The line that people put into invites."""
+        return keys.relay_line(self.config.host, self.port, self.pins, self.config.relay_pass)
+
+    async def start(self) -> None:
+        """Listen.  Raises RelayError with one sentence when that isn't possible."""
+        self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(lambda _loop, context: self.journal.fault(context.get("exception")))
+        quiet_asyncio()
+        self.switch = Switch(self.limits, self.config.relay_pass, later=self.loop.call_soon, note=self.journal.note)
+        self._door = Door(self.limits, self._most_connections())
+        self._listen()
+        for listener in self._listeners:
+            self.loop.add_reader(listener, self._accept, listener)
+        self._beat = self.loop.call_later(1, self._on_beat)
+        self.journal.note("listening")
+        notify_service_manager("READY=1")
+
+    def _most_connections(self) -> int:
+        """Return the cap on connections, kept below the real limit on descriptors."""
+        most = self.limits.max_connections
+        files = open_file_limit()
+        if files is not None and most + most // 16 > files - RESERVED_FILES:
+            most = max(1, (files - RESERVED_FILES) * 16 // 17)
+            self.journal.note("files")
+        return most
+
+    def _listen(self) -> None:
+        for host in self.config.listen:
+            try:
+                self._listeners.append(_listener(host, self.port))
+            except OSError as error:
+                no_ipv6 = error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and is_wildcard(host)
+                if no_ipv6 and len(self.config.listen) > 1:
+                    continue  # this computer has no IPv6 (or no IPv4), and that is no mistake
+                self._close_listeners()
+                raise RelayError(_why_not_listening(error, host, self.port)) from None
+            self.port = self.port or self._listeners[0].getsockname()[1]
+        if not self._listeners:
+            raise RelayError("the relay can't listen on any address; look at `listen` in its configuration.")
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                sock, peer = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _OUT_OF_FILES:
+                    self.journal.fault(error)
+                # Asking again at once would burn a core until a descriptor is free.
+                self.journal.note("exhausted")
+                self.loop.remove_reader(listener)
+                self.loop.call_later(1, self._accept_again, listener)
+                return
+            network = network_of(peer[0])
+            verdict = self._door.arrive(network, self.loop.time())
+            if not verdict.enter:
+                self.journal.note("crowd")
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                sock.close()
+                continue
+            sock.setblocking(False)
+            kind = Connection if self.context is None else TlsConnection
+            connection = kind(self, network, verdict.doom)
+            self._connections.add(connection)
+            self._spawn(connection, sock)
+
+    def _spawn(self, connection: Connection, sock: socket.socket) -> None:
+        task = self.loop.create_task(self._connect(connection, sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, connection: Connection, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: connection, sock)
+        except (OSError, asyncio.CancelledError):
+            sock.close()
+            self.lost(connection)
+
+    def _accept_again(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self.loop.add_reader(listener, self._accept, listener)
+
+    def note(self, word: str) -> None:
+        """Log one word."""
+        self.journal.note(word)
+
+    def lost(self, connection: Connection) -> None:
+        """Forget a connection that is gone."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._door.leave(connection.network)
+
+    def _on_beat(self) -> None:
+        self._beat = self.loop.call_later(1, self._on_beat)
+        self.switch.beat()
+        self._door.beat(self.loop.time())
+        self.journal.beat()
+        notify_service_manager("WATCHDOG=1")
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            with contextlib.suppress(ValueError, AttributeError):
+                self.loop.remove_reader(listener)
+            listener.close()
+        self._listeners.clear()
+
+    async def stop(self) -> None:
+        """Refuse everybody, give them a moment to read it, and close."""
+        notify_service_manager("STOPPING=1")
+        self.journal.note("stopping")
+        self._close_listeners()
+        self.switch.shut_down()
+        end_s = self.loop.time() + STOP_S
+        while self._connections and self.loop.time() < end_s:
+            await asyncio.sleep(0.02)
+        for connection in list(self._connections):
+            connection.reset()
+        await asyncio.sleep(0)
+        if self._beat is not None:
+            self._beat.cancel()
+        self.journal.note("stopped")
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+        0
+    ]
+    sock = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def _why_not_listening(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is in use: stop the other program (or relay), or choose another port with --port."
+    if error.errno == errno.EACCES:
+        return f"port {port} needs special rights: choose one above 1023 with --port."
+    return f"the relay can't listen on {host}: this is no address of this computer; look at `listen` or --host."
+
+
+def open_file_limit() -> int | None:
+    """Raise the limit on open descriptors as far as we may, and return it; None where there is no such limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def notify_service_manager(state: str) -> None:
+    """Tell systemd how we are (sd_notify(3)); nothing happens where there is none."""
+    place = os.environ.get("NOTIFY_SOCKET", "")
+    if not place:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(state.encode(), "\0" + place[1:] if place.startswith("@") else place)
+
+
+def check_exposure(config: Config, *, plaintext: bool, unlimited: bool) -> None:
+    """Raise ConfigError when a relay that others can reach would be open in a way that only suits this computer."""
+    public = [host for host in config.listen if not is_loopback(host)]
+    if plaintext and public and not config.behind_tls_terminator:
+        raise ConfigError(
+            f"--plaintext is refused on {public[0] or 'a public address'}, because others could read along; leave it "
+            "out, or set behind_tls_terminator = true if a program in front of the relay does TLS."
+        )
+    if unlimited and public:
+        raise ConfigError(
+            f"--unlimited is refused on {public[0] or 'a public address'}, because one stranger could then use up the "
+            "relay; it is for benchmarks on 127.0.0.1."
+        )
+
+
+class NewLoop(Protocol):
+    """Something that makes an event loop."""
+
+    def __call__(self) -> asyncio.AbstractEventLoop:
+        """Make it."""
+
+
+def loop_factory(choice: str) -> NewLoop:
+    """Return what makes the event loop: "asyncio", "uvloop", or "auto" for uvloop where it is installed."""
+    if choice == "asyncio":
+        return asyncio.SelectorEventLoop
+    try:
+        import uvloop
+    except ImportError:
+        if choice == "uvloop":
+            raise ConfigError('event_loop = "uvloop" needs the uvloop package; install it, or write "auto".') from None
+        return asyncio.SelectorEventLoop
+    return cast(NewLoop, uvloop.new_event_loop)
+
+
+def serve(config: Config, *, unlimited: bool = False, announce: Callable[[str], None]) -> None:
+    """Run a relay until SIGTERM or SIGINT.  `announce` gets the relay line once it listens.
+
+    Raises ConfigError or RelayError, each with one sentence.
+    """
+    server = Server(config, unlimited=unlimited)
+    with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
+        runner.run(_serve(server, announce))
+
+
+async def _serve(server: Server, announce: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    await server.start()
+    announce(server.line)
+    await stop.wait()
+    await server.stop()
+
+
+def configure_logging_off() -> None:
+    """Keep Python's last-resort handler from printing warnings of a relay that runs inside another program."""
+    logging.getLogger("parley.relay").addHandler(logging.NullHandler())

@@ -1,0 +1,384 @@
+"""Rooms, seats, and a frame's way from one seat to another.  Pure: no sockets, no clock.  docs/PROTOCOL.md, "The wire".
+
+What is fast here, and why it looks as it does:
+
+* All connections read into one buffer (`Intake`).  It is emptied before the next read, so a connection owns no more
+  than the beginning of one frame.
+* A read is mostly one thing: SEND frames, one for each member.  Such a read is checked, re-addressed and cut with a
+  handful of calls over the whole of it, not frame by frame.  All else takes the slow way, `Seat._sort`.
+* Frames wait in a list for each seat and are written once per turn of the loop.  One write per frame costs ten times as
+  much as soon as senders are faster than the loop.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import struct
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from chatcore.wire import (
+    ADDRESS_SIZE,
+    BLOCK_SIZE,
+    EMPTY_BLOCK,
+    FRAME_SIZE,
+    HEADER,
+    HEADER_SIZE,
+    NO_ADDRESS,
+    NO_PASS,
+    PASS_SIZE,
+    ROOM_ID_SIZE,
+    VERSION,
+    Kind,
+    Refusal,
+)
+from relay.limits import Limits
+
+INTAKE_BYTES = 1 << 20  # what one wake-up may read: 15 frames for each member of a room of 256
+FAREWELL_S = 3  # how long a refused peer may take to read why
+WAIT_ROOM_FULL_S = 30
+WAIT_RELAY_FULL_S = 60
+WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
+
+_FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head, address, 32 of block
+_SEND_HEAD = HEADER.pack(VERSION, Kind.SEND, 0, 0, NO_ADDRESS)[:ADDRESS_SIZE]
+_CHUNK = 64
+_CUT = [struct.Struct(f"{FRAME_SIZE}s" * count).unpack_from for count in range(_CHUNK + 1)]
+_append = list.append
+_join = b"".join
+
+
+class Port(Protocol):
+    """The way out of a seat.  No call may come back into the switch before it returns."""
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep until it can be sent."""
+
+    def finish(self) -> None:
+        """Send what is left, then say that no more comes."""
+
+    def reset(self) -> None:
+        """Drop the connection and all that waits in it."""
+
+    def unsent_bytes(self) -> int:
+        """How much waits because the peer doesn't read."""
+
+
+def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_ADDRESS) -> bytes:
+    """Return the 272 bytes of a frame of the relay's own; its block is zeros."""
+    return HEADER.pack(VERSION, kind, argument, number, address) + EMPTY_BLOCK
+
+
+class Intake:
+    """The read buffer that all seats share, seen as bytes and as words."""
+
+    __slots__ = ("sends", "view", "words")
+
+    def __init__(self, size_bytes: int = INTAKE_BYTES) -> None:
+        frames = max(2, size_bytes // FRAME_SIZE)
+        self.view = memoryview(bytearray(frames * FRAME_SIZE))
+        self.words = self.view.cast("Q")
+        self.sends = memoryview(_SEND_HEAD * frames).cast("Q")
+
+    def cut(self, frames: int) -> Iterable[bytes]:
+        """Return the first frames of the buffer, each as its own bytes."""
+        if frames <= _CHUNK:
+            return _CUT[frames](self.view)
+        pieces: list[bytes] = []
+        rest = frames % _CHUNK
+        for at in range(0, (frames - rest) * FRAME_SIZE, _CHUNK * FRAME_SIZE):
+            pieces += _CUT[_CHUNK](self.view, at)
+        pieces += _CUT[rest](self.view, (frames - rest) * FRAME_SIZE)
+        return pieces
+
+
+class Room(dict[int, list[bytes]]):
+    """Address (as a word) -> the frames that wait for that seat.  Who isn't in here can't be reached from here."""
+
+    __slots__ = ("dirty", "nowhere", "room_id", "seats")
+
+    def __init__(self, room_id: bytes, nowhere: list[bytes]) -> None:
+        super().__init__()
+        self.room_id = room_id
+        self.seats: dict[int, Seat] = {}
+        self.nowhere = nowhere
+        self.dirty = False
+
+    def __missing__(self, _address: int) -> list[bytes]:
+        """Let frames to nobody end in a list that nobody reads: a sender learns nothing from an unknown address."""
+        return self.nowhere
+
+
+class Seat:
+    """One connection: at first a stranger, then in one room with an address, at last closing."""
+
+    __slots__ = ("address", "behind_s", "closing", "doom", "out", "port", "quiet_s", "room", "switch", "tail", "word")
+
+    def __init__(self, switch: Switch, port: Port, doom: tuple[Refusal, int] | None) -> None:
+        self.switch = switch
+        self.port = port
+        self.doom = doom  # decided at the door: it may say its join, and hears why not
+        self.room: Room | None = None
+        self.address = NO_ADDRESS
+        self.word = 0
+        self.out: list[bytes] = []
+        self.tail = b""  # the beginning of a frame, 0..271 bytes
+        self.quiet_s = 0  # beats since it was heard; a stranger's bytes don't count, so trickling buys no time
+        self.behind_s = -1  # beats since its port filled up; -1 while it keeps up
+        self.closing = False
+
+    def get_buffer(self) -> memoryview:
+        """Return where the next bytes go: the shared buffer, behind what this seat has of a frame already."""
+        view = self.switch.intake.view
+        if not self.tail:
+            return view
+        size = len(self.tail)
+        view[:size] = self.tail
+        return view[size:]
+
+    def buffer_updated(self, size: int) -> None:
+        """Take `size` bytes that were put where `get_buffer` said."""
+        if self.closing:
+            self.tail = b""
+            return
+        size += len(self.tail)
+        frames, rest = divmod(size, FRAME_SIZE)
+        intake = self.switch.intake
+        room = self.room
+        if room is None:
+            self._knock(size)
+        else:
+            self.quiet_s = 0
+            if intake.words[0 : frames * _FRAME_WORDS : _FRAME_WORDS] == intake.sends[:frames]:
+                if frames:
+                    addresses = intake.words[1 : frames * _FRAME_WORDS : _FRAME_WORDS]
+                    outs = map(room.__getitem__, addresses.tolist())
+                    addresses[:] = memoryview(self.address * frames).cast("Q")
+                    deque(map(_append, outs, intake.cut(frames)), 0)
+                    if not room.dirty:
+                        self.switch.mark(room)
+            else:
+                self._sort(room, 0, frames)
+        self.tail = bytes(intake.view[size - rest : size]) if rest else b""
+
+    def _knock(self, size: int) -> None:
+        """Judge a stranger's first bytes, as soon as they can be judged; the rest of the read follows its join."""
+        view = self.switch.intake.view
+        if view[0] != VERSION:
+            self.refuse(Refusal.VERSION)
+        elif size >= 2 and view[1] != Kind.JOIN:
+            self.refuse(Refusal.MALFORMED)
+        elif size >= FRAME_SIZE:
+            self.switch.join(self, bytes(view[:FRAME_SIZE]))
+            if self.room is not None:
+                self._sort(self.room, 1, size // FRAME_SIZE)
+
+    def _sort(self, room: Room, first: int, end: int) -> None:
+        """Handle the frames first..end of the buffer one by one."""
+        view = self.switch.intake.view
+        for at in range(first * FRAME_SIZE, end * FRAME_SIZE, FRAME_SIZE):
+            version, kind, argument, number, address = HEADER.unpack_from(view, at)
+            if version != VERSION:
+                self.refuse(Refusal.VERSION)
+                return
+            if kind == Kind.SEND:
+                block = view[at + HEADER_SIZE : at + FRAME_SIZE]
+                room[_word(address)].append(b"".join((_SEND_HEAD, self.address, block)))
+            elif kind == Kind.PING:
+                self.out.append(frame(Kind.PONG, argument, number))
+            elif kind != Kind.PONG:
+                self.refuse(Refusal.MALFORMED)
+                return
+        if end > first:
+            self.switch.mark(room)
+
+    def refuse(self, reason: Refusal, wait_s: int = 0) -> None:
+        """Say why, and close; what waits for the peer goes out before it."""
+        if self.closing:
+            return
+        self.switch.note(reason.name.lower())
+        self.out.append(frame(Kind.REFUSED, reason, wait_s))
+        last = _join(self.out)
+        self.leave()
+        self.port.write(last)
+        self.port.finish()
+
+    def leave(self) -> None:
+        """Give the place up.  Called when the connection is lost, too; the second time nothing happens."""
+        self.closing = True
+        self.quiet_s = 0
+        self.out.clear()
+        if self.room is not None:
+            room, self.room = self.room, None
+            self.switch.depart(self, room)
+
+    def set_behind(self, behind: bool) -> None:
+        """Learn that the port is filling up, or has room again."""
+        self.behind_s = 0 if behind else -1
+        (self.switch.laggards.add if behind else self.switch.laggards.discard)(self)
+
+    def drop(self, word: str) -> None:
+        """Close with a reset: a peer that doesn't read would keep a farewell, and the memory, for ever."""
+        self.switch.note(word)
+        self.leave()
+        self.port.reset()
+
+    def beat(self, limits: Limits) -> None:
+        """Grow a second older."""
+        self.quiet_s += 1
+        if self.behind_s >= 0:
+            self.behind_s += 1
+        if self.closing:
+            if self.quiet_s > FAREWELL_S:
+                self.port.reset()
+        elif self.room is None:
+            if self.quiet_s >= limits.join_deadline_s:
+                self.drop("deadline")
+        elif self.behind_s > limits.laggard_s:
+            self.drop("laggard")
+        elif self.quiet_s >= limits.silence_s:
+            self.drop("silent")
+        elif self.quiet_s and self.quiet_s % limits.ping_after_s == 0:
+            self.out.append(frame(Kind.PING, 0, self.quiet_s))
+            self.switch.mark(self.room)
+
+
+class Switch:
+    """All rooms and all connections of one relay.
+
+    `later` runs a call at the end of this turn of the loop; `note` takes one word for the log; `relay_pass` is 32
+    bytes, or zeros when everyone may use the relay.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        relay_pass: bytes = NO_PASS,
+        *,
+        later: Callable[[Callable[[], None]], Any],
+        note: Callable[[str], None],
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.limits = limits
+        self.intake = Intake()
+        self.rooms: dict[bytes, Room] = {}
+        self.seats: set[Seat] = set()
+        self.laggards: set[Seat] = set()
+        self.note = note
+        self._pass = relay_pass
+        self._later = later
+        self._random_bytes = random_bytes
+        self._nowhere: list[bytes] = []
+        self._dirty: list[Room] = []
+
+    def open(self, port: Port, doom: tuple[Refusal, int] | None = None) -> Seat:
+        """Take a new connection; `doom` is a refusal that it will hear in answer to its join."""
+        seat = Seat(self, port, doom)
+        self.seats.add(seat)
+        return seat
+
+    def lost(self, seat: Seat) -> None:
+        """Forget a connection that is gone."""
+        seat.leave()
+        self.seats.discard(seat)
+        self.laggards.discard(seat)
+
+    def join(self, seat: Seat, data: bytes) -> None:
+        """Give the sender of this JOIN frame a place, or refuse it.
+
+        The pass comes before the room, so that without it a room that exists and one that doesn't look the same.
+        """
+        _, _, argument, number, address = HEADER.unpack_from(data)
+        block = data[HEADER_SIZE:]
+        room_id, relay_pass = block[:ROOM_ID_SIZE], block[ROOM_ID_SIZE : ROOM_ID_SIZE + PASS_SIZE]
+        if argument or number or address != NO_ADDRESS or any(block[ROOM_ID_SIZE + PASS_SIZE : BLOCK_SIZE]):
+            seat.refuse(Refusal.MALFORMED)
+        elif seat.doom is not None:
+            seat.refuse(*seat.doom)
+        elif self._pass != NO_PASS and not hmac.compare_digest(relay_pass, self._pass):
+            seat.refuse(Refusal.RELAY_PASS)
+        elif room_id not in self.rooms and len(self.rooms) >= self.limits.max_rooms:
+            seat.refuse(Refusal.RELAY_FULL, WAIT_RELAY_FULL_S)
+        elif len(self.rooms.get(room_id, ())) >= self.limits.max_seats_per_room:
+            seat.refuse(Refusal.ROOM_FULL, WAIT_ROOM_FULL_S)
+        else:
+            self._sit(seat, self.rooms.setdefault(room_id, Room(room_id, self._nowhere)))
+
+    def _sit(self, seat: Seat, room: Room) -> None:
+        while seat.address == NO_ADDRESS or _word(seat.address) in room:
+            seat.address = self._random_bytes(ADDRESS_SIZE)
+        seat.word = _word(seat.address)
+        seat.out.append(frame(Kind.WELCOME, len(room), 0, seat.address))
+        seat.out += [frame(Kind.PRESENT, 0, 0, other.address) for other in room.seats.values()]
+        self._tell(room, frame(Kind.PRESENT, 0, 0, seat.address))
+        room[seat.word] = seat.out
+        room.seats[seat.word] = seat
+        seat.room = room
+        seat.quiet_s = 0
+        self.mark(room)
+
+    def depart(self, seat: Seat, room: Room) -> None:
+        """Take a seat out of its room and tell the others."""
+        del room[seat.word], room.seats[seat.word]
+        if room:
+            self._tell(room, frame(Kind.LEFT, 0, 0, seat.address))
+            self.mark(room)
+        else:
+            del self.rooms[room.room_id]
+
+    def _tell(self, room: Room, news: bytes) -> None:
+        for out in room.values():
+            out.append(news)
+
+    def mark(self, room: Room) -> None:
+        """Remember that frames wait in this room, and have them written at the end of this turn."""
+        if not room.dirty:
+            room.dirty = True
+            if not self._dirty:
+                self._later(self.flush)
+            self._dirty.append(room)
+
+    def flush(self) -> None:
+        """Write what waits: one piece for each seat."""
+        dirty, self._dirty = self._dirty, []
+        self._nowhere.clear()
+        for room in dirty:
+            room.dirty = False
+            for seat in room.seats.values():
+                if out := seat.out:
+                    data = _join(out)
+                    out.clear()
+                    seat.port.write(data)
+        if self.laggards:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """Drop who has too much waiting; and the worst of all, while all together have too much.
+
+        Only ports that filled up are weighed: the others hold no more than the mark at which a port says so.
+        """
+        owed = {seat: seat.port.unsent_bytes() for seat in self.laggards if not seat.closing}
+        total = sum(owed.values())
+        for seat, unsent in sorted(owed.items(), key=lambda pair: pair[1], reverse=True):
+            if unsent <= self.limits.max_unsent_bytes_per_seat and total <= self.limits.max_unsent_bytes:
+                break
+            seat.drop("laggard")
+            total -= unsent
+
+    def beat(self) -> None:
+        """Let a second pass: deadlines, pings, farewells."""
+        for seat in list(self.seats):
+            seat.beat(self.limits)
+
+    def shut_down(self) -> None:
+        """Refuse everybody, each with another time to wait."""
+        least, most = WAIT_SHUTDOWN_S
+        for seat in list(self.seats):
+            seat.refuse(Refusal.SHUTTING_DOWN, least + self._random_bytes(1)[0] % (most - least + 1))
+
+
+def _word(address: bytes) -> int:
+    return int.from_bytes(address, sys.byteorder)

@@ -1,0 +1,141 @@
+"""The relay's front door: `python relay_server.py init`, `run`, `version`.
+
+Everything behind it is in `relay/`.  Standard library only; uvloop is used where it is installed.
+Ends with status 0 after a clean stop, 1 when it can't serve (port in use), 2 for a wrong command line, 78 (EX_CONFIG)
+when the configuration or the state directory can't be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from chatcore.errors import ConfigError, RelayError
+from chatcore.wire import DEFAULT_PORT
+from chatcore.wire import VERSION as WIRE_VERSION
+from relay import config as configuration
+from relay import journal, keys, server
+from relay.config import Config
+
+EXIT_UNAVAILABLE = 1
+EXIT_CONFIG = 78
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status.  Every failure is one sentence on stderr."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.command(options))
+    except ConfigError as error:
+        return _fail(str(error), EXIT_CONFIG)
+    except RelayError as error:
+        return _fail(str(error), EXIT_UNAVAILABLE)
+    except KeyboardInterrupt:
+        return 0
+    except OSError as error:
+        return _fail(
+            f"the system refused something the relay needs ({error.strerror or 'no reason given'}).", EXIT_UNAVAILABLE
+        )
+
+
+def _fail(sentence: str, status: int) -> int:
+    print(f"parley-relay: {sentence}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parley-relay", description="A relay for Parley rooms: it forwards, and can't read."
+    )
+    commands = parser.add_subparsers(required=True, metavar="init | run | version")
+
+    init = commands.add_parser("init", help="make key, certificate and configuration")
+    init.add_argument(
+        "--host", default=configuration.LOOPBACK, metavar="NAME-OR-IP", help="what people dial to reach this computer"
+    )
+    init.add_argument("--state", type=Path, metavar="DIR", help="where to keep the files")
+    init.set_defaults(command=_init)
+
+    run = commands.add_parser("run", help="serve, and print the line for invites")
+    run.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
+    run.add_argument("--host", help="listen on this address instead of the configured ones")
+    run.add_argument("--port", type=_port, help=f"listen on this port (default {DEFAULT_PORT})")
+    run.add_argument("--plaintext", action="store_true", help="no TLS: loopback only, or behind a TLS terminator")
+    run.add_argument(
+        "--unlimited", action="store_true", help="no per-address and rate limits: loopback only, for benchmarks"
+    )
+    run.set_defaults(command=_run)
+
+    version = commands.add_parser("version", help="say which version of the wire this relay speaks")
+    version.set_defaults(command=_version)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise argparse.ArgumentTypeError("a port is a number from 0 (any free one) to 65535")
+    return int(text)
+
+
+def _init(options: argparse.Namespace) -> int:
+    state = (options.state or configuration.default_state()).absolute()
+    path = configuration.init_state(state, options.host)
+    pin = keys.to_base64url(keys.pin_of(state / keys.CERTIFICATE_NAME))
+    print(f"Made {path}, with a key and a certificate beside it.")
+    print(f"Pin of the key: {pin}")
+    print(f"Keep a copy of {state}. Start the relay with: parley-relay run --config {path}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = _config(options)
+    if options.host is not None:
+        shown = config.host if configuration.is_wildcard(options.host) else options.host
+        config = dataclasses.replace(config, listen=(options.host,), host=shown)
+    if options.port is not None:
+        config = dataclasses.replace(config, port=options.port)
+    server.check_exposure(config, plaintext=options.plaintext, unlimited=options.unlimited)
+    if options.plaintext:
+        config = dataclasses.replace(config, certificate=None, key=None)
+    journal.to_stderr(config.log)
+    server.serve(config, unlimited=options.unlimited, announce=_announce)
+    return 0
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """Return the configuration to run with.
+
+    Without --config it is that of the default state directory.  If there is none yet, the first `run` on this computer
+    alone makes one; a relay for others needs `init --host` first, because nobody but its owner knows what others dial.
+    """
+    if options.config is not None:
+        return configuration.load(options.config)
+    state = configuration.default_state().absolute()
+    path = state / configuration.CONFIG_NAME
+    if path.exists():
+        return configuration.load(path)
+    if options.plaintext:
+        return Config()
+    if options.host is not None and not configuration.is_loopback(options.host):
+        raise ConfigError(
+            f"there is no configuration in {state} yet; make one with: parley-relay init --host NAME-OR-IP "
+            "(what people dial to reach this computer)."
+        )
+    configuration.init_state(state)
+    print(f"parley-relay: first run; made a key and {path}.", file=sys.stderr)
+    return configuration.load(path)
+
+
+def _announce(line: str) -> None:
+    print(line, flush=True)
+
+
+def _version(_options: argparse.Namespace) -> int:
+    print(f"parley-relay, wire version {WIRE_VERSION}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
