@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from chatcore.clock import Moment
 from chatcore.errors import WireError
@@ -182,6 +183,10 @@ class Outbox:
             lost.append(self._drop_first())
         return lost
 
+    def give_up_all(self) -> list[bytes]:
+        """Nothing is owed any more, for the recipient has left; returns the mids."""
+        return [self._drop_first() for _ in range(len(self._owed))]
+
     def _drop_first(self) -> bytes:
         first = self._owed.popleft()
         self._bytes -= len(first.rest)
@@ -226,8 +231,7 @@ class Outbox:
             self._patience_s = min(self._patience_s * 2, RESEND_MAX_S)
         ready = []
         if self._sent < self.head:
-            skip = max(0, self._sent + 1 - self.low)
-            for owed in list(self._owed)[skip:] if skip else self._owed:
+            for owed in islice(self._owed, max(0, self._sent + 1 - self.low), None):
                 if self._in_flight and self._in_flight + owed.parts > WINDOW_PARTS:
                     break
                 ready.append(owed)
@@ -242,13 +246,12 @@ class Inbox:
     """Up to where one sender's logs have arrived here."""
 
     def __init__(self) -> None:
-        self.log = NO_LOG
+        self.log = NO_LOG  # the newest
         self._cursors: dict[bytes, int] = {}
 
-    @property
-    def cursor(self) -> int:
-        """The highest number taken from the sender's present log."""
-        return self._cursors.get(self.log, 0)
+    def cursor(self, log: bytes) -> int:
+        """Return the highest number taken from a log; 0 for one that isn't known."""
+        return self._cursors.get(log, 0)
 
     def open_log(self, log: bytes, low: int) -> tuple[int, bool]:
         """The sender's READY names its log and the lowest number to be had.
@@ -264,9 +267,9 @@ class Inbox:
             del self._cursors[next(iter(self._cursors))]
         return gone, fresh
 
-    def take(self, number: int) -> bool:
+    def take(self, log: bytes, number: int) -> bool:
         """Say whether this is the next message.  Another number is a duplicate, or will be sent again in its turn."""
-        if number != self.cursor + 1:
+        if number != self._cursors.get(log, -1) + 1:
             return False
-        self._cursors[self.log] = number
+        self._cursors[log] = number
         return True

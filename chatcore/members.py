@@ -189,9 +189,11 @@ class Members:
         join, leave = self.find(StatementType.JOIN, fp), self.find(StatementType.LEAVE, fp)
         if leave is not None and (join is None or join.time_ms <= leave.time_ms):
             return False
-        if fp == self.owner:
-            return True
-        return join is not None and (self._mode is Mode.OPEN or self.find(StatementType.ADMIT, fp) is not None)
+        return fp == self.owner or (join is not None and self.may_join(fp))
+
+    def may_join(self, fp: bytes) -> bool:
+        """Say whether a JOIN of this identity would make it a member."""
+        return self._mode is Mode.OPEN or fp == self.owner or self.find(StatementType.ADMIT, fp) is not None
 
     def fps(self) -> frozenset[bytes]:
         """Return the fingerprints of all members.  At most 256: the owner, and the oldest joiners."""
@@ -210,6 +212,11 @@ class Members:
     def newest_ms(self, subject: bytes) -> int:
         """Return the time of the newest JOIN or LEAVE of somebody, or 0."""
         both = (self.find(StatementType.JOIN, subject), self.find(StatementType.LEAVE, subject))
+        return max((statement.time_ms for statement in both if statement), default=0)
+
+    def member_since_ms(self, fp: bytes) -> int:
+        """Return when a member became one: the time of the JOIN, or of the ADMIT if that is later."""
+        both = (self.find(StatementType.JOIN, fp), self.find(StatementType.ADMIT, fp))
         return max((statement.time_ms for statement in both if statement), default=0)
 
     @property

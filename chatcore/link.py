@@ -1,0 +1,417 @@
+"""One link: the encrypted relation of two session keys, from their exchange to the last block.  Pure.
+
+Knows one pair and nothing of rooms, members or messages: whom to answer, and what goes into a READY, is told to it.
+docs/PROTOCOL.md, "Handshake" and "Counters".  All formulas are symmetric; who speaks first only decides who waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+from chatcore.clock import Moment
+from chatcore.engines import MODULUS_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
+from chatcore.errors import CryptoError, StateError, WireError
+from chatcore.members import NICK_SIZE, pack_nick, parse_nick
+from chatcore.seal import (
+    CONTENT_SIZE,
+    LABEL,
+    Body,
+    SealKeys,
+    counter_of,
+    digest,
+    expand,
+    extract,
+    fingerprint,
+    open_sealed,
+    parse_body,
+    seal,
+    split,
+)
+
+NONCE_SIZE = 32
+_GREETING = struct.Struct(f">{MODULUS_SIZE}s{NONCE_SIZE}sH{1 + NICK_SIZE}s37s")  # identity, nonce, caps, nick, zeros
+HELLO_SIZE = _GREETING.size + SIGNATURE_SIZE  # 392 + 256 = 648
+HELLO_PARTS = 4
+assert HELLO_PARTS * CONTENT_SIZE == HELLO_SIZE
+
+HELLO_COUNTER = 2**63  # counters from here on are under the hello keys: the 4 of a HELLO, then the 3 of a carried ADMIT
+CARRIED_PARTS = 3
+COUNTER_LIMIT = 2**32  # a direction that gets here ends its link; nobody talks so much in one connection
+
+HELLO_REPEATS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # HELLO and READY go out again, until the other is seen to be up
+ATTEMPT_S = 60.0  # an attempt that isn't up by then is erased
+KNOCK_S = 15 * 60.0  # a verified HELLO that nobody may answer yet is kept so long
+SILENCE_S = 90.0  # an up link that is silent for so long has ended
+MAX_EARLY_BLOCKS = 48  # blocks looked at for one attempt before it is up
+MAX_HELLOS = 16  # newer HELLOs taken in one attempt of one's own
+
+
+class ContentKind(IntEnum):
+    """What the joined parts are (docs/PROTOCOL.md, "Content")."""
+
+    HELLO = 0
+    READY = 1
+    MSG = 2
+    ACK = 3
+    STMT = 4
+    WANT = 5  # 6 MOVE, 7 DUMMY and 8 LIST are for later versions: ignored, and counted
+
+
+class State(Enum):
+    """Where a link stands."""
+
+    KEYED = "keyed"  # both session keys are known; the other's HELLO isn't
+    GREETED = "greeted"  # the other's HELLO is verified and not answered
+    SHAKING = "shaking"  # own HELLO and READY are sent; the other's READY isn't open yet
+    UP = "up"
+    ENDED = "ended"
+
+
+class Step(Enum):
+    """What can happen to a link."""
+
+    HELLO = "hello"  # a HELLO of the other verified
+    ANSWER = "answer"  # own HELLO and READY went out
+    READY = "ready"  # the other's READY opened
+    END = "end"
+
+
+# Every lawful step; a missing entry is the error.  A newer HELLO while shaking, or on an up link that is provisional, is
+# a newer attempt of the other side: it is answered anew, with the same HELLO of one's own.
+TRANSITIONS: dict[tuple[State, Step], State] = {
+    (State.KEYED, Step.HELLO): State.GREETED,
+    (State.GREETED, Step.HELLO): State.GREETED,
+    (State.SHAKING, Step.HELLO): State.GREETED,
+    (State.UP, Step.HELLO): State.GREETED,
+    (State.GREETED, Step.ANSWER): State.SHAKING,
+    (State.SHAKING, Step.READY): State.UP,
+    (State.KEYED, Step.END): State.ENDED,
+    (State.GREETED, Step.END): State.ENDED,
+    (State.SHAKING, Step.END): State.ENDED,
+    (State.UP, Step.END): State.ENDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A verified HELLO: who is at the other end.  `identity` is a 256-byte modulus, `fp` its fingerprint."""
+
+    identity: bytes
+    fp: bytes
+    nick: str
+    caps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Joined parts that came over the link, and the 256-byte blocks they came in.  `kind` may be one we don't know."""
+
+    kind: int
+    data: bytes = field(repr=False)
+    blocks: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """What a client brings to each of its links in one connection."""
+
+    room_id: bytes = field(repr=False)
+    room_key: bytes = field(repr=False)
+    identity: PrivateKey
+    session: PrivateKey
+    nick: str
+    random: Callable[[int], bytes] = field(repr=False)
+    key_of: Callable[[bytes], PublicKey] = field(repr=False)  # modulus of an identity -> its key; raises CryptoError
+
+
+def hello_keys(room_key: bytes, sender: bytes, receiver: bytes) -> SealKeys:
+    """Return the keys of HELLOs from one session key (256-byte modulus) to another."""
+    return SealKeys.derive(room_key, LABEL + b"hello" + hashlib.sha256(sender + receiver).digest())
+
+
+def hello_signed_bytes(room_id: bytes, sender: bytes, receiver: bytes, unsigned: bytes) -> bytes:
+    """Return what the signature in a HELLO is over: the room, both session keys, and the 392 bytes before it."""
+    return LABEL + b"hello sig" + room_id + sender + receiver + unsigned
+
+
+def transcript(room_id: bytes, ends: dict[bytes, bytes]) -> bytes:
+    """Return the 32 bytes that both ends must agree on; `ends` maps each session modulus to its 648-byte HELLO."""
+    low, high = sorted(ends)
+    return digest(b"transcript", room_id + low + high + ends[low] + ends[high])
+
+
+def link_keys(room_key: bytes, room_id: bytes, ends: dict[bytes, bytes]) -> dict[bytes, SealKeys]:
+    """Return for each end, by its session modulus, the keys it sends with."""
+    low, high = sorted(ends)
+    shared = transcript(room_id, ends)
+    prk = extract(room_key, nonce_of(ends[low]) + nonce_of(ends[high]))
+    return {
+        end: SealKeys.derive(prk, LABEL + b"link" + shared + bytes((side,))) for side, end in enumerate((low, high))
+    }
+
+
+def nonce_of(hello: bytes) -> bytes:
+    """Return the 32 random bytes in a HELLO."""
+    return hello[MODULUS_SIZE : MODULUS_SIZE + NONCE_SIZE]
+
+
+class Assembly:
+    """Joins parts with consecutive counters; holds one unfinished content of at most 41,310 bytes."""
+
+    __slots__ = ("_blocks", "_kind", "_parts", "_pieces")
+
+    def __init__(self) -> None:
+        self.discard()
+
+    def discard(self) -> None:
+        """Forget what is unfinished."""
+        self._kind, self._parts = -1, 0
+        self._pieces: list[bytes] = []
+        self._blocks: list[bytes] = []
+
+    def add(self, body: Body, block: bytes) -> Content | None:
+        """Take the next part; returns the content when it is whole."""
+        if body.part == 1:
+            self.discard()
+            self._kind, self._parts = body.kind, body.parts
+        elif (body.kind, body.parts, body.part) != (self._kind, self._parts, len(self._pieces) + 1):
+            self.discard()
+            return None
+        self._pieces.append(body.content)
+        self._blocks.append(block)
+        if body.part < body.parts:
+            return None
+        whole = Content(body.kind, b"".join(self._pieces), tuple(self._blocks))
+        self.discard()
+        return whole
+
+
+class Link:
+    """One attempt to come together with the session key at one address, and the link that comes of it.
+
+    Blocks to send gather in `outgoing` (256 bytes each).  `receive` takes a block; what it returns is either the Greeting
+    of a HELLO, to which the owner of the link says `answer` or nothing, or Content.  The first Content is always a READY.
+    """
+
+    def __init__(self, me: Self, other: PublicKey, now: Moment, *, first: bool) -> None:
+        """`other` is the session key at the other end; `first` says that our KEY went out before theirs came."""
+        self.me, self.other, self.first = me, other, first
+        self.state = State.KEYED
+        self.provisional = True  # one end isn't a member: statements only, and a newer HELLO may replace it
+        self.greeting: Greeting | None = None
+        self.carried: bytes | None = None  # an ADMIT to go with our HELLO
+        self.outgoing: list[bytes] = []
+        self.gaps = 0
+        self.heard_s = now.s
+        self.up_s = 0.0
+        self._started_s = now.s
+        self._early = 0
+        mine, theirs = me.session.modulus, other.modulus
+        self._hello_out = hello_keys(me.room_key, mine, theirs)
+        self._hello_in = hello_keys(me.room_key, theirs, mine)
+        self._own_hello = b""
+        self._hello: bytes = b""
+        self._taken: set[bytes] = set()  # HELLOs of the other in this attempt: each counts once
+        self._slots: dict[int, bytes] = {}
+        self._keys_out: SealKeys | None = None
+        self._keys_in: SealKeys | None = None
+        self._next_out = self._next_in = 0
+        self._ready = b""
+        self._assembly = Assembly()
+        self._repeat_from_s = now.s
+        self._repeats = 0
+        self._confirmed = False  # the other has sent a block that only an up link sends
+
+    def _step(self, step: Step) -> None:
+        try:
+            self.state = TRANSITIONS[self.state, step]
+        except KeyError:
+            raise StateError(f"{step.value} is illegal while a link is {self.state.value}") from None
+
+    # -- sending
+
+    def _send_sealed(self, keys: SealKeys, counter: int, body: Body) -> bytes:
+        block = self.other.encrypt(seal(keys, counter, body.to_bytes()))
+        self.outgoing.append(block)
+        return block
+
+    def _make_hello(self) -> bytes:
+        me = self.me
+        unsigned = _GREETING.pack(me.identity.modulus, me.random(NONCE_SIZE), 0, pack_nick(me.nick), b"")
+        signed = hello_signed_bytes(me.room_id, me.session.modulus, self.other.modulus, unsigned)
+        return unsigned + me.identity.sign(signed)
+
+    def greet(self, now: Moment) -> None:
+        """Send our HELLO (the same for the whole attempt), and the ADMIT it carries, if any."""
+        if self.state is State.ENDED:
+            raise StateError("the link has ended")
+        if not self._own_hello:
+            self._own_hello = self._make_hello()
+            self._repeat_from_s, self._repeats = now.s, 0
+        bodies = split(ContentKind.HELLO, self._own_hello)
+        bodies += split(ContentKind.STMT, self.carried) if self.carried else []
+        for index, body in enumerate(bodies):
+            self._send_sealed(self._hello_out, HELLO_COUNTER + index, body)
+
+    def answer(self, ready: bytes, now: Moment) -> None:
+        """Send our HELLO, unless it is on its way, and our READY (88 bytes), to a HELLO that was verified."""
+        newer = len(self._taken) > 1
+        self._step(Step.ANSWER)
+        if not self._own_hello or newer:
+            self.greet(now)
+        ends = {self.me.session.modulus: self._own_hello, self.other.modulus: self._hello}
+        keys = link_keys(self.me.room_key, self.me.room_id, ends)
+        self._keys_out, self._keys_in = keys[self.me.session.modulus], keys[self.other.modulus]
+        self._next_out = self._next_in = 0
+        self._confirmed = False
+        self._repeat_from_s, self._repeats = now.s, 0
+        self._ready = ready
+        self._send_ready()
+        self._next_out = 1
+
+    def _send_ready(self) -> None:
+        assert self._keys_out is not None
+        self._send_sealed(self._keys_out, 0, Body(ContentKind.READY, 1, 1, self._ready))
+
+    def send(self, kind: ContentKind, content: bytes) -> list[bytes]:
+        """Seal content of up to 41,310 bytes for an up link; returns its blocks, which are in `outgoing` as well."""
+        if self.state is not State.UP or self._keys_out is None:
+            raise StateError("the link isn't up")
+        bodies = split(kind, content)
+        if self._next_out + len(bodies) >= COUNTER_LIMIT:
+            raise StateError("the link is used up")
+        first = self._next_out
+        self._next_out += len(bodies)
+        return [self._send_sealed(self._keys_out, first + index, body) for index, body in enumerate(bodies)]
+
+    # -- receiving
+
+    def receive(self, block: bytes, now: Moment) -> Greeting | Content | None:
+        """Take a block from the other's address.
+
+        Returns None for what is merely not news (a repeat, a part of something).  Raises CryptoError or WireError for
+        everything that isn't from the other end, in order and in form: one path, nothing is sent.
+        """
+        if self.state is not State.UP:
+            self._early += 1
+            if self._early > MAX_EARLY_BLOCKS:
+                raise CryptoError
+        sealed = self.me.session.decrypt(block)
+        counter = counter_of(sealed)
+        if counter >= HELLO_COUNTER:
+            return self._receive_hello_part(counter - HELLO_COUNTER, sealed, now)
+        return self._receive_part(counter, sealed, block, now)
+
+    def _receive_hello_part(self, index: int, sealed: bytes, now: Moment) -> Greeting | Content | None:
+        if self.state is State.UP and not self.provisional:
+            return None
+        body = parse_body(open_sealed(self._hello_in, sealed))
+        wanted = (
+            (ContentKind.HELLO, index + 1, HELLO_PARTS)
+            if index < HELLO_PARTS
+            else (ContentKind.STMT, index + 1 - HELLO_PARTS, CARRIED_PARTS)
+        )
+        if (body.kind, body.part, body.parts) != wanted:
+            raise WireError("not a HELLO")
+        self._slots[index] = body.content
+        if index < HELLO_PARTS:
+            return self._join_hello(now)
+        carried = [self._slots.get(HELLO_PARTS + at) for at in range(CARRIED_PARTS)]
+        if self.greeting is None or None in carried:
+            return None
+        return Content(ContentKind.STMT, b"".join(piece for piece in carried if piece))
+
+    def _join_hello(self, now: Moment) -> Greeting | None:
+        pieces = [self._slots.get(at) for at in range(HELLO_PARTS)]
+        if None in pieces:
+            return None
+        for at in range(HELLO_PARTS):
+            del self._slots[at]
+        hello = b"".join(piece for piece in pieces if piece)
+        if hello in self._taken or len(self._taken) >= MAX_HELLOS:
+            return None
+        greeting = self._verify(hello)
+        self._taken.add(hello)
+        self._step(Step.HELLO)
+        self._hello, self.greeting = hello, greeting
+        self._keys_in = self._keys_out = None
+        self._started_s = self.heard_s = now.s
+        self._early = 0
+        return greeting
+
+    def _verify(self, hello: bytes) -> Greeting:
+        identity, _, caps, nick, zeros = _GREETING.unpack_from(hello)
+        if any(zeros):
+            raise WireError("not a HELLO")
+        name = parse_nick(nick)
+        unsigned, signature = hello[: _GREETING.size], hello[_GREETING.size :]
+        me = self.me
+        signed = hello_signed_bytes(me.room_id, self.other.modulus, me.session.modulus, unsigned)
+        me.key_of(identity).verify(signed, signature)
+        return Greeting(identity, fingerprint(identity), name, caps)
+
+    def _receive_part(self, counter: int, sealed: bytes, block: bytes, now: Moment) -> Content | None:
+        if self._keys_in is None:
+            raise CryptoError
+        if counter < self._next_in:
+            return None  # a repeat, or a replay: old news either way
+        body = parse_body(open_sealed(self._keys_in, sealed))
+        if self.state is not State.UP and (counter != 0 or body.kind != ContentKind.READY or body.parts != 1):
+            return None  # before the READY nothing counts; its sender will say it again
+        if counter > self._next_in:
+            self._assembly.discard()
+            self.gaps += 1
+        self._next_in = counter + 1
+        self.heard_s = now.s
+        if self.state is State.SHAKING:
+            self._step(Step.READY)
+            self.up_s = now.s
+            return Content(ContentKind.READY, body.content, (block,))
+        self._confirmed = True
+        return self._assembly.add(body, block)
+
+    # -- time
+
+    def _deadline_s(self) -> float:
+        if self.state is State.UP:
+            return self.heard_s + SILENCE_S
+        if self.state is State.GREETED:
+            return self._started_s + KNOCK_S
+        return self._started_s + ATTEMPT_S
+
+    def _repeat_s(self) -> float | None:
+        waiting = self._own_hello and not self._confirmed and self.state in (State.KEYED, State.SHAKING, State.UP)
+        if not waiting or self._repeats >= len(HELLO_REPEATS_S):
+            return None
+        return self._repeat_from_s + HELLO_REPEATS_S[self._repeats]
+
+    def next_tick(self) -> float:
+        """Return when `tick` has something to do, in monotonic seconds."""
+        repeat = self._repeat_s()
+        return self._deadline_s() if repeat is None else min(repeat, self._deadline_s())
+
+    def tick(self, now: Moment) -> None:
+        """Repeat what may have been lost; end what has come to nothing."""
+        if now.s >= self._deadline_s():
+            self.end()
+            return
+        repeat = self._repeat_s()
+        if repeat is not None and now.s >= repeat:
+            self._repeats += 1
+            self.greet(now)
+            if self._keys_out is not None:
+                self._send_ready()
+
+    def end(self) -> None:
+        """Erase what the link knew.  A later attempt draws a new nonce: that is what defeats a replay."""
+        if self.state is not State.ENDED:
+            self._step(Step.END)
+        self._own_hello = self._hello = self._ready = b""
+        self._keys_in = self._keys_out = None
+        self._slots.clear()
+        self._taken.clear()
+        self._assembly.discard()

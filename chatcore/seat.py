@@ -1,0 +1,340 @@
+"""One connection in one room: frames, addresses, and the links to those at them.  Pure.
+
+A seat says KEY to whoever was there before it, answers KEY to whoever comes after, and keeps one `Link` for each address.
+It decides nothing about people: what its links say is handed, one thing at a time, to the room that owns it.
+docs/PROTOCOL.md, "The wire" and "Handshake".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from chatcore.clock import Bucket, Moment
+from chatcore.engines import Engine, PublicKey, acceptable_modulus
+from chatcore.errors import CryptoError, WireError
+from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Self, State
+from chatcore.wire import Frame, FrameReader, Kind, Refusal, join_block
+
+MAX_ADDRESSES = 256
+KEY_REPEATS_S = (4.0, 16.0)
+KEY_ANSWER_GAP_S = 2.0  # two clients that both repeat must not answer each other for ever
+RETRY_JITTER_S = 5.0
+
+# What a stranger or a lying relay can make us do.  The bursts let a newcomer be up with 255 members at once; the rates
+# keep the sustained cost under a tenth of a core (a signature is 0.2 ms, a decryption 0.2 ms).
+KEY_BUDGET = (1024.0, 50.0)
+SIGNATURE_BUDGET = (600.0, 20.0)
+DECRYPTION_BUDGET = (8192.0, 200.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """The relay gave us a seat; `others` were there already."""
+
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """The relay refused us."""
+
+    refusal: int
+    wait_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Garbled:
+    """The relay speaks another version, or not our protocol at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """A HELLO verified; say `answer` on its link, or nothing."""
+
+    link: Link
+    greeting: Greeting
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Content came over a link."""
+
+    link: Link
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A link has ended."""
+
+    link: Link
+
+
+SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone
+
+
+class _Place:
+    """What is known of one address."""
+
+    __slots__ = ("first", "key", "key_repeats", "key_sent_s", "link", "retry_s")
+
+    def __init__(self, *, first: bool, retry_s: float) -> None:
+        self.first = first  # our KEY goes, or went, out before theirs came
+        self.key: PublicKey | None = None
+        self.key_sent_s: float | None = None
+        self.key_repeats = 0
+        self.link: Link | None = None
+        self.retry_s = retry_s
+
+
+class Seat:
+    """One connection.  Bytes in, events out; bytes out gather until `data_to_send`."""
+
+    def __init__(self, me: Self, engine: Engine, own_moduli: Iterable[bytes], relay_pass: bytes) -> None:
+        """`own_moduli` are all keys of one's own: a peer that shows one of them is a mirror, and is ignored."""
+        self.me = me
+        self.carried: Callable[[], bytes | None] = lambda: None  # the ADMIT that goes with our HELLO, if any
+        self.address: bytes | None = None
+        self.dropped = 0
+        self._engine = engine
+        self._own = {*own_moduli, me.session.modulus, me.identity.modulus}
+        self._reader = FrameReader()
+        self._places: dict[bytes, _Place] = {}
+        self._out: list[bytes] = [Frame(Kind.JOIN, block=join_block(me.room_id, relay_pass)).to_bytes()]
+        self._keys = Bucket(*KEY_BUDGET)
+        self._signatures = Bucket(*SIGNATURE_BUDGET)
+        self._decryptions = Bucket(*DECRYPTION_BUDGET)
+        self._expected = 0  # PRESENT frames that belong to the WELCOME
+
+    # -- bytes
+
+    def data_to_send(self) -> bytes:
+        """Return what is to be sent since the last call."""
+        for address, place in self._places.items():
+            self._collect(address, place)
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def _collect(self, address: bytes, place: _Place) -> None:
+        if place.link is not None and place.link.outgoing:
+            self._out += [Frame(Kind.SEND, address=address, block=block).to_bytes() for block in place.link.outgoing]
+            place.link.outgoing.clear()
+
+    def receive_data(self, data: bytes, now: Moment) -> Iterator[SeatEvent]:
+        """Take bytes from the relay; yields what they mean, each before the next frame is looked at."""
+        try:
+            frames = self._reader.receive_data(data)
+        except WireError:
+            yield Garbled()
+            return
+        for frame in frames:
+            yield from self._receive(frame, now)
+
+    def _receive(self, frame: Frame, now: Moment) -> Iterator[SeatEvent]:
+        match frame.kind:
+            case Kind.WELCOME if self.address is None:
+                self.address = frame.address
+                self._expected = frame.argument
+                yield Seated(frame.argument)
+            case Kind.PRESENT:
+                self._arrive(frame.address, now)
+            case Kind.LEFT:
+                yield from self._leave(frame.address)
+            case Kind.SEND:
+                yield from self._receive_block(frame.address, frame.block, now)
+            case Kind.PING:
+                self._out.append(Frame(Kind.PONG, frame.argument, frame.number).to_bytes())
+            case Kind.REFUSED:
+                yield Turned(frame.argument, frame.number)
+            case _:
+                self.dropped += 1
+
+    # -- addresses
+
+    def _arrive(self, address: bytes, now: Moment) -> None:
+        if address in self._places or address == self.address or len(self._places) >= MAX_ADDRESSES:
+            return
+        first = self._expected > 0  # they were there before us: it is for us to speak
+        self._expected -= first
+        self._places[address] = place = _Place(first=first, retry_s=now.s + ATTEMPT_S)
+        if first:
+            self._send_key(address, place, now)
+
+    def _leave(self, address: bytes) -> Iterator[SeatEvent]:
+        place = self._places.pop(address, None)
+        if place is not None and place.link is not None:
+            yield from self._end(place)
+
+    def _end(self, place: _Place) -> Iterator[SeatEvent]:
+        link, place.link = place.link, None
+        if link is not None:
+            link.end()
+            yield Gone(link)
+
+    def end(self, link: Link, now: Moment) -> None:
+        """End a link on our side; another attempt is made later."""
+        link.end()
+        for place in self._places.values():
+            if place.link is link:
+                place.link = None
+                place.retry_s = now.s + ATTEMPT_S
+
+    def end_all(self) -> list[Link]:
+        """The connection is gone: end every link and return them."""
+        links = [place.link for place in self._places.values() if place.link is not None]
+        self._places.clear()
+        for link in links:
+            link.end()
+        return links
+
+    def _send_key(self, address: bytes, place: _Place, now: Moment) -> bool:
+        if not self._keys.take(now):
+            return False
+        place.key_sent_s = now.s
+        self._out.append(Frame(Kind.SEND, address=address, block=self.me.session.modulus).to_bytes())
+        return True
+
+    # -- blocks
+
+    def _receive_block(self, address: bytes, block: bytes, now: Moment) -> Iterator[SeatEvent]:
+        place = self._places.get(address)
+        if place is None:
+            self.dropped += 1
+        elif place.key is None:
+            self._receive_key(address, place, block, now)
+        elif block == place.key.modulus:
+            self._receive_key_again(address, place, now)
+        else:
+            yield from self._receive_sealed(address, place, block, now)
+
+    def _receive_key(self, address: bytes, place: _Place, block: bytes, now: Moment) -> None:
+        if not acceptable_modulus(block) or block in self._own:
+            self.dropped += 1
+            return
+        try:
+            key = self._engine.public_key(block)
+        except CryptoError:
+            self.dropped += 1
+            return
+        if place.key_sent_s is None and not self._send_key(address, place, now):
+            return  # their KEY will come again, and by then we may answer
+        place.key = key
+        place.link = self._new_link(key, now, first=place.first)
+        self._greet_first(place, now)
+
+    def _new_link(self, key: PublicKey, now: Moment, *, first: bool) -> Link:
+        link = Link(self.me, key, now, first=first)
+        link.carried = self.carried()
+        return link
+
+    def _greet_first(self, place: _Place, now: Moment) -> None:
+        if place.first and place.link is not None and self._signatures.take(now):
+            place.link.greet(now)
+
+    def _receive_key_again(self, address: bytes, place: _Place, now: Moment) -> None:
+        up = place.link is not None and place.link.state is State.UP
+        recent = place.key_sent_s is not None and now.s - place.key_sent_s < KEY_ANSWER_GAP_S
+        if not up and not recent:
+            self._send_key(address, place, now)
+
+    def _receive_sealed(self, address: bytes, place: _Place, block: bytes, now: Moment) -> Iterator[SeatEvent]:
+        assert place.key is not None
+        if place.link is None:
+            place.link = self._new_link(place.key, now, first=False)
+        link = place.link
+        if link.state is not State.UP and not self._decryptions.take(now):
+            self.dropped += 1
+            return
+        try:
+            news = link.receive(block, now)
+        except (CryptoError, WireError):
+            self.dropped += 1
+            return
+        match news:
+            case Greeting() if not link.first and not self._signatures.take(now):
+                self.end(link, now)  # their HELLO comes again, and by then we may sign an answer
+            case Greeting():
+                yield Greeted(link, news)
+            case Content():
+                yield Heard(link, news)
+        self._collect(address, place)
+
+    def attempt_now(self, now: Moment) -> None:
+        """Begin a new attempt with everybody who isn't up: something has changed that lets us in."""
+        for address, place in self._places.items():
+            if place.link is None or place.link.state is not State.UP:
+                self._attempt(address, place, now)
+
+    def _attempt(self, address: bytes, place: _Place, now: Moment) -> None:
+        place.first, place.key_repeats = True, 0
+        place.retry_s = now.s + ATTEMPT_S + RETRY_JITTER_S * self._jitter()
+        self._send_key(address, place, now)
+        if place.key is not None:
+            if place.link is not None:
+                place.link.end()
+            place.link = self._new_link(place.key, now, first=True)
+            self._greet_first(place, now)
+
+    def _jitter(self) -> float:
+        return self.me.random(1)[0] / 256
+
+    # -- time
+
+    def next_tick(self) -> float | None:
+        """Return when `tick` has something to do, in monotonic seconds; None if never."""
+        return min((self._next_s(place) for place in self._places.values()), default=None)
+
+    def _next_s(self, place: _Place) -> float:
+        if place.link is not None:
+            return place.link.next_tick()
+        repeat = self._key_repeat_s(place)
+        return place.retry_s if repeat is None else min(repeat, place.retry_s)
+
+    def _key_repeat_s(self, place: _Place) -> float | None:
+        if place.key is not None or not place.first or place.key_sent_s is None:
+            return None
+        if place.key_repeats >= len(KEY_REPEATS_S):
+            return None
+        begun = place.key_sent_s - (KEY_REPEATS_S[place.key_repeats - 1] if place.key_repeats else 0.0)
+        return begun + KEY_REPEATS_S[place.key_repeats]
+
+    def tick(self, now: Moment) -> Iterator[SeatEvent]:
+        """Repeat, end and retry what is due."""
+        for address, place in list(self._places.items()):
+            if place.link is not None:
+                if now.s < place.link.next_tick():
+                    continue
+                place.link.tick(now)
+                self._collect(address, place)
+                if place.link.state is State.ENDED:
+                    place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
+                    yield from self._end(place)
+                continue
+            repeat = self._key_repeat_s(place)
+            if repeat is not None and now.s >= repeat:
+                place.key_repeats += 1
+                self._send_key(address, place, now)
+            elif now.s >= place.retry_s:
+                self._attempt(address, place, now)
+
+
+def refusal_sentence(refusal: int, wait_s: int) -> str:
+    """Say in one sentence why the relay refused, and what to do."""
+    later = f"Parley will try again in {wait_s} seconds." if wait_s else "Parley will try again shortly."
+    match refusal:
+        case Refusal.VERSION:
+            return "The relay speaks another version of Parley: one of the two needs an update."
+        case Refusal.RELAY_PASS:
+            return "The relay wants a pass that this invite doesn't have: ask for a new invite."
+        case Refusal.ROOM_FULL:
+            return f"This room is full on the relay. {later}"
+        case Refusal.RELAY_FULL:
+            return f"The relay is full just now. {later}"
+        case Refusal.TOO_FAST:
+            return f"The relay wants fewer connections from this address. {later}"
+        case Refusal.SHUTTING_DOWN:
+            return f"The relay is being restarted. {later}"
+        case _:
+            return f"The relay didn't understand us. {later}"

@@ -1,0 +1,95 @@
+"""What a room keeps for one link: what each end has told the other, and when to speak next.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chatcore.clock import Moment
+from chatcore.delivery import NO_LOG, Ready
+from chatcore.link import Link, State
+
+ACK_TICK_S = (0.2, 0.8)
+HEARTBEAT_S = (25.0, 35.0)
+READY_AGAIN_S = (5.0, 60.0)  # a READY said again is repeated, at doubling intervals, until an ACK shows that it came
+WANT_AGAIN_S = (3.0, 300.0)
+
+
+class Talk:
+    """Messages may flow (`open`) once both ends are members and have told each other so by a full READY."""
+
+    def __init__(self, link: Link, fp: bytes, now: Moment, random: Callable[[int], bytes], *, told: bool) -> None:
+        """`told`: our READY in the handshake was a full one."""
+        self.link, self.fp, self.told = link, fp, told
+        self.open = False
+        self.ready: Ready | None = None  # their last
+        self.taken_ready: Ready | None = None  # the last of theirs that was acted upon
+        self.log = NO_LOG  # theirs, on this link
+        self.acked = 0  # their cursor in our log; it may not go back within a link
+        self.untold = 0  # messages taken since our last ACK
+        self.others_set = b""  # the digest of the statements they hold
+        self.ack_s = 0.0
+        self.want_s = 0.0
+        self._want_gap_s = WANT_AGAIN_S[0]
+        self._ready_s: float | None = None
+        self._ready_gap_s = READY_AGAIN_S[0]
+        self._random = random
+
+    @property
+    def up(self) -> bool:
+        """Whether the link is up, for statements at least."""
+        return self.link.state is State.UP
+
+    def _after(self, now: Moment, bounds: tuple[float, float]) -> float:
+        low, high = bounds
+        return now.s + low + (high - low) * int.from_bytes(self._random(2)) / 65536
+
+    def begin(self, ready: Ready, acked: int) -> None:
+        """Messages may flow now."""
+        self.open = True
+        self.link.provisional = False
+        self.log, self.acked = ready.my_log, acked
+
+    def close(self) -> bool:
+        """One of the two isn't a member (any more); says whether messages had flowed."""
+        was, self.open, self.told = self.open, False, False
+        self.link.provisional = True
+        self.taken_ready = self._ready_s = None
+        return was
+
+    def told_ready(self, now: Moment) -> None:
+        """A full READY goes out; it is repeated until it is seen to have come."""
+        self.told = True
+        self._ready_s = now.s + self._ready_gap_s
+        self._ready_gap_s = min(self._ready_gap_s * 2, READY_AGAIN_S[1])
+
+    def confirmed(self) -> None:
+        """An ACK came: they have our READY."""
+        self._ready_s = None
+        self._ready_gap_s = READY_AGAIN_S[0]
+
+    def ready_is_due(self, now: Moment) -> bool:
+        """Whether the READY should be said once more."""
+        return self._ready_s is not None and now.s >= self._ready_s
+
+    def ack_soon(self, now: Moment) -> None:
+        """Something came that must be acknowledged."""
+        self.ack_s = min(self.ack_s, self._after(now, ACK_TICK_S))
+
+    def ack_sent(self, now: Moment) -> None:
+        """The next is a heartbeat, unless something comes."""
+        self.untold = 0
+        self.ack_s = self._after(now, HEARTBEAT_S)
+
+    def wanted(self, now: Moment) -> None:
+        """We asked them for statements; ask them again later and later."""
+        self.want_s = now.s + self._want_gap_s
+        self._want_gap_s = min(self._want_gap_s * 2, WANT_AGAIN_S[1])
+
+    def is_due(self, now: Moment) -> bool:
+        """Whether something is to be sent on the link."""
+        return self.up and (self.ready_is_due(now) or (self.open and now.s >= self.ack_s))
+
+    def next_tick(self) -> float | None:
+        """Return when that will be, in monotonic seconds."""
+        times = [self._ready_s, self.ack_s if self.open else None]
+        return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,164 @@
+"""A relay, clients and a clock, all in memory: any attack and any fault is a test without a network.
+
+`World` passes the bytes of real `Room`s through a relay of a few lines, one frame at a time.  A test may put a `tamper`
+between: it sees each forwarded frame as (source, destination, block) with names of clients, and returns what the
+destination gets instead: a list of (claimed source, destination, block).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import cache
+
+from chatcore.clock import Moment
+from chatcore.engines import PrivateKey
+from chatcore.engines.openssl import OpenSSLEngine
+from chatcore.events import MessageReceived, RoomEvent
+from chatcore.invite import Invite, Mode, RelayAddress, new_invite
+from chatcore.room import Room
+from chatcore.seal import fingerprint
+from chatcore.wire import Frame, FrameReader, Kind
+
+ENGINE = OpenSSLEngine()
+RELAY = RelayAddress("127.0.0.1", 7256)
+START_MS = 1_790_000_000_000
+
+Hop = tuple[str, str, bytes]
+Tamper = Callable[[str, str, bytes], list[Hop]]
+
+
+@cache
+def key(name: str) -> PrivateKey:
+    """The key of this name, made once for all tests of a run."""
+    return ENGINE.generate()
+
+
+def fp(name: str) -> bytes:
+    """The fingerprint of the identity of a client."""
+    return fingerprint(key(f"identity {name}").modulus)
+
+
+class Client:
+    """A room and its connection."""
+
+    def __init__(self, world: World, name: str, invite: Invite, identity: str, statements: tuple[bytes, ...]) -> None:
+        self.world, self.name = world, name
+        self.room = Room(invite, key(f"identity {identity}"), name, ENGINE, world.now, world.rng.randbytes, statements)
+        self.events: list[RoomEvent] = []
+        self.address: bytes | None = None
+        self.reader = FrameReader()
+        self.connections = 0
+
+    def connect(self) -> None:
+        self.connections += 1
+        self.reader = FrameReader()
+        self.room.connect(key(f"session {self.name} {self.connections}"), self.world.now)
+
+    def disconnect(self) -> None:
+        self.world.leave(self)
+        self.room.receive_eof(self.world.now)
+
+    def say(self, text: str) -> bytes:
+        return self.room.say(text, self.world.now)
+
+    def texts(self) -> list[tuple[str, str]]:
+        """What this client was shown, as (nick, text)."""
+        return [(e.nick, e.text) for e in self.events if isinstance(e, MessageReceived)]
+
+    def of(self, kind: type) -> list[RoomEvent]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class World:
+    """Everybody in one room, and the relay between them."""
+
+    def __init__(self, *, owner: str = "alice", mode: Mode = Mode.OPEN, seed: int = 1) -> None:
+        self.rng = random.Random(seed)
+        self.now = Moment(1000.0, START_MS)
+        self.invite = new_invite(fp(owner), mode, RELAY, "Test", secret=self.rng.randbytes(32))
+        self.clients: dict[str, Client] = {}
+        self.seats: dict[bytes, Client] = {}
+        self.tamper: Tamper = lambda source, to, block: [(source, to, block)]
+        self.log: list[Hop] = []  # every forwarded block, as it was sent
+
+    def client(
+        self,
+        name: str,
+        *,
+        identity: str | None = None,
+        invite: Invite | None = None,
+        connect: bool = True,
+        statements: tuple[bytes, ...] = (),
+    ) -> Client:
+        self.clients[name] = client = Client(self, name, invite or self.invite, identity or name, statements)
+        if connect:
+            client.connect()
+        return client
+
+    def named(self, address: bytes) -> str:
+        return self.seats[address].name if address in self.seats else ""
+
+    # -- the relay
+
+    def leave(self, client: Client) -> None:
+        address, client.address = client.address, None
+        if address is not None:
+            del self.seats[address]
+            for other in list(self.seats.values()):
+                self.deliver(other, Frame(Kind.LEFT, address=address))
+
+    def deliver(self, client: Client, frame: Frame) -> None:
+        client.room.receive_data(frame.to_bytes(), self.now)
+        client.events += client.room.events_received()
+
+    def inject(self, source: str, to: str, block: bytes) -> None:
+        """The relay hands a block to a client, in the name of any seat."""
+        client, origin = self.clients[to], self.clients[source]
+        if client.address is not None and origin.address is not None:
+            self.deliver(client, Frame(Kind.SEND, address=origin.address, block=block))
+
+    def _relay(self, client: Client, frame: Frame) -> None:
+        if frame.kind is Kind.JOIN:
+            client.address = self.rng.randbytes(8)
+            others = [seat for seat in self.seats.values() if seat.room.invite.room_id == client.room.invite.room_id]
+            self.seats[client.address] = client
+            self.deliver(client, Frame(Kind.WELCOME, argument=len(others), address=client.address))
+            for other in others:
+                assert other.address is not None
+                self.deliver(client, Frame(Kind.PRESENT, address=other.address))
+                self.deliver(other, Frame(Kind.PRESENT, address=client.address))
+        elif frame.kind is Kind.SEND and client.address is not None and frame.address in self.seats:
+            hop = (client.name, self.named(frame.address), frame.block)
+            self.log.append(hop)
+            for source, to, block in self.tamper(*hop):
+                self.inject(source, to, block)
+
+    # -- time
+
+    def settle(self, limit: int = 100_000) -> None:
+        """Pass frames until nobody has anything to say; fails if that doesn't end."""
+        for _ in range(limit):
+            quiet = True
+            for client in list(self.clients.values()):
+                client.events += client.room.events_received()
+                for frame in client.reader.receive_data(client.room.data_to_send()):
+                    quiet = False
+                    self._relay(client, frame)
+            if quiet:
+                return
+        raise AssertionError("they never stop talking")
+
+    def advance(self, seconds: float, step: float = 0.25) -> None:
+        """Let time pass in small steps, ticking whoever is due."""
+        end = self.now.s + seconds
+        self.settle()
+        while self.now.s < end:
+            due = [t for client in self.clients.values() if (t := client.room.next_tick()) is not None]
+            to = min(end, max(self.now.s + step, min(due, default=end)))
+            self.now = Moment(to, self.now.ms + round((to - self.now.s) * 1000))
+            for client in self.clients.values():
+                next_tick = client.room.next_tick()
+                if next_tick is not None and next_tick <= self.now.s:
+                    client.room.tick(self.now)
+            self.settle()
