@@ -1,7 +1,7 @@
 """Pictures drawn by code with Pillow: icons, rounded boxes, avatars, the QR code, the logo.  No toolkit, no files.
 
 Sizes are pixels of the screen; colours `#rrggbb`.  Everything is drawn four times as large and scaled down, for smooth
-edges.  Icons live on a grid of 24; an avatar shows a fingerprint (32 bytes) and is the same wherever that identity is seen.
+edges.  Icons live on a grid of 24; an avatar shows a fingerprint (32 bytes), the same wherever that identity is seen.
 """
 
 from __future__ import annotations

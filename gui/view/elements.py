@@ -1,0 +1,593 @@
+"""The elements of the kit: labels, buttons, panels, cards, text fields, the scrollbar.  Made through `kit.Kit`.
+
+Each is a PySimpleGUI element that draws its own face; `dress(ground)` gives it the colour that it lies on, once the
+window has made its widgets, and may be called again.
+"""
+
+from __future__ import annotations
+
+import math
+import tkinter as tk
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from gui import art, theme
+from gui.psg import safe_name, safe_text, sg
+from gui.theme import Palette
+from gui.view.dressing import dress
+
+if TYPE_CHECKING:
+    from gui.view.kit import Kit
+
+Rows = Sequence[Sequence[sg.Element]]
+Command = Callable[[], None]
+
+
+def scaled_pad(kit: Kit, pad: Any) -> Any:
+    """Return a padding of PySimpleGUI's form, multiplied by the kit's factor."""
+    if isinstance(pad, (int, float)):
+        return (kit.px(pad), kit.px(pad))
+    return tuple(tuple(kit.px(v) for v in side) if isinstance(side, tuple) else kit.px(side) for side in pad)
+
+
+# -- the elements ----------------------------------------------------------------------------------------------------
+
+
+class Words(sg.Text):
+    """A label whose text can't do harm, with an icon before it if wanted."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        text: str,
+        key: Any,
+        *,
+        size: float,
+        bold: bool,
+        mono: bool,
+        colour: str,
+        icon: str,
+        icon_colour: str,
+        wrap: float,
+        justify: str,
+        pad: Any,
+        expand_x: bool,
+        name: bool,
+    ):
+        self.kit, self.wrap, self.icon, self.name = kit, wrap, icon, name
+        self.colour, self.icon_colour = colour or kit.p.text, icon_colour
+        self.glyph = size + 3
+        super().__init__(
+            self._safe(text),
+            key=key,
+            font=kit.font(size, bold, mono),
+            text_color=self.colour,
+            pad=scaled_pad(kit, pad),
+            justification=justify,
+            expand_x=expand_x,
+        )
+
+    def _safe(self, text: str) -> str:
+        return safe_name(text) if self.name and text else safe_text(text)
+
+    def dress(self, ground: str) -> None:
+        """Take the ground's colour and drop Tk's stray pixels."""
+        self.Widget.configure(bg=ground, bd=0, padx=0, pady=0, highlightthickness=0, wraplength=self.kit.px(self.wrap))
+        self._draw_icon()
+
+    def _draw_icon(self) -> None:
+        picture: Any = ""
+        if self.icon:
+            picture = self.kit.icon(self.icon, self.glyph, self.icon_colour or self.colour, space=6)
+        self.Widget.configure(image=picture, compound="left" if self.icon else "none")
+        self.Widget.kept = picture
+
+    def update(self, value: str | None = None, *, colour: str = "", icon: str | None = None, **more: Any) -> None:
+        """Change the text, colour or icon."""
+        if colour:
+            self.colour = colour
+            more["text_color"] = colour
+        if icon is not None:
+            self.icon = icon
+        super().update(None if value is None else self._safe(value), **more)
+        if colour or icon is not None:
+            self._draw_icon()
+
+
+class Picture(sg.Text):
+    """A picture in a label."""
+
+    def __init__(self, kit: Kit, image: Image.Image | None, key: Any, *, pad: Any):
+        self.kit, self.image = kit, image
+        super().__init__("", key=key, pad=scaled_pad(kit, pad), font=kit.font())
+
+    def dress(self, ground: str) -> None:
+        """Take the ground's colour and show the picture."""
+        self.Widget.configure(bg=ground, bd=0, padx=0, pady=0, highlightthickness=0)
+        self.set(self.image)
+
+    def set(self, image: Image.Image | None) -> None:
+        """Show another picture."""
+        self.image = image
+        kept: Any = tk.PhotoImage(master=self.kit.root, data=art.png(image)) if image is not None else ""
+        self.Widget.configure(image=kept)
+        self.Widget.kept = kept
+
+
+class Rule(sg.Canvas):
+    """A hairline."""
+
+    def __init__(self, kit: Kit, pad: Any, upright: bool):
+        self.colour = kit.p.line
+        super().__init__(size=(1, 1), pad=scaled_pad(kit, pad), expand_x=not upright, expand_y=upright)
+
+    def dress(self, ground: str) -> None:
+        """Take the line's colour."""
+        self.Widget.configure(bg=self.colour, bd=0, highlightthickness=0, width=1, height=1)
+
+
+def kinds(p: Palette) -> dict[str, tuple[str, str, str, str]]:
+    """Return for each kind of button: face, face under the pointer, text, border.  An empty face is the ground's."""
+    return {
+        "main": (p.accent, p.accent_hover, p.on_accent, ""),
+        "soft": (p.tint, p.tint_hover, p.accent_text, ""),
+        "outline": (p.field, p.hover, p.text, p.edge),
+        "danger": (p.bad_tint, p.bad_hover, p.bad, ""),
+        "link": ("", "", p.accent_text, ""),
+        "plain": ("", p.hover, p.soft, ""),
+        "chosen": (p.tint, p.tint_hover, p.accent_text, ""),
+        "off": (p.off, p.off, p.faint, ""),
+    }
+
+
+class Push(sg.Text):
+    """A button: a label with a drawn face, the same on every system.  Works by mouse and by keyboard."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        text: str,
+        key: Any,
+        *,
+        kind: str,
+        command: Command | None,
+        icon: str,
+        width: float,
+        height: float,
+        pad: Any,
+        expand_x: bool = False,
+        tooltip: str = "",
+        on: bool = True,
+        glyph: float = 18,
+        size: float = theme.BODY,
+    ):
+        self.kit, self.kind, self.command, self.icon, self.glyph, self.on = kit, kind, command, icon, glyph, on
+        self._font = kit.font(size, bold=True)
+        self.words = self._with_room(text)
+        margin = kit.px(4 if kind == "link" else 18) * (2 if text else 0)
+        self.size = (
+            max(kit.px(width), kit.measure(self.words, self._font) + margin),
+            kit.px(height if kind != "link" else min(height, 28)),
+        )
+        self._over = self._down = False
+        self._ground = kit.p.ground
+        self._drawn: Any = None
+        super().__init__(
+            self.words, key=key, font=self._font, pad=scaled_pad(kit, pad), expand_x=expand_x, tooltip=tooltip or None
+        )
+
+    def dress(self, ground: str) -> None:
+        """Take the ground's colour, draw the face and listen."""
+        first = self._drawn is None
+        self._ground, self._drawn = ground, ()
+        width, height = self.size
+        self.Widget.configure(
+            bd=0,
+            padx=0,
+            pady=0,
+            highlightthickness=0,
+            anchor="center",
+            compound="center",
+            width=width,
+            height=height,
+            image=self.kit.box(1, 1, 0, ground),
+        )
+        if first:
+            for name, act in (
+                ("<Configure>", self._draw),
+                ("<Enter>", self._enter),
+                ("<Leave>", self._leave),
+                ("<FocusIn>", self._draw),
+                ("<FocusOut>", self._draw),
+                ("<Button-1>", self._press),
+                ("<ButtonRelease-1>", self._release),
+                ("<Return>", self._type),
+                ("<KP_Enter>", self._type),
+                ("<space>", self._type),
+            ):
+                self.Widget.bind(name, act, add="+")
+        self._draw()
+
+    def set_on(self, on: bool) -> None:
+        """Switch the button on or off; off it is grey, and gives no events."""
+        if on != self.on:
+            self.on = on
+            self._draw()
+
+    def set_kind(self, kind: str) -> None:
+        """Change how the button looks."""
+        if kind != self.kind:
+            self.kind = kind
+            self._draw()
+
+    def set_words(self, text: str) -> None:
+        """Change the text; the width stays."""
+        self.words = self._with_room(text)
+        super().update(self.words)
+        self._draw()
+
+    def press(self) -> None:
+        """Do what a click does."""
+        if not self.on:
+            return
+        if self.command is not None:
+            self.command()
+        else:
+            self._generic_callback_handler()
+
+    def _with_room(self, text: str) -> str:
+        """Put blanks before the words where the icon will be, for Tk centres the text over the face."""
+        if not (self.icon and text):
+            return safe_text(text)
+        blank = max(1, self.kit.measure(" ", self._font))
+        return " " * math.ceil(self.kit.px(self.glyph + 8) / blank) + safe_text(text)
+
+    def _draw(self, event: Any = None) -> None:
+        p, widget = self.kit.p, self.Widget
+        focused = widget.focus_get() is widget if self.on else False
+        width, height = max(widget.winfo_width(), 1), max(widget.winfo_height(), 1)
+        if width == 1 or height == 1:
+            width, height = self.size
+        state = (width, height, self.kind, self.on, self._over, self._down, focused, self._ground, self.words)
+        if state == self._drawn:
+            return
+        self._drawn = state
+        bare = self.kind in ("link", "plain")
+        face, hover, ink, border = kinds(p)[self.kind if self.on or bare else "off"]
+        if self._over and self.on:
+            face = hover
+        if not self.on and bare:
+            ink = p.faint
+        ring = ""
+        if focused:
+            ring = p.text if self.kind == "main" else p.accent
+        radius = theme.RADIUS_BUTTON
+
+        def draw() -> Image.Image:
+            line = max(1, self.kit.px(2 if ring else 1))
+            image = art.box(width, height, self.kit.px(radius), face or self._ground, ring or border, line)
+            if self.icon:
+                side = self.kit.px(self.glyph)
+                x = (width - (self.kit.measure(self.words, self._font) if self.words else side)) // 2
+                image.alpha_composite(art.icon(self.icon, side, ink), (max(x, 0), max((height - side) // 2, 0)))
+            return image
+
+        picture = self.kit.photo(
+            ("push", *state[:3], self.on, self._over, ring, self._ground, self.icon, self.words), draw
+        )
+        widget.configure(
+            image=picture,
+            bg=self._ground,
+            fg=ink,
+            takefocus=1 if self.on else 0,
+            cursor="hand2" if self.on else "arrow",
+        )
+        widget.kept = picture
+
+    def _enter(self, event: Any) -> None:
+        self._over = True
+        self._draw()
+
+    def _leave(self, event: Any) -> None:
+        self._over = False
+        self._draw()
+
+    def _press(self, event: Any) -> None:
+        self._down = True
+
+    def _release(self, event: Any) -> None:
+        inside = 0 <= event.x < event.widget.winfo_width() and 0 <= event.y < event.widget.winfo_height()
+        down, self._down = self._down, False
+        if down and inside:
+            self.press()
+
+    def _type(self, event: Any) -> str:
+        self.press()
+        return "break"
+
+
+class Panel(sg.Column):
+    """A plain group of rows."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        rows: Rows,
+        key: Any,
+        *,
+        ground: str,
+        pad: Any,
+        expand_x: bool,
+        expand_y: bool,
+        justify: str,
+        align: str,
+    ):
+        self.kit, self.ground = kit, ground
+        super().__init__(
+            [list(row) for row in rows],
+            key=key,
+            pad=scaled_pad(kit, pad),
+            expand_x=expand_x,
+            expand_y=expand_y,
+            element_justification=justify,
+            vertical_alignment=align,
+            background_color=ground or kit.p.ground,
+        )
+
+
+class Card(sg.Column):
+    """A group of rows on a rounded box, which is a picture placed behind them and drawn anew for each size.
+
+    `inset` is the space (across, down) between the edge and the rows; `paint` changes the colours.
+    """
+
+    def __init__(
+        self,
+        kit: Kit,
+        rows: Rows,
+        *,
+        key: Any = None,
+        fill: str = "",
+        border: str | None = None,
+        radius: float = theme.RADIUS_CARD,
+        inset: tuple[float, float] = (16, 14),
+        pad: Any = (0, 0),
+        expand_x: bool = False,
+        expand_y: bool = False,
+        justify: str = "left",
+        align: str = "top",
+    ):
+        self.kit = kit
+        self.ground = fill or kit.p.side
+        self.border = kit.p.line if border is None else border
+        self.radius = radius
+        self.inset = (kit.px(inset[0]), kit.px(inset[1]))
+        self.back: tk.Label | None = None
+        self.outside = kit.p.ground
+        super().__init__(
+            [list(row) for row in rows],
+            key=key,
+            pad=scaled_pad(kit, pad),
+            expand_x=expand_x,
+            expand_y=expand_y,
+            element_justification=justify,
+            vertical_alignment=align,
+            background_color=kit.p.ground,
+        )
+
+    def dress(self, ground: str) -> None:
+        """Put the box behind the rows."""
+        self.outside = ground
+        self.Widget.configure(bg=ground)
+        if self.back is None:
+            self.back = tk.Label(self.Widget, bd=0, padx=0, pady=0, highlightthickness=0)
+            self.back.place(x=0, y=0, relwidth=1, relheight=1)
+            self.back.lower()
+            self.Widget.bind("<Configure>", self._draw, add="+")
+        self._draw()
+
+    def paint(self, *, fill: str | None = None, border: str | None = None) -> None:
+        """Change the colours of the box, and of all that lies on it."""
+        if (fill is None or fill == self.ground) and (border is None or border == self.border):
+            return
+        self.border = self.border if border is None else border
+        if fill is not None and fill != self.ground:
+            self.ground = fill
+            dress(self, fill)
+        self._draw()
+
+    def _draw(self, event: Any = None) -> None:
+        if self.back is None:
+            return
+        width, height = self.Widget.winfo_width(), self.Widget.winfo_height()
+        if width < 3 or height < 3:
+            return
+        picture = self.kit.box(width, height, self.radius, self.ground, self.border)
+        self.back.configure(image=picture, bg=self.outside)
+        self.back.kept = picture  # type: ignore[attr-defined]
+
+
+class Field(Card):
+    """A rounded text field of one line: placeholder, focus ring, error state."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        key: Any,
+        *,
+        placeholder: str,
+        value: str,
+        width: float,
+        height: float,
+        password: bool,
+        mono: bool,
+        read_only: bool,
+        size: float,
+        trailing: Sequence[sg.Element],
+        pad: Any,
+        expand_x: bool,
+    ):
+        p = kit.p
+        font = kit.font(size, mono=mono)
+        self.placeholder, self.failed = placeholder, False
+        self.rest = p.side if read_only else p.field
+        self.input = sg.Input(
+            value,
+            key=key,
+            font=font,
+            border_width=0,
+            pad=(0, 0),
+            text_color=p.text,
+            expand_x=True,
+            password_char="•" if password else "",
+            readonly=read_only,
+            size=(max(1, kit.px(width) // max(1, kit.measure("0", font))), 1),
+            background_color=self.rest,
+            disabled_readonly_background_color=self.rest,
+            disabled_readonly_text_color=p.text,
+        )
+        self.input.field = self
+        self._hint: tk.Label | None = None
+        self.tall = kit.px(height)
+        super().__init__(
+            kit,
+            [[self.input, *trailing]],
+            fill=self.rest,
+            border=p.edge,
+            radius=theme.RADIUS_BUTTON,
+            inset=(18 if size >= theme.TEXT else 14, 0),
+            pad=pad,
+            expand_x=expand_x,
+        )
+
+    def dress(self, ground: str) -> None:
+        """Draw the field; the first time, listen."""
+        first = self.back is None
+        super().dress(ground)
+        p, entry = self.kit.p, self.input.Widget
+        entry.configure(
+            bg=self.ground,
+            readonlybackground=self.ground,
+            insertbackground=p.text,
+            highlightthickness=0,
+            bd=0,
+            relief="flat",
+            selectbackground=p.accent,
+            selectforeground=p.on_accent,
+            insertwidth=max(1, self.kit.px(1.5)),
+        )
+        if not first:
+            return
+        row = self.input.ParentRowFrame
+        row.update_idletasks()
+        self.inset = (self.inset[0], max(2, (self.tall - row.winfo_reqheight()) // 2))
+        row.pack_configure(pady=self.inset[1])
+        self._hint = tk.Label(
+            entry,
+            text=self.placeholder,
+            bd=0,
+            padx=0,
+            pady=0,
+            anchor="w",
+            fg=p.faint,
+            cursor="xterm",
+            font=self.input.Font,
+        )
+        self._hint.bind("<Button-1>", lambda event: entry.focus_set())
+        for name in ("<FocusIn>", "<FocusOut>"):
+            entry.bind(name, self._ring, add="+")
+        entry.bind("<Control-a>", self._all)
+        self.back.bind("<Button-1>", lambda event: entry.focus_set())  # type: ignore[union-attr]
+        self.input.TKStringVar.trace_add("write", lambda *args: self._show_hint())
+        self._show_hint()
+
+    def fail(self, failed: bool) -> None:
+        """Show or clear the error state: red border and tint (say the reason in words beside it)."""
+        self.failed = failed
+        self._ring()
+
+    def _ring(self, event: Any = None) -> None:
+        p = self.kit.p
+        inside = self.input.Widget.focus_get() is self.input.Widget
+        border = p.bad if self.failed else p.accent if inside else p.edge
+        self.paint(fill=p.bad_tint if self.failed else self.rest, border=border)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        if self._hint is None:
+            return
+        self._hint.configure(bg=self.ground)
+        if self.input.TKStringVar.get():
+            self._hint.place_forget()
+        else:
+            self._hint.place(x=1, rely=0.5, anchor="w")
+
+    def _all(self, event: Any) -> str:
+        event.widget.select_range(0, "end")
+        return "break"
+
+
+class ThinBar(sg.Canvas):
+    """A scrollbar as a thin thumb without arrows.  `attach` it to a widget that has `yview`."""
+
+    def __init__(self, kit: Kit):
+        self.kit, self.span, self.grip = kit, (0.0, 1.0), 0.0
+        self.target: Any = None
+        super().__init__(size=(kit.px(8), 1), pad=(0, 0), expand_y=True)
+
+    def dress(self, ground: str) -> None:
+        """Take the ground's colour."""
+        self.Widget.configure(bg=ground, bd=0, highlightthickness=0, width=self.kit.px(8), height=1)
+
+    def attach(self, widget: Any) -> None:
+        """Scroll this widget from now on."""
+        self.target = widget
+        widget.configure(yscrollcommand=self.set)
+        for name, act in (
+            ("<Configure>", self._draw),
+            ("<Button-1>", self._take),
+            ("<B1-Motion>", self._drag),
+            ("<ButtonRelease-1>", self._let_go),
+            ("<Enter>", self._draw),
+            ("<Leave>", self._draw),
+        ):
+            self.Widget.bind(name, act)
+        self._draw()
+
+    def set(self, first: str, last: str) -> None:
+        """Take the part of the whole that is in view (Tk calls this)."""
+        self.span = (float(first), float(last))
+        self._draw()
+
+    def _draw(self, event: Any = None) -> None:
+        canvas = self.Widget
+        canvas.delete("all")
+        first, last = self.span
+        if last - first >= 0.999:
+            return
+        height, width = canvas.winfo_height(), canvas.winfo_width()
+        thumb = max(self.kit.px(32), int((last - first) * height))
+        top = int(first / max(1e-6, 1 - (last - first)) * (height - thumb))
+        wide = self.kit.px(5)
+        lit = bool(self.grip) or (event is not None and getattr(event, "type", None) == tk.EventType.Enter)
+        x = width - wide - 1
+        colour = self.kit.p.bar_hover if lit else self.kit.p.bar
+        r = wide / 2
+        canvas.create_line(x + r, top + r, x + r, top + thumb - r, width=wide, fill=colour, capstyle="round")
+
+    def _take(self, event: Any) -> None:
+        self.grip = event.y + 1
+        self.start = self.span[0]
+        self._draw()
+
+    def _drag(self, event: Any) -> None:
+        if self.grip and self.target is not None:
+            height, share = self.Widget.winfo_height(), self.span[1] - self.span[0]
+            room = max(1, height - max(self.kit.px(32), int(share * height)))
+            self.target.yview_moveto(self.start + (event.y + 1 - self.grip) / room * (1 - share))
+
+    def _let_go(self, event: Any) -> None:
+        self.grip = 0.0
+        self._draw()

@@ -1,0 +1,441 @@
+"""The kit that every page is made of: fonts, pictures and the elements, over PySimpleGUI.
+
+A page is a function that returns rows; an element doesn't know its ground, `make_window` gives each the colour of the
+panel that it lies on.  Sizes are pixels at 96 per inch; the kit multiplies them by the screen's factor and the zoom.
+
+    NAME, GO = "-NAME-", "-GO-"
+
+    def layout(kit: Kit) -> list[list[sg.Element]]:
+        return [
+            [kit.card([
+                [kit.text("Welcome", size=theme.BIG, bold=True)],
+                [kit.gap(height=12)],
+                [kit.field(NAME, placeholder="Your name", expand_x=True)],
+                [kit.gap(height=12)],
+                [kit.push(), kit.button("Join room", GO)],
+            ], expand_x=True)],
+        ]
+
+    kit = Kit(theme.LIGHT)
+    window = make_window(kit, "Parley", layout(kit), size=(600, 800))
+    event, values = window.read()          # GO, {NAME: "..."}; X gives sg.WINDOW_CLOSE_ATTEMPTED_EVENT
+    window[NAME].field.fail(True)          # red border; the sentence goes into a kit.text below it
+    window[GO].set_on(False)               # grey, no events
+    show(window[SOME_PANEL], False)        # hide an element, its row with it
+
+A button gives its key as an event, or calls `command` when one is given.  Text goes through `safe_text`, also later.
+Sheets (small windows over a page) are windows of their own: `make_window(..., parent=window)`; read all of them with
+`sg.read_all_windows`, never one inside the other.
+"""
+
+from __future__ import annotations
+
+import math
+import tkinter as tk
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from PIL import Image
+
+from gui import art, theme
+from gui.psg import hidden_root, pixel_factor, safe_name, safe_text, sg
+from gui.theme import Palette
+from gui.view.dressing import dress, show
+from gui.view.elements import Card, Command, Field, Panel, Picture, Push, Rows, Rule, ThinBar, Words
+
+__all__ = [
+    "Card",
+    "Field",
+    "Kit",
+    "Panel",
+    "Picture",
+    "Push",
+    "Rows",
+    "Rule",
+    "ThinBar",
+    "Words",
+    "dress",
+    "make_window",
+    "show",
+]
+
+MAX_PHOTOS = 600  # pictures kept; faces of every width that a window had on its way would pile up
+
+
+class Kit:
+    """One look: palette, fonts and pictures.  A new theme or zoom is a new kit, and new windows."""
+
+    def __init__(self, palette: Palette, zoom: float = 1.0):
+        self.p = palette
+        self.k = pixel_factor() * zoom
+        self.root = hidden_root()
+        there = {str(name).lower(): str(name) for name in self.root.tk.splitlist(self.root.tk.call("font", "families"))}
+        system = str(self.root.tk.call("font", "actual", "TkDefaultFont", "-family"))
+        native = self.root.tk.call("tk", "windowingsystem") == "aqua"
+        self.family = (
+            system if native else next((there[f.lower()] for f in theme.FAMILIES if f.lower() in there), system)
+        )
+        fixed = str(self.root.tk.call("font", "actual", "TkFixedFont", "-family"))
+        self.mono = next((there[f.lower()] for f in theme.MONO_FAMILIES if f.lower() in there), fixed)
+        self._photos: dict[Hashable, tk.PhotoImage] = {}
+        self.icon_png = art.png(art.logo(64, palette))
+
+    # -- measures and pictures ---------------------------------------------------------------------------------------
+
+    def px(self, size: float) -> int:
+        """Return pixels of this screen for pixels at 96 per inch."""
+        return math.floor(size * self.k + 0.5)
+
+    def font(self, size: float = theme.BODY, bold: bool = False, mono: bool = False) -> tuple[str, int, str]:
+        """Return a Tk font: negative sizes are pixels."""
+        return (self.mono if mono else self.family, -self.px(size), "bold" if bold else "normal")
+
+    def measure(self, text: str, font: tuple[str, int, str]) -> int:
+        """Return the width of a line in pixels, as Tk draws it (`Font.measure` rounds the size to points)."""
+        return int(self.root.tk.call("font", "measure", font, text))
+
+    def line_height(self, font: tuple[str, int, str]) -> int:
+        """Return the height of a line in pixels."""
+        return int(self.root.tk.call("font", "metrics", font, "-linespace"))
+
+    def clip(self, text: str, font: tuple[str, int, str], width: int) -> str:
+        """Return one line of text cut to a width in pixels, with an ellipsis when something was cut."""
+        text = safe_text(text).replace("\n", " ").replace("\t", " ")
+        if self.measure(text[:400], font) <= width and len(text) <= 400:
+            return text
+        low, high = 0, min(len(text), 400)
+        while low < high:
+            mid = (low + high + 1) // 2
+            low, high = (mid, high) if self.measure(text[:mid] + "…", font) <= width else (low, mid - 1)
+        return text[:low].rstrip() + "…"
+
+    def photo(self, key: Hashable, draw: Callable[[], Image.Image]) -> tk.PhotoImage:
+        """Return a Tk picture, drawn when it isn't kept from before."""
+        kept = self._photos.get(key)
+        if kept is None:
+            while len(self._photos) >= MAX_PHOTOS:
+                del self._photos[next(iter(self._photos))]
+            kept = self._photos[key] = tk.PhotoImage(master=self.root, data=art.png(draw()))
+        return kept
+
+    def icon(self, name: str, size: float = 18, colour: str = "", space: float = 0) -> tk.PhotoImage:
+        """Return an icon, with `space` pixels of nothing at its right (for a label's icon)."""
+        colour = colour or self.p.soft
+        side, spare = self.px(size), self.px(space)
+
+        def draw() -> Image.Image:
+            image = art.icon(name, side, colour)
+            if not spare:
+                return image
+            wide = Image.new("RGBA", (side + spare, side), colour + "00")
+            wide.paste(image, (0, 0))
+            return wide
+
+        return self.photo(("icon", name, side, spare, colour), draw)
+
+    def avatar(
+        self, fp: bytes, size: float = 40, *, square: bool = False, presence: art.Presence = "", ring: str = ""
+    ) -> tk.PhotoImage:
+        """Return the picture of an identity, or of a room (`square`)."""
+        side, ring = self.px(size), ring or self.p.ground
+        key = ("avatar", fp, side, square, presence, ring)
+        return self.photo(key, lambda: art.avatar(self.p, fp, side, square=square, presence=presence, ring=ring))
+
+    def box(
+        self, width: int, height: int, radius: float, fill: str, border: str = "", line: float = 1
+    ) -> tk.PhotoImage:
+        """Return a rounded box; width and height are real pixels."""
+        r, thick = self.px(radius), max(1, self.px(line))
+        key = ("box", width, height, r, fill, border, thick)
+        return self.photo(key, lambda: art.box(width, height, r, fill, border, thick))
+
+    # -- elements ----------------------------------------------------------------------------------------------------
+
+    def text(
+        self,
+        text: str = "",
+        key: Any = None,
+        *,
+        size: float = theme.BODY,
+        bold: bool = False,
+        mono: bool = False,
+        colour: str = "",
+        icon: str = "",
+        icon_colour: str = "",
+        wrap: float = 0,
+        justify: str = "left",
+        pad: Any = (0, 0),
+        expand_x: bool = False,
+        name: bool = False,
+    ) -> Words:
+        """Make a label; at `wrap` its lines break (0: never); `name` marks a name or title: one short line."""
+        return Words(
+            self,
+            text,
+            key,
+            size=size,
+            bold=bold,
+            mono=mono,
+            colour=colour,
+            icon=icon,
+            icon_colour=icon_colour,
+            wrap=wrap,
+            justify=justify,
+            pad=pad,
+            expand_x=expand_x,
+            name=name,
+        )
+
+    def button(
+        self,
+        text: str,
+        key: Any = None,
+        *,
+        kind: str = "main",
+        command: Command | None = None,
+        icon: str = "",
+        size: float = theme.BODY,
+        width: float = 0,
+        height: float = 40,
+        pad: Any = (0, 0),
+        expand_x: bool = False,
+        tooltip: str = "",
+        on: bool = True,
+    ) -> Push:
+        """Make a button of one of the `kinds`: main, soft, outline, danger, link, plain."""
+        return Push(
+            self,
+            text,
+            key,
+            kind=kind,
+            command=command,
+            icon=icon,
+            size=size,
+            width=width,
+            height=height,
+            pad=pad,
+            expand_x=expand_x,
+            tooltip=tooltip,
+            on=on,
+        )
+
+    def icon_button(
+        self,
+        icon: str,
+        key: Any = None,
+        *,
+        tooltip: str,
+        kind: str = "plain",
+        command: Command | None = None,
+        side: float = 36,
+        glyph: float = 20,
+        pad: Any = (0, 0),
+        on: bool = True,
+    ) -> Push:
+        """Make a square button with an icon only; the tooltip says what it does."""
+        return Push(
+            self,
+            "",
+            key,
+            kind=kind,
+            command=command,
+            icon=icon,
+            glyph=glyph,
+            width=side,
+            height=side,
+            pad=pad,
+            tooltip=tooltip,
+            on=on,
+        )
+
+    def field(
+        self,
+        key: Any,
+        *,
+        placeholder: str = "",
+        value: str = "",
+        width: float = 240,
+        height: float = 48,
+        password: bool = False,
+        mono: bool = False,
+        read_only: bool = False,
+        size: float = theme.TEXT,
+        trailing: Sequence[sg.Element] = (),
+        pad: Any = (0, 0),
+        expand_x: bool = False,
+    ) -> Field:
+        """Make a rounded text field; `window[key]` is the input, `window[key].field` this."""
+        return Field(
+            self,
+            key,
+            placeholder=placeholder,
+            value=value,
+            width=width,
+            height=height,
+            password=password,
+            mono=mono,
+            read_only=read_only,
+            size=size,
+            trailing=trailing,
+            pad=pad,
+            expand_x=expand_x,
+        )
+
+    def card(self, rows: Rows, **options: Any) -> Card:
+        """Make a rounded panel (see `Card`)."""
+        return Card(self, rows, **options)
+
+    def panel(
+        self,
+        rows: Rows,
+        key: Any = None,
+        *,
+        ground: str = "",
+        pad: Any = (0, 0),
+        expand_x: bool = False,
+        expand_y: bool = False,
+        justify: str = "left",
+        align: str = "top",
+    ) -> Panel:
+        """Make a plain group of rows; `ground` is its colour, that of what it lies on by default."""
+        return Panel(
+            self, rows, key, ground=ground, pad=pad, expand_x=expand_x, expand_y=expand_y, justify=justify, align=align
+        )
+
+    def strip(
+        self,
+        title: str,
+        text: str = "",
+        *,
+        kind: str = "accent",
+        key: Any = None,
+        icon: str = "",
+        picture: Image.Image | None = None,
+        action: Push | None = None,
+        title_key: Any = None,
+        text_key: Any = None,
+        wrap: float = 0,
+        pad: Any = (0, 0),
+    ) -> Card:
+        """Make a message across the page: accent, good, warn, bad.  Colour is never alone: give an icon or picture."""
+        p = self.p
+        fill, ink, border = {
+            "accent": (p.tint, p.accent_text, ""),
+            "good": (p.good_tint, p.good, ""),
+            "warn": (p.warn_tint, p.warn, ""),
+            "bad": (p.bad_tint, p.bad, p.bad),
+        }[kind]
+        lines = [[self.text(title, title_key, bold=True, wrap=wrap)]]
+        if text or text_key is not None:
+            lines.append([self.text(text, text_key, size=theme.NOTE, wrap=wrap, colour=p.soft, pad=(0, (2, 0)))])
+        row: list[sg.Element] = [self.panel(lines)]
+        if picture is not None:
+            row = [self.picture(picture), self.gap(12), *row]
+        elif icon:
+            row = [self.picture(art.icon(icon, self.px(22), ink)), self.gap(12), *row]
+        if action is not None:
+            row += [self.push(), self.gap(12), action]
+        return Card(
+            self,
+            [row],
+            key=key,
+            fill=fill,
+            border=border,
+            radius=theme.RADIUS_STRIP,
+            inset=(14, 11),
+            expand_x=True,
+            pad=pad,
+        )
+
+    def picture(self, image: Image.Image | None = None, key: Any = None, *, pad: Any = (0, 0)) -> Picture:
+        """Make a picture; `window[key].set(image)` changes it."""
+        return Picture(self, image, key, pad=pad)
+
+    def gap(self, width: float = 1, height: float = 1) -> sg.Canvas:
+        """Make an empty space."""
+        return sg.Canvas(size=(self.px(width), self.px(height)), pad=(0, 0))
+
+    def push(self) -> sg.Canvas:
+        """Make a space that takes what is left of a row's width."""
+        return sg.Canvas(size=(1, 1), pad=(0, 0), expand_x=True)
+
+    def fill(self) -> sg.Canvas:
+        """Make a row that takes what is left of a panel's height."""
+        return sg.Canvas(size=(1, 1), pad=(0, 0), expand_y=True)
+
+    def rule(self, pad: Any = (0, 0), upright: bool = False) -> Rule:
+        """Make a hairline across, or `upright` down the row."""
+        return Rule(self, pad, upright)
+
+
+def make_window(
+    kit: Kit,
+    title: str,
+    rows: Rows,
+    *,
+    size: tuple[float, float] | None = None,
+    least: tuple[float, float] | None = None,
+    ground: str = "",
+    resizable: bool = False,
+    parent: sg.Window | None = None,
+    justify: str = "left",
+    location: tuple[int, int] | None = None,
+) -> sg.Window:
+    """Make and dress a window.  Closing it by its X gives `sg.WINDOW_CLOSE_ATTEMPTED_EVENT`; nothing closes by itself.
+
+    `size` and `least` are pixels at 96 per inch; without a size it fits its rows.  With a `parent` it is a sheet over
+    that window: centred on it, above it, Escape gives the close event.
+    """
+    p = kit.p
+    ground = ground or p.ground
+    where: Any = location or (None, None)
+    if parent is not None and location is None:
+        where = None  # placed below, when its size is known
+    window = sg.Window(
+        safe_name(title),
+        [list(row) for row in rows],
+        size=(kit.px(size[0]), kit.px(size[1])) if size else (None, None),
+        background_color=ground,
+        margins=(0, 0),
+        element_padding=(0, 0),
+        element_justification=justify,
+        font=kit.font(),
+        icon=kit.icon_png,
+        location=where,
+        resizable=resizable,
+        grab_anywhere=False,
+        grab_anywhere_using_control=False,
+        debugger_enabled=False,
+        use_default_focus=False,
+        enable_close_attempted_event=True,
+        use_custom_titlebar=False,
+        tooltip_background_color=p.text,
+        tooltip_text_color=p.ground,
+        tooltip_font=kit.font(theme.SMALL),
+        finalize=True,
+    )
+    window.disable_debugger()
+    window.kit = kit
+    top = window.TKroot
+    dress(window, ground)
+    top.configure(bg=ground)
+    for child in top.winfo_children():
+        if isinstance(child, tk.Frame):
+            child.configure(bg=ground)
+    if least:
+        top.minsize(kit.px(least[0]), kit.px(least[1]))
+    top.update_idletasks()
+    if parent is not None:
+        _place_over(top, parent.TKroot)
+        top.bind("<Escape>", lambda event: window.write_event_value(sg.WINDOW_CLOSE_ATTEMPTED_EVENT, None))
+    return window
+
+
+def _place_over(top: Any, under: Any) -> None:
+    width, height = max(top.winfo_width(), top.winfo_reqwidth()), max(top.winfo_height(), top.winfo_reqheight())
+    x = under.winfo_rootx() + (under.winfo_width() - width) // 2
+    y = under.winfo_rooty() + (under.winfo_height() - height) // 2
+    x = max(0, min(x, top.winfo_screenwidth() - width))
+    y = max(0, min(y, top.winfo_screenheight() - height))
+    top.transient(under)
+    top.geometry(f"+{x}+{y}")
