@@ -1,8 +1,8 @@
 """What the window tells its controller, as frozen data.  No toolkit.
 
-The window turns a click or a key into one of the `ViewEvent`s and queues it; the controller answers by driving the pages
-of `gui.pages` with what `gui.shown` describes.  Nothing else crosses the line.  An `fp` is the 32-byte fingerprint of an
-identity key, a `mid` the 16-byte id of a message.
+The window turns a click or a key into one of the `ViewEvent`s and queues it; the controller answers by driving the
+pages of `gui.pages` with what `gui.shown` describes.  Nothing else crosses the line.  An `fp` is the 32-byte
+fingerprint of an identity key, a `mid` the 16-byte id of a message.
 """
 
 from __future__ import annotations

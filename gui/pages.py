@@ -1,6 +1,6 @@
 """What a page can be asked to do: the protocols between the controller and the window.  No toolkit.
 
-A page is built from its state and an `Emit`; from then on it is driven by these methods alone, always in the GUI thread.
+A page is built from its state and an `Emit`; from then on these methods alone drive it, always in the GUI thread.
 """
 
 from __future__ import annotations
