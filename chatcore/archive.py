@@ -1,7 +1,8 @@
 """The sealed blocks of the newest messages, as they went over the wire.  Pure; bounded.
 
-Kept so that a person who asks *who could read this* can be shown the ciphertext itself.  A block is sealed for one reader
-and opens with a session key that lives in memory: what is kept here gives nothing away that the relay didn't see.
+Kept so that a person who asks *who could read this* can be shown the ciphertext itself.  A block is sealed for one
+reader and opens with a session key that lives in memory: what is kept here gives nothing away that the
+relay didn't see.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Numbers, cursors, and what is still owed to whom.  Pure; knows no keys and no links.  docs/PROTOCOL.md, "Delivery".
 
 For each pair of identities and each direction there is one run of numbers, from 1.  The sender keeps a message in the
-`Outbox` for its recipient until that recipient's cursor has passed it; the recipient's `Inbox` takes the next number and
-nothing else.  Whatever the relay drops, doubles or reorders is mended by sending again from the cursor on.
+`Outbox` for its recipient until that recipient's cursor has passed it; the recipient's `Inbox` takes the next number
+and nothing else.  Whatever the relay drops, doubles or reorders is mended by sending again from the cursor on.
 """
 
 from __future__ import annotations

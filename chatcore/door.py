@@ -1,7 +1,7 @@
 """Those at the door of an `ask` room: whose HELLO is verified, and who aren't let in yet.  Pure.
 
-docs/PROTOCOL.md, "Knocking".  The owner answers a knock, so that both can see who the other is; everybody else keeps it,
-unanswered, until an ADMIT comes.
+docs/PROTOCOL.md, "Knocking".  The owner answers a knock, so that both can see who the other is; everybody else keeps
+it, unanswered, until an ADMIT comes.
 """
 
 from __future__ import annotations

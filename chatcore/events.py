@@ -1,7 +1,8 @@
 """What a room tells its shell, as frozen data.  No secrets in any of them but the text of messages.
 
-The shells hand these on unchanged; a window handles them with `match` and `typing.assert_never`.  Times are milliseconds
-since 1970, UTC.  An `fp` is the 32-byte fingerprint of an identity key; a `mid` the 16-byte id of a message.
+The shells hand these on unchanged; a window handles them with `match` and `typing.assert_never`.  Times are
+milliseconds since 1970, UTC.  An `fp` is the 32-byte fingerprint of an identity key; a `mid` the 16-byte
+id of a message.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Member:
     since_ms: int = 0
 
 
-# -- the connection (from the shell) -------------------------------------------------------------------------------------
+# -- the connection (from the shell) ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class ConnectionChanged:
     retry_s: float = 0.0
 
 
-# -- who is here ---------------------------------------------------------------------------------------------------------
+# -- who is here ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class PresenceChanged:
     at_ms: int
 
 
-# -- the door of an `ask` room -------------------------------------------------------------------------------------------
+# -- the door of an `ask` room ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +128,12 @@ class LetIn:
     by: bytes  # fp of who signed the ADMIT; one's own in an open room or one's own room
 
 
-# -- messages ------------------------------------------------------------------------------------------------------------
+# -- messages ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSent:
-    """One's own message: the core has taken it and it will reach `readers` (fps, without oneself), frozen at this time."""
+    """One's own message: the core has taken it, for `readers` (fps, without oneself), frozen at this time."""
 
     mid: bytes
     text: str
@@ -187,7 +188,7 @@ class Gap:
     before_visit: bool
 
 
-# -- what must not go unnoticed ------------------------------------------------------------------------------------------
+# -- what must not go unnoticed ---------------------------------------------------------------------------------------
 
 
 class AlarmKind(Enum):

@@ -23,7 +23,6 @@ from chatcore.seal import (
     SealKeys,
     counter_of,
     digest,
-    expand,
     extract,
     fingerprint,
     open_sealed,
@@ -80,8 +79,8 @@ class Step(Enum):
     END = "end"
 
 
-# Every lawful step; a missing entry is the error.  A newer HELLO while shaking, or on an up link that is provisional, is
-# a newer attempt of the other side: it is answered anew, with the same HELLO of one's own.
+# Every lawful step; a missing entry is the error.  A newer HELLO while shaking, or on an up link that is provisional,
+# is a newer attempt of the other side: it is answered anew, with the same HELLO of one's own.
 TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.KEYED, Step.HELLO): State.GREETED,
     (State.GREETED, Step.HELLO): State.GREETED,
@@ -193,8 +192,9 @@ class Assembly:
 class Link:
     """One attempt to come together with the session key at one address, and the link that comes of it.
 
-    Blocks to send gather in `outgoing` (256 bytes each).  `receive` takes a block; what it returns is either the Greeting
-    of a HELLO, to which the owner of the link says `answer` or nothing, or Content.  The first Content is always a READY.
+    Blocks to send gather in `outgoing` (256 bytes each).  `receive` takes a block; what it returns is either the
+    Greeting of a HELLO, to which the owner of the link says `answer` or nothing, or Content.  The first
+    Content is always a READY.
     """
 
     def __init__(self, me: Self, other: PublicKey, now: Moment, *, first: bool) -> None:

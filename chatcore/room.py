@@ -1,7 +1,8 @@
 """One member's view of one room: bytes, time and commands in; bytes and events out.  Pure.  docs/PROTOCOL.md.
 
-Ties the rest of the core together: the seat finds who is there, `Members` says who belongs, the boxes of `delivery` know
-what is owed, the `Door` who waits.  Here it is decided who is answered, who may speak, and what a person gets to see.
+Ties the rest of the core together: the seat finds who is there, `Members` says who belongs, the boxes of `delivery`
+know what is owed, the `Door` who waits.  Here it is decided who is answered, who may speak, and what a person gets
+to see.
 
 The face of a room: `connect` with a fresh session key, then `receive_data`, `receive_eof` and `tick` in any order, each
 followed by `data_to_send` and `events_received`.  None of those raises for what a peer or the relay does.  The commands
@@ -190,7 +191,7 @@ class Room:
         self._settle(now)
 
     def turn_away(self, fp: bytes, now: Moment) -> None:
-        """Don't let somebody in, and don't hear them again in this run.  They aren't told: the wire has no word for it."""
+        """Don't let somebody in, and don't hear them again in this run.  They aren't told: the wire has no such word."""
         self._door.turn_away(fp)
         self._end_knock(fp)
         for talk in [talk for talk in self._talks.values() if talk.fp == fp and not self._members.is_member(fp)]:

@@ -1,8 +1,9 @@
 """Tag, mask and key schedule: what goes inside an RSA block.  Pure.  docs/PROTOCOL.md, "Primitives" and "Seal".
 
 A block's plaintext is 190 bytes: `counter u64 | tag 16 | masked body 166`.  The body is `kind u8 | part u8 | parts u8 |
-length u8 | content 162, zero padded`.  The mask is keyed through the room secret, which never crosses the wire: it holds
-where RSA alone would fall.  Everything symmetric is HMAC-SHA-256, HKDF (RFC 5869) and SHAKE-256 of the standard library.
+length u8 | content 162, zero padded`.  The mask is keyed through the room secret, which never crosses the wire: it
+holds where RSA alone would fall.  Everything symmetric is HMAC-SHA-256, HKDF (RFC 5869) and SHAKE-256 of the
+standard library.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One connection in one room: frames, addresses, and the links to those at them.  Pure.
 
-A seat says KEY to whoever was there before it, answers KEY to whoever comes after, and keeps one `Link` for each address.
-It decides nothing about people: what its links say is handed, one thing at a time, to the room that owns it.
+A seat says KEY to whoever was there before it, answers KEY to whoever comes after, and keeps one `Link` for each
+address. It decides nothing about people: what its links say is handed, one thing at a time, to the room that owns it.
 docs/PROTOCOL.md, "The wire" and "Handshake".
 """
 

@@ -12,7 +12,7 @@ MAX_TEXT_BYTES = 41_000
 
 
 def pack_text(text: str) -> bytes:
-    """Return the application bytes of a text.  Raises TextError, with a sentence for its writer, if it can't be sent."""
+    """Return the application bytes of a text.  Raises TextError, a sentence for its writer, if it can't be sent."""
     if not text.strip():
         raise TextError("There is nothing to send yet: write something first.")
     try:
