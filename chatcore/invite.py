@@ -11,11 +11,11 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import itertools
 import re
 import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import accumulate, islice
 
 from chatcore.errors import InviteError
 from chatcore.seal import LABEL, digest, expand, extract
@@ -31,6 +31,7 @@ CHECK_SIZE = 8
 MAX_EPOCH = 2**32 - 1
 MAX_PASTE_CHARS = 65_536  # a mail with its whole thread; more is no invite
 MAX_TRIES = 16
+SHORTEST_LINE_CHARS = 16  # no mail program wraps at less, few words are as long
 
 _PINS_AT = 1 + 2 + SECRET_SIZE + FP_SIZE + 4 + 1  # 72: version, length, secret, owner, epoch, mode
 _HEAD_SIZE = 3  # version u8, length u16: the first four characters
@@ -73,7 +74,8 @@ _JOINER_CHARACTERS = "\u200c\u200d"  # needed by Persian, Hindi and many emoji
 _NAME = r"[A-Za-z0-9._-]"
 _SIX = r"[0-9A-Fa-f:.]"
 _PLACE = re.compile(rf"({_NAME}+|\[{_SIX}+\]):([0-9]{{1,5}})/")
-_PLACE_BEGUN = re.compile(rf"(?:{_NAME}*|\[{_SIX}*|\[{_SIX}+\])(?::[0-9]{{0,5}})?")
+_PLACE_BEGUN = re.compile(rf"(?:{_NAME}*|\[{_SIX}*|\[{_SIX}+\])(?::[0-9]{{0,5}})?[^\w/:-]*")  # and a full stop, or dots
+_JOIN_BEGUN = re.compile(r"parley:(?:j|jo|joi|join)?[^\w/:-]*", re.IGNORECASE | re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*")
 _KEYS = re.compile(r"(plain|[A-Za-z0-9_-]{43}(?:\+[A-Za-z0-9_-]{43})?)(?:/([A-Za-z0-9_-]{43}))?")
 _LABEL_OF_A_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -98,7 +100,7 @@ def _undo_mail(text: str) -> tuple[str, set[int]]:
     """
     text = _PERCENT.sub(lambda found: chr(int(found[1], 16)), text)
     tokens = _INVISIBLE.sub("", _QUOTING.sub("\n", text)).split()
-    return "".join(tokens), set(accumulate(map(len, tokens)))
+    return "".join(tokens), set(itertools.accumulate(map(len, tokens)))
 
 
 def _is_loopback(host: str) -> bool:
@@ -274,10 +276,10 @@ class Invite:
             raise InviteError(TOO_MUCH_TEXT)
         line, breaks = _undo_mail(text)
         error = RELAY_INSTEAD if _RELAY.search(line) else NOT_AN_INVITE
-        if re.search(r"parley:(?:j|jo|joi|join)?$", line, re.IGNORECASE | re.ASCII):
+        if _JOIN_BEGUN.fullmatch(line, max(0, line.rfind(":") - len("parley"))):
             error = CUT_SHORT
         # The text around an invite may speak of "parley:join/" too; not a hundred times.
-        for start in islice(_JOIN.finditer(line), MAX_TRIES):
+        for start in itertools.islice(_JOIN.finditer(line), MAX_TRIES):
             try:
                 return _parse_at(line, breaks, start.end())
             except InviteError as failure:
@@ -315,14 +317,20 @@ def _parse_at(line: str, breaks: set[int], at: int) -> Invite:
         payload = b""
     body, check = payload[:-CHECK_SIZE], payload[-CHECK_SIZE:]
     if size < _HEAD_SIZE + CHECK_SIZE or check != _check(line[place.start() : place.end() - 1], body):
-        # Cut, and words of the message behind it were taken for the rest?  Then the end falls inside a word.
-        words_taken = (
-            any(at < b < at + wanted for b in breaks) and len(characters) > wanted and at + wanted not in breaks
-        )
-        raise InviteError(CUT_SHORT if words_taken else ALTERED)
+        raise InviteError(CUT_SHORT if _words_taken(at, at + wanted, breaks) else ALTERED)
     if body[0] != INVITE_VERSION:
         raise InviteError(OTHER_VERSION)
     return _read(body, place[1].strip("[]"), int(place[2]))
+
+
+def _words_taken(start: int, end: int, breaks: set[int]) -> bool:
+    """Say whether the words behind a link that was cut were taken for the rest of it.
+
+    A mail program wraps into long lines and the link ends with one of them; words are short, and it ends inside of one.
+    """
+    inside = sorted(b for b in breaks if start < b < end)
+    lines = [after - before for before, after in itertools.pairwise(inside)]
+    return bool(inside) and (end not in breaks or any(line < SHORTEST_LINE_CHARS for line in lines))
 
 
 def _from_base64_lax(characters: str) -> bytes:
