@@ -11,6 +11,7 @@ import struct
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from chatcore.clock import Moment
 from chatcore.errors import WireError
@@ -115,24 +116,22 @@ def parse_ack(content: bytes) -> Ack:
     return Ack(*_ACK.unpack(content))
 
 
-@dataclass(slots=True)
-class Owed:
-    """A message that waits for one recipient's acknowledgement."""
+class Owed(NamedTuple):
+    """A message that waits for one recipient's acknowledgement: a tuple, for one is made for each copy."""
 
     number: int
+    parts: int  # how many blocks it takes
     mid: bytes
     time_ms: int
-    rest: bytes = field(repr=False)  # the MSG without its number, shared between all recipients
+    rest: bytes  # the MSG without its number, shared between all recipients
 
     @property
     def content(self) -> bytes:
         """The content of the MSG."""
         return self.number.to_bytes(NUMBER_SIZE) + self.rest
 
-    @property
-    def parts(self) -> int:
-        """How many blocks it takes."""
-        return -(-(NUMBER_SIZE + len(self.rest)) // CONTENT_SIZE)
+    def __repr__(self) -> str:
+        return f"Owed(number={self.number})"
 
 
 class Outbox:
@@ -168,7 +167,8 @@ class Outbox:
     def add(self, mid: bytes, time_ms: int, rest: bytes) -> list[bytes]:
         """Owe a message; returns the mids of older ones that had to be given up for it."""
         self.head += 1
-        self._owed.append(Owed(self.head, mid, time_ms, rest))
+        parts = -(-(NUMBER_SIZE + len(rest)) // CONTENT_SIZE)
+        self._owed.append(Owed(self.head, parts, mid, time_ms, rest))
         self._bytes += len(rest)
         return self.expire(time_ms)
 

@@ -234,8 +234,8 @@ class Link:
 
     # -- sending
 
-    def _send_sealed(self, keys: SealKeys, counter: int, body: Body) -> bytes:
-        block = self.other.encrypt(seal(keys, counter, body.to_bytes()))
+    def _send_sealed(self, keys: SealKeys, counter: int, body: bytes) -> bytes:
+        block = self.other.encrypt(seal(keys, counter, body))
         self.outgoing.append(block)
         return block
 
@@ -275,7 +275,8 @@ class Link:
 
     def _send_ready(self) -> None:
         assert self._keys_out is not None
-        self._send_sealed(self._keys_out, 0, Body(ContentKind.READY, 1, 1, self._ready))
+        (body,) = split(ContentKind.READY, self._ready)
+        self._send_sealed(self._keys_out, 0, body)
 
     def send(self, kind: ContentKind, content: bytes) -> list[bytes]:
         """Seal content of up to 41,310 bytes for an up link; returns its blocks, which are in `outgoing` as well."""

@@ -186,6 +186,9 @@ class Members:
 
     def is_member(self, fp: bytes) -> bool:
         """Say whether somebody belongs to the room now."""
+        return fp in self.fps()
+
+    def _belongs(self, fp: bytes) -> bool:
         join, leave = self.find(StatementType.JOIN, fp), self.find(StatementType.LEAVE, fp)
         if leave is not None and (join is None or join.time_ms <= leave.time_ms):
             return False
@@ -198,8 +201,8 @@ class Members:
     def fps(self) -> frozenset[bytes]:
         """Return the fingerprints of all members.  At most 256: the owner, and the oldest joiners."""
         if self._fps is None:
-            ranks = {fp: (fp != self.owner, self.newest_ms(fp), fp) for fp in self._about if self.is_member(fp)}
-            if self.is_member(self.owner):
+            ranks = {fp: (fp != self.owner, self.newest_ms(fp), fp) for fp in self._about if self._belongs(fp)}
+            if self._belongs(self.owner):
                 ranks[self.owner] = (False, 0, self.owner)
             self._fps = frozenset(sorted(ranks, key=ranks.__getitem__)[:MAX_MEMBERS])
         return self._fps

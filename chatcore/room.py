@@ -157,6 +157,11 @@ class Room:
         """How many copies of messages wait to be acknowledged."""
         return sum(map(len, self._outboxes.values()))
 
+    @property
+    def set_digest(self) -> bytes:
+        """The 32 bytes that change whenever `statements` does."""
+        return self._members.set_digest
+
     def statements(self) -> tuple[bytes, ...]:
         """Return all statements held, to be kept for the next visit."""
         return tuple(self._members.statements())
@@ -191,7 +196,7 @@ class Room:
         self._settle(now)
 
     def turn_away(self, fp: bytes, now: Moment) -> None:
-        """Don't let somebody in, and don't hear them again in this run.  They aren't told: the wire has no such word."""
+        """Don't let somebody in, and don't hear them again in this run.  They aren't told: there is no word for it."""
         self._door.turn_away(fp)
         self._end_knock(fp)
         for talk in [talk for talk in self._talks.values() if talk.fp == fp and not self._members.is_member(fp)]:
@@ -470,10 +475,14 @@ class Room:
                 self._tell_ready(self._sending[fp], now)
 
     def _outbox(self, fp: bytes) -> Outbox:
-        return self._outboxes.setdefault(fp, Outbox())
+        if fp not in self._outboxes:
+            self._outboxes[fp] = Outbox()
+        return self._outboxes[fp]
 
     def _inbox(self, fp: bytes) -> Inbox:
-        return self._inboxes.setdefault(fp, Inbox())
+        if fp not in self._inboxes:
+            self._inboxes[fp] = Inbox()
+        return self._inboxes[fp]
 
     # -- statements
 

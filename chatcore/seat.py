@@ -14,7 +14,7 @@ from chatcore.clock import Bucket, Moment
 from chatcore.engines import Engine, PublicKey, acceptable_modulus
 from chatcore.errors import CryptoError, WireError
 from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Self, State
-from chatcore.wire import Frame, FrameReader, Kind, Refusal, join_block
+from chatcore.wire import HEADER_SIZE, Frame, FrameReader, Kind, Refusal, join_block
 
 MAX_ADDRESSES = 256
 KEY_REPEATS_S = (4.0, 16.0)
@@ -77,9 +77,10 @@ SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone
 class _Place:
     """What is known of one address."""
 
-    __slots__ = ("first", "key", "key_repeats", "key_sent_s", "link", "retry_s")
+    __slots__ = ("first", "header", "key", "key_repeats", "key_sent_s", "link", "retry_s")
 
-    def __init__(self, *, first: bool, retry_s: float) -> None:
+    def __init__(self, address: bytes, *, first: bool, retry_s: float) -> None:
+        self.header = Frame(Kind.SEND, address=address).to_bytes()[:HEADER_SIZE]
         self.first = first  # our KEY goes, or went, out before theirs came
         self.key: PublicKey | None = None
         self.key_sent_s: float | None = None
@@ -111,15 +112,16 @@ class Seat:
 
     def data_to_send(self) -> bytes:
         """Return what is to be sent since the last call."""
-        for address, place in self._places.items():
-            self._collect(address, place)
+        for place in self._places.values():
+            self._collect(place)
         data = b"".join(self._out)
         self._out.clear()
         return data
 
-    def _collect(self, address: bytes, place: _Place) -> None:
+    def _collect(self, place: _Place) -> None:
         if place.link is not None and place.link.outgoing:
-            self._out += [Frame(Kind.SEND, address=address, block=block).to_bytes() for block in place.link.outgoing]
+            header = place.header
+            self._out += [header + block for block in place.link.outgoing]
             place.link.outgoing.clear()
 
     def receive_data(self, data: bytes, now: Moment) -> Iterator[SeatEvent]:
@@ -158,9 +160,9 @@ class Seat:
             return
         first = self._expected > 0  # they were there before us: it is for us to speak
         self._expected -= first
-        self._places[address] = place = _Place(first=first, retry_s=now.s + ATTEMPT_S)
+        self._places[address] = place = _Place(address, first=first, retry_s=now.s + ATTEMPT_S)
         if first:
-            self._send_key(address, place, now)
+            self._send_key(place, now)
 
     def _leave(self, address: bytes) -> Iterator[SeatEvent]:
         place = self._places.pop(address, None)
@@ -189,11 +191,11 @@ class Seat:
             link.end()
         return links
 
-    def _send_key(self, address: bytes, place: _Place, now: Moment) -> bool:
+    def _send_key(self, place: _Place, now: Moment) -> bool:
         if not self._keys.take(now):
             return False
         place.key_sent_s = now.s
-        self._out.append(Frame(Kind.SEND, address=address, block=self.me.session.modulus).to_bytes())
+        self._out.append(place.header + self.me.session.modulus)
         return True
 
     # -- blocks
@@ -203,13 +205,13 @@ class Seat:
         if place is None:
             self.dropped += 1
         elif place.key is None:
-            self._receive_key(address, place, block, now)
+            self._receive_key(place, block, now)
         elif block == place.key.modulus:
-            self._receive_key_again(address, place, now)
+            self._receive_key_again(place, now)
         else:
-            yield from self._receive_sealed(address, place, block, now)
+            yield from self._receive_sealed(place, block, now)
 
-    def _receive_key(self, address: bytes, place: _Place, block: bytes, now: Moment) -> None:
+    def _receive_key(self, place: _Place, block: bytes, now: Moment) -> None:
         if not acceptable_modulus(block) or block in self._own:
             self.dropped += 1
             return
@@ -218,7 +220,7 @@ class Seat:
         except CryptoError:
             self.dropped += 1
             return
-        if place.key_sent_s is None and not self._send_key(address, place, now):
+        if place.key_sent_s is None and not self._send_key(place, now):
             return  # their KEY will come again, and by then we may answer
         place.key = key
         place.link = self._new_link(key, now, first=place.first)
@@ -233,13 +235,13 @@ class Seat:
         if place.first and place.link is not None and self._signatures.take(now):
             place.link.greet(now)
 
-    def _receive_key_again(self, address: bytes, place: _Place, now: Moment) -> None:
+    def _receive_key_again(self, place: _Place, now: Moment) -> None:
         up = place.link is not None and place.link.state is State.UP
         recent = place.key_sent_s is not None and now.s - place.key_sent_s < KEY_ANSWER_GAP_S
         if not up and not recent:
-            self._send_key(address, place, now)
+            self._send_key(place, now)
 
-    def _receive_sealed(self, address: bytes, place: _Place, block: bytes, now: Moment) -> Iterator[SeatEvent]:
+    def _receive_sealed(self, place: _Place, block: bytes, now: Moment) -> Iterator[SeatEvent]:
         assert place.key is not None
         if place.link is None:
             place.link = self._new_link(place.key, now, first=False)
@@ -259,18 +261,18 @@ class Seat:
                 yield Greeted(link, news)
             case Content():
                 yield Heard(link, news)
-        self._collect(address, place)
+        self._collect(place)
 
     def attempt_now(self, now: Moment) -> None:
         """Begin a new attempt with everybody who isn't up: something has changed that lets us in."""
-        for address, place in self._places.items():
+        for place in self._places.values():
             if place.link is None or place.link.state is not State.UP:
-                self._attempt(address, place, now)
+                self._attempt(place, now)
 
-    def _attempt(self, address: bytes, place: _Place, now: Moment) -> None:
+    def _attempt(self, place: _Place, now: Moment) -> None:
         place.first, place.key_repeats = True, 0
         place.retry_s = now.s + ATTEMPT_S + RETRY_JITTER_S * self._jitter()
-        self._send_key(address, place, now)
+        self._send_key(place, now)
         if place.key is not None:
             if place.link is not None:
                 place.link.end()
@@ -302,12 +304,12 @@ class Seat:
 
     def tick(self, now: Moment) -> Iterator[SeatEvent]:
         """Repeat, end and retry what is due."""
-        for address, place in list(self._places.items()):
+        for place in list(self._places.values()):
             if place.link is not None:
                 if now.s < place.link.next_tick():
                     continue
                 place.link.tick(now)
-                self._collect(address, place)
+                self._collect(place)
                 if place.link.state is State.ENDED:
                     place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
                     yield from self._end(place)
@@ -315,9 +317,9 @@ class Seat:
             repeat = self._key_repeat_s(place)
             if repeat is not None and now.s >= repeat:
                 place.key_repeats += 1
-                self._send_key(address, place, now)
+                self._send_key(place, now)
             elif now.s >= place.retry_s:
-                self._attempt(address, place, now)
+                self._attempt(place, now)
 
 
 def refusal_sentence(refusal: int, wait_s: int) -> str:
