@@ -1,4 +1,4 @@
-"""The relay's front door: `python relay_server.py init`, `run`, `version`.
+"""The relay's front door: `python relay_server.py init`, `run`, `line`, `version`.
 
 Everything behind it is in `relay/`.  Standard library only; uvloop is used where it is installed.
 Ends with status 0 after a clean stop, 1 when it can't serve (port in use), 2 for a wrong command line, 78 (EX_CONFIG)
@@ -16,7 +16,7 @@ from chatcore.errors import ConfigError, RelayError
 from chatcore.wire import DEFAULT_PORT
 from chatcore.wire import VERSION as WIRE_VERSION
 from relay import config as configuration
-from relay import journal, keys, server
+from relay import journal, server
 from relay.config import Config
 
 EXIT_UNAVAILABLE = 1
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="parley-relay", description="A relay for Parley rooms: it forwards, and can't read."
     )
-    commands = parser.add_subparsers(required=True, metavar="init | run | version")
+    commands = parser.add_subparsers(required=True, metavar="init | run | line | version")
 
     init = commands.add_parser("init", help="make key, certificate and configuration")
     init.add_argument(
@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
 
+    line = commands.add_parser("line", help="print the line for invites, and don't serve")
+    line.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
+    line.set_defaults(command=_line)
+
     version = commands.add_parser("version", help="say which version of the wire this relay speaks")
     version.set_defaults(command=_version)
     return parser
@@ -82,10 +86,15 @@ def _port(text: str) -> int:
 def _init(options: argparse.Namespace) -> int:
     state = (options.state or configuration.default_state()).absolute()
     path = configuration.init_state(state, options.host)
-    pin = keys.to_base64url(keys.pin_of(state / keys.CERTIFICATE_NAME))
-    print(f"Made {path}, with a key and a certificate beside it.")
-    print(f"Pin of the key: {pin}")
-    print(f"Keep a copy of {state}. Start the relay with: parley-relay run --config {path}")
+    print(f"Made {path}, with a key and a certificate beside it; keep a copy of all three.")
+    print("The line that people need to create rooms on this relay:")
+    print(server.line_of(configuration.load(path)))
+    return 0
+
+
+def _line(options: argparse.Namespace) -> int:
+    path = options.config or configuration.default_state().absolute() / configuration.CONFIG_NAME
+    print(server.line_of(configuration.load(path)))
     return 0
 
 

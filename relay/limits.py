@@ -22,12 +22,12 @@ class Limits:
     max_connections_per_address: int = 64  # a household, a school class behind one router
     max_joins_per_minute_per_address: int = 120
     max_bytes_per_second_per_seat: int = 4 * 1024 * 1024  # about 15,000 blocks; above it a seat is read more slowly
-    max_unsent_bytes_per_seat: int = 1024 * 1024
+    max_unsent_bytes_per_seat: int = 4 * 1024 * 1024  # a minute for who reads 70 kB/s
     max_unsent_bytes: int = 256 * 1024 * 1024
     join_deadline_s: int = 10
     ping_after_s: int = 30
     silence_s: int = 75
-    laggard_s: int = 20
+    laggard_s: int = 60
 
     def unlimited(self) -> Limits:
         """Return the same without the per-address and rate limits (benchmarks on loopback)."""

@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol, cast
 
 from chatcore.errors import ConfigError, RelayError
@@ -23,9 +24,18 @@ from relay.switch import INTAKE_BYTES, Switch
 
 BACKLOG = 1024
 ACCEPTS_PER_TURN = 64
+ACCEPT_AGAIN_S = 0.25
 RESERVED_FILES = 64  # descriptors for all that isn't a connection
 STOP_S = 3.0
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def line_of(config: Config) -> str:
+    """Return the line that people put into invites.  Raises ConfigError when the certificate can't be used."""
+    pins: tuple[bytes, ...] = ()
+    if config.certificate is not None:
+        pins = (keys.pin_of(config.certificate), *((config.spare_pin,) if config.spare_pin else ()))
+    return keys.relay_line(config.host, config.port, pins, config.relay_pass)
 
 
 class Server:
@@ -35,10 +45,8 @@ class Server:
         self.config = config
         self.limits: Limits = config.limits.unlimited() if unlimited else config.limits
         self.context: ssl.SSLContext | None = None
-        self.pins: tuple[bytes, ...] = ()
         if config.certificate is not None and config.key is not None:
             self.context = keys.server_context(config.certificate, config.key)
-            self.pins = (keys.pin_of(config.certificate),) + ((config.spare_pin,) if config.spare_pin else ())
         self.journal = Journal()
         self.sealed = memoryview(bytearray(INTAKE_BYTES))
         self.port = config.port
@@ -53,7 +61,7 @@ class Server:
     @property
     def line(self) -> str:
         """The line that people put into invites."""
-        return keys.relay_line(self.config.host, self.port, self.pins, self.config.relay_pass)
+        return line_of(replace(self.config, port=self.port))
 
     async def start(self) -> None:
         """Listen.  Raises RelayError with one sentence when that isn't possible."""
@@ -104,7 +112,7 @@ class Server:
                 # Asking again at once would burn a core until a descriptor is free.
                 self.journal.note("exhausted")
                 self.loop.remove_reader(listener)
-                self.loop.call_later(1, self._accept_again, listener)
+                self.loop.call_later(ACCEPT_AGAIN_S, self._accept_again, listener)
                 return
             network = network_of(peer[0])
             verdict = self._door.arrive(network, self.loop.time())

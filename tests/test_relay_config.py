@@ -1,0 +1,400 @@
+"""Keys, configuration and the command line: what is made, what is refused, and each sentence about it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from relay_help import command, environment
+
+import relay_server
+from chatcore.errors import ConfigError
+from chatcore.wire import NO_PASS
+from relay import config as configuration
+from relay import keys
+from relay.config import Config, load
+from relay.limits import Limits
+from relay.server import check_exposure
+
+PIN_TEXT = "A" * 42 + "E"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Return a state directory that `init` has filled."""
+    configuration.init_state(tmp_path / "state", "192.0.2.7")
+    return tmp_path / "state"
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    """Return a configuration file with this text."""
+    path = tmp_path / "parley-relay.toml"
+    path.write_text(text)
+    return path
+
+
+def test_init_makes_three_files_that_only_the_owner_may_read(state: Path) -> None:
+    assert sorted(p.name for p in state.iterdir()) == ["parley-relay.toml", "relay.crt", "relay.key"]
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in state.iterdir()}
+    assert modes == {"parley-relay.toml": 0o600, "relay.key": 0o600, "relay.crt": 0o644}
+
+
+def test_init_twice_replaces_nothing(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p.name: p.read_bytes() for p in state.iterdir()}
+    assert relay_server.main(["init", "--state", str(state)]) == 78
+    assert "exists and is not replaced" in capsys.readouterr().err
+    assert {p.name: p.read_bytes() for p in state.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["relay.key", "relay.crt"])
+def test_init_does_not_replace_a_key_without_a_configuration(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(ConfigError, match="every invite out there names that key"):
+        configuration.init_state(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_new_file_never_replaces_one_that_appeared_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("first")
+    with pytest.raises(FileExistsError):
+        keys.write_new_file(path, b"second", private=True)
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_init_says_when_the_directory_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="choose another with --state"):
+        configuration.init_state(tmp_path / "file" / "state")
+
+
+@pytest.mark.parametrize("host", ["", "two words", "[::1]", "host/path", 'quo"te', "a\nb"])
+def test_init_refuses_a_host_that_is_none(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ConfigError, match="neither a name nor an IP address"):
+        configuration.init_state(tmp_path / "state", host)
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_template_says_what_the_defaults_say(state: Path) -> None:
+    loaded = load(state / "parley-relay.toml")
+    assert loaded == Config(
+        host="192.0.2.7",
+        listen=("0.0.0.0", "::"),
+        certificate=state / "relay.crt",
+        key=state / "relay.key",
+    )
+    text = (state / "parley-relay.toml").read_text()
+    opened = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE).replace("43 characters", PIN_TEXT)
+    everything = load(write(state, opened))
+    assert everything.limits == Limits()
+    assert everything.spare_pin == keys.from_base64url(PIN_TEXT)
+    assert len(everything.relay_pass) == 32
+    assert everything.relay_pass != NO_PASS
+    assert (everything.event_loop, everything.log, everything.behind_tls_terminator) == ("auto", "info", False)
+
+
+def test_a_relay_for_this_computer_listens_here_only(tmp_path: Path) -> None:
+    path = configuration.init_state(tmp_path)
+    assert load(path).listen == ("127.0.0.1",)
+
+
+def test_an_empty_configuration_is_a_loopback_relay(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, ""))
+    assert (loaded.host, loaded.listen, loaded.port, loaded.limits) == ("127.0.0.1", ("127.0.0.1",), 7256, Limits())
+
+
+def test_carriage_returns_are_fine(state: Path) -> None:
+    path = state / "parley-relay.toml"
+    expected = load(path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        ("[relay]\nprot = 7256\n", 2, "'prot' is not known in [relay]; the keys are"),
+        ("[limits]\n\nmax_rooms = 1\nmax_room = 1\n", 4, "'max_room' is not known in [limits]; the keys are"),
+        ("[relay]\n[colours]\nport = 1\n", 2, "'colours' is not known here; the tables are [relay] and [limits]."),
+        ("port = 7256\n", 1, "'port' is not known here; the tables are [relay] and [limits]."),
+        ("relay = 5\n", 1, "[relay] must be a table"),
+        ('[relay]\nport = "7256"\n', 2, "port must be a whole number from 1 to 65535."),
+        ("[relay]\nport = 0\n", 2, "port must be a whole number from 1 to 65535."),
+        ("[relay]\nport = true\n", 2, "port must be a whole number from 1 to 65535."),
+        ("[relay]\nhost = 5\n", 2, "host must be a text in quotes."),
+        ('[relay]\nhost = ""\n', 2, "host must be a text in quotes."),
+        ('[relay]\nlisten = "::"\n', 2, "listen must be a list of addresses"),
+        ("[relay]\nlisten = []\n", 2, "listen must be a list of addresses"),
+        ("[relay]\nlisten = [1]\n", 2, "listen must be a list of addresses"),
+        ("[relay]\nkey = 1\n", 2, "key must be a text in quotes."),
+        ('[relay]\nbehind_tls_terminator = "yes"\n', 2, "must be true or false, without quotes."),
+        ('[relay]\nrelay_pass = "secret"\n', 2, "relay_pass must be 43 characters of base64url"),
+        ('[relay]\nspare_pin = "' + "A" * 43 + '"\n', 2, "spare_pin must be 43 characters of base64url"),
+        ('[relay]\nlog = "verbose"\n', 2, "log must be one of 'off', 'info', 'debug'."),
+        ("[relay]\nevent_loop = 1\n", 2, "event_loop must be one of 'auto', 'asyncio', 'uvloop'."),
+        ("[limits]\nmax_rooms = -1\n", 2, "max_rooms must be a whole number from 1"),
+        ("[limits]\nmax_rooms = 0\n", 2, "max_rooms must be a whole number from 1"),
+        ("[limits]\nmax_rooms = 1.5\n", 2, "max_rooms must be a whole number from 1"),
+        ("[limits]\nmax_rooms = false\n", 2, "max_rooms must be a whole number from 1"),
+        ("[limits]\nmax_seats_per_room = 70000\n", 2, "max_seats_per_room must be a whole number from 1 to 65535."),
+        (
+            "[limits]\nmax_connections_per_address = -1\n",
+            2,
+            "max_connections_per_address must be a whole number from 0",
+        ),
+        ("[relay]\n\nport = \n", 3, "this is not valid TOML"),
+        ("[relay]\nport = 1\nport = 2\n", 3, "this is not valid TOML"),
+    ],
+)
+def test_each_mistake_is_one_sentence_with_file_and_line(tmp_path: Path, text: str, line: int, sentence: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}, line {line}: ")
+    assert sentence in message
+    assert "\n" not in message
+
+
+def test_a_wrong_pass_is_not_repeated_in_the_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, '[relay]\nrelay_pass = "hunter2hunter2"\n'))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_files_that_are_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        load(tmp_path / "missing.toml")
+    with pytest.raises(ConfigError, match="can't be read"):
+        load(tmp_path)
+    path = tmp_path / "x"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(path)
+    path.write_bytes(b"#" * 10_000_000)
+    with pytest.raises(ConfigError, match="larger than"):
+        load(path)
+
+
+def test_the_pin_is_the_one_the_openssl_command_computes(state: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl command")
+    certificate = state / "relay.crt"
+    pem = subprocess.run([openssl, "x509", "-in", certificate, "-noout", "-pubkey"], capture_output=True, check=True)
+    der = subprocess.run(
+        [openssl, "pkey", "-pubin", "-outform", "DER"], input=pem.stdout, capture_output=True, check=True
+    )
+    assert keys.pin_of(certificate) == hashlib.sha256(der.stdout).digest()
+    text = subprocess.run([openssl, "x509", "-in", certificate, "-noout", "-text"], capture_output=True, check=True)
+    assert b"prime256v1" in text.stdout
+
+
+def test_the_openssl_command_makes_as_good_a_key_as_the_library(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl command")
+    made = (keys._make_with_command(openssl), keys._make_with_library())
+    pins = set()
+    for number, (key, certificate) in enumerate(made):
+        (tmp_path / f"{number}.key").write_bytes(key)
+        (tmp_path / f"{number}.crt").write_bytes(certificate)
+        keys.server_context(tmp_path / f"{number}.crt", tmp_path / f"{number}.key")
+        pins.add(keys.pin_of(tmp_path / f"{number}.crt"))
+    assert len(pins) == 2
+
+
+def test_without_library_and_command_init_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_library() -> tuple[bytes, bytes]:
+        raise ImportError
+
+    monkeypatch.setattr(keys, "_make_with_library", no_library)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(ConfigError, match="needs the openssl command or the Python package cryptography"):
+        configuration.init_state(tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"\xff"]
+)
+def test_a_certificate_that_is_none(state: Path, data: bytes) -> None:
+    (state / "relay.crt").write_bytes(data)
+    with pytest.raises(ConfigError, match="not a PEM certificate"):
+        keys.pin_of(state / "relay.crt")
+    with pytest.raises(ConfigError, match="is not the key of"):
+        keys.server_context(state / "relay.crt", state / "relay.key")
+
+
+def test_a_key_of_another_certificate_and_a_locked_key(state: Path, tmp_path: Path) -> None:
+    configuration.init_state(tmp_path / "other")
+    with pytest.raises(ConfigError, match="is not the key of"):
+        keys.server_context(state / "relay.crt", tmp_path / "other" / "relay.key")
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl command")
+    locked = tmp_path / "locked.key"
+    subprocess.run(
+        [openssl, "ec", "-in", state / "relay.key", "-aes256", "-passout", "pass:x", "-out", locked],
+        capture_output=True,
+        check=True,
+    )
+    with pytest.raises(ConfigError, match="locked by a passphrase"):
+        keys.server_context(state / "relay.crt", locked)
+
+
+def test_relay_lines() -> None:
+    pin, spare = b"\xfb" * 32, b"\xff" * 32
+    assert keys.relay_line("127.0.0.1", 7256, ()) == "parley:relay/127.0.0.1:7256/plain"
+    assert keys.relay_line("chat.example", 1, (pin,)) == f"parley:relay/chat.example:1/{'-_v7' * 10}-_s"
+    assert keys.relay_line("2001:db8::1", 1, (pin, spare), b"\1" * 32) == (
+        f"parley:relay/[2001:db8::1]:1/{'-_v7' * 10}-_s+{'_' * 42}8/{'AQEB' * 10}AQE"
+    )
+    assert keys.relay_line("h", 1, (pin,), NO_PASS).count("/") == 2
+
+
+@pytest.mark.parametrize("text", ["A", "AB=", "AB==", "A B", "A+", "A/", "B"])
+def test_base64url_has_one_way_to_be_written(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - binascii.Error is one
+        keys.from_base64url(text)
+
+
+def test_a_configuration_shows_no_pass() -> None:
+    assert "relay_pass" not in repr(Config(relay_pass=b"x" * 32))
+
+
+PUBLIC = ("0.0.0.0", "::", "192.0.2.7", "chat.example")
+LOCAL = ("127.0.0.1", "127.1.2.3", "::1", "localhost")
+
+
+@pytest.mark.parametrize("host", PUBLIC)
+def test_plaintext_and_unlimited_are_refused_where_others_can_come(host: str) -> None:
+    config = Config(listen=("127.0.0.1", host))
+    with pytest.raises(ConfigError, match=f"--plaintext is refused on {re.escape(host)}"):
+        check_exposure(config, plaintext=True, unlimited=False)
+    with pytest.raises(ConfigError, match=f"--unlimited is refused on {re.escape(host)}"):
+        check_exposure(config, plaintext=False, unlimited=True)
+    behind = Config(listen=(host,), behind_tls_terminator=True)
+    check_exposure(behind, plaintext=True, unlimited=False)
+    with pytest.raises(ConfigError, match="--unlimited is refused"):
+        check_exposure(behind, plaintext=True, unlimited=True)
+    check_exposure(config, plaintext=False, unlimited=False)
+
+
+@pytest.mark.parametrize("host", LOCAL)
+def test_plaintext_and_unlimited_are_fine_on_this_computer(host: str) -> None:
+    check_exposure(Config(listen=(host,)), plaintext=True, unlimited=True)
+
+
+def run(state: Path, *arguments: str) -> tuple[int, str]:
+    """Run the front door to its end; return status and stderr, which must be one line without a traceback."""
+    done = subprocess.run(
+        command(*arguments), env=environment(state), capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stderr
+
+
+def test_the_command_line_says_each_mistake_in_one_line(state: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[relay]\nprot = 1\n")
+    lost = tmp_path / "lost.toml"
+    lost.write_text("[relay]\n")
+    cases = [
+        (["run", "--config", str(bad)], 78, "line 2: 'prot' is not known"),
+        (["run", "--config", str(lost)], 78, "relay.crt: can't be read"),
+        (["run", "--config", str(tmp_path / "none")], 78, "can't be read"),
+        (["run", "--host", "0.0.0.0", "--plaintext"], 78, "--plaintext is refused on 0.0.0.0"),
+        (["run", "--host", "::", "--unlimited"], 78, "--unlimited is refused on ::"),
+        (["run", "--host", "192.0.2.1"], 1, "no address of this computer"),
+        (["run", "--host", "no.such.host.invalid"], 1, "no address of this computer"),
+        (["init"], 78, "exists and is not replaced"),
+    ]
+    for arguments, status, sentence in cases:
+        got, stderr = run(state, *arguments)
+        assert (got, stderr.count("\n"), "Traceback" in stderr) == (status, 1, False), (arguments, stderr)
+        assert stderr.startswith("parley-relay: ")
+        assert sentence in stderr
+
+
+def test_a_port_in_use_is_one_sentence_and_status_1(state: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, stderr = run(state, "run", "--host", "127.0.0.1", "--port", port)
+    assert status == 1
+    assert stderr == (
+        f"parley-relay: port {port} is in use: stop the other program (or relay), or choose another port with --port.\n"
+    )
+
+
+def test_a_public_relay_without_a_configuration_is_told_to_init(tmp_path: Path) -> None:
+    status, stderr = run(tmp_path / "empty", "run", "--host", "0.0.0.0")
+    assert status == 78
+    assert "parley-relay init --host NAME-OR-IP" in stderr
+    assert not (tmp_path / "empty").exists()
+
+
+def test_an_unreadable_key_is_named(state: Path) -> None:
+    if os.geteuid() == 0:
+        (state / "relay.key").unlink()
+        (state / "relay.key").mkdir()
+    else:
+        (state / "relay.key").chmod(0)
+    status, stderr = run(state, "run", "--host", "127.0.0.1", "--port", "0")
+    assert status == 78
+    assert f"{state / 'relay.key'}: can't be read" in stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "x", "\u0663"])
+def test_a_port_that_is_none_is_a_usage_error(tmp_path: Path, port: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        relay_server.main(["run", "--port", port])
+    assert caught.value.code == 2
+
+
+def test_init_and_line_print_the_line_for_invites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert relay_server.main(["init", "--state", str(tmp_path), "--host", "2001:db8::5"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    pin = keys.to_base64url(keys.pin_of(tmp_path / "relay.crt"))
+    assert said[-1] == f"parley:relay/[2001:db8::5]:7256/{pin}"
+    path = tmp_path / "parley-relay.toml"
+    path.write_text(
+        path.read_text()
+        .replace("# relay_pass", "relay_pass")
+        .replace('# spare_pin = "43 characters"', f'spare_pin = "{PIN_TEXT}"')
+    )
+    assert relay_server.main(["line", "--config", str(path)]) == 0
+    line = capsys.readouterr().out.strip()
+    assert line == f"parley:relay/[2001:db8::5]:7256/{pin}+{PIN_TEXT}/{keys.to_base64url(load(path).relay_pass)}"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert relay_server.main(["version"]) == 0
+    assert capsys.readouterr().out == "parley-relay, wire version 1\n"
+
+
+def test_the_relay_imports_no_cryptographic_library_and_nothing_of_the_core_but_wire_and_errors(state: Path) -> None:
+    code = (
+        "import sys, relay_server, relay.server, relay.embedded;"
+        "from pathlib import Path; from relay import config, server;"
+        f"server.Server(config.load(Path({str(state / 'parley-relay.toml')!r})));"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('cryptography', 'rsa', 'Crypto', 'nacl', 'PySimpleGUI')];"
+        "core = sorted(m for m in sys.modules if m.startswith('chatcore.'));"
+        "print(bad, core)"
+    )
+    done = subprocess.run(
+        [*command()[:1], "-c", code],
+        cwd=Path(relay_server.__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "[] ['chatcore.errors', 'chatcore.wire']\n"
