@@ -17,18 +17,26 @@ class BlockArchive:
     """For each message id, for each reader's fingerprint, the 256-byte blocks; the oldest messages go first."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, dict[bytes, tuple[bytes, ...]]] = OrderedDict()
+        self._kept: OrderedDict[bytes, dict[bytes, Sequence[bytes]]] = OrderedDict()
+        self._sizes: dict[bytes, int] = {}  # blocks of each copy of a message
         self._blocks = 0
 
-    def put(self, mid: bytes, reader: bytes, blocks: Sequence[bytes]) -> None:
-        """Keep the blocks of one copy; a copy that is sent again replaces the first."""
-        copies = self._kept.setdefault(mid, {})
-        self._blocks += len(blocks) - len(copies.get(reader, ()))
-        copies[reader] = tuple(blocks)
+    def put(self, mid: bytes, reader: bytes, blocks: Sequence[bytes], count: int) -> None:
+        """Keep the `count` blocks of one copy; a copy that is sent again replaces the first.
+
+        `blocks` may be a list that is filled only when the blocks are encrypted.
+        """
+        copies = self._kept.get(mid)
+        if copies is None:
+            self._kept[mid] = copies = {}
+            self._sizes[mid] = count
+        if reader not in copies:
+            self._blocks += count
+        copies[reader] = blocks
         while self._blocks > MAX_BLOCKS and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._blocks -= sum(map(len, oldest.values()))
+            oldest, gone = self._kept.popitem(last=False)
+            self._blocks -= len(gone) * self._sizes.pop(oldest)
 
     def get(self, mid: bytes) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
         """Return the copies of a message, by reader; empty when they are no longer kept."""
-        return tuple(sorted(self._kept.get(mid, {}).items()))
+        return tuple((reader, tuple(blocks)) for reader, blocks in sorted(self._kept.get(mid, {}).items()))

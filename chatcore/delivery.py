@@ -167,10 +167,14 @@ class Outbox:
     def add(self, mid: bytes, time_ms: int, rest: bytes) -> list[bytes]:
         """Owe a message; returns the mids of older ones that had to be given up for it."""
         self.head += 1
-        parts = -(-(NUMBER_SIZE + len(rest)) // CONTENT_SIZE)
-        self._owed.append(Owed(self.head, parts, mid, time_ms, rest))
-        self._bytes += len(rest)
-        return self.expire(time_ms)
+        size = len(rest)
+        self._owed.append(Owed(self.head, (size + NUMBER_SIZE - 1) // CONTENT_SIZE + 1, mid, time_ms, rest))
+        self._bytes += size
+        return (
+            self.expire(time_ms)
+            if self.head - self.cursor > MAX_OUTBOX_MESSAGES or self._bytes > MAX_OUTBOX_BYTES
+            else []
+        )
 
     def expire(self, now_ms: int) -> list[bytes]:
         """Give up what is too old or too much; returns the mids."""
@@ -230,8 +234,9 @@ class Outbox:
             self._rewind()
             self._patience_s = min(self._patience_s * 2, RESEND_MAX_S)
         ready = []
-        if self._sent < self.head:
-            for owed in islice(self._owed, max(0, self._sent + 1 - self.low), None):
+        unsent = self.head - self._sent
+        if unsent:
+            for owed in islice(self._owed, max(0, len(self._owed) - unsent), None):
                 if self._in_flight and self._in_flight + owed.parts > WINDOW_PARTS:
                     break
                 ready.append(owed)

@@ -192,7 +192,7 @@ class Assembly:
 class Link:
     """One attempt to come together with the session key at one address, and the link that comes of it.
 
-    Blocks to send gather in `outgoing` (256 bytes each).  `receive` takes a block; what it returns is either the
+    What is said gathers until `blocks_to_send`.  `receive` takes a block; what it returns is either the
     Greeting of a HELLO, to which the owner of the link says `answer` or nothing, or Content.  The first
     Content is always a READY.
     """
@@ -204,7 +204,7 @@ class Link:
         self.provisional = True  # one end isn't a member: statements only, and a newer HELLO may replace it
         self.greeting: Greeting | None = None
         self.carried: bytes | None = None  # an ADMIT to go with our HELLO
-        self.outgoing: list[bytes] = []
+        self._sealed: list[tuple[bytes, list[bytes]]] = []  # 190 bytes each, and where their block is wanted too
         self.gaps = 0
         self.heard_s = now.s
         self.up_s = 0.0
@@ -234,10 +234,22 @@ class Link:
 
     # -- sending
 
-    def _send_sealed(self, keys: SealKeys, counter: int, body: bytes) -> bytes:
-        block = self.other.encrypt(seal(keys, counter, body))
-        self.outgoing.append(block)
-        return block
+    def blocks_to_send(self) -> list[bytes]:
+        """Return the 256-byte blocks of what was said since the last call.
+
+        They are encrypted here and not when it was said: one tight loop over a fan-out takes a third less time than the
+        same encryptions with Python between them.
+        """
+        sealed, self._sealed = self._sealed, []
+        encrypt, blocks = self.other.encrypt, []
+        for plaintext, wanted in sealed:
+            block = encrypt(plaintext)
+            blocks.append(block)
+            wanted.append(block)
+        return blocks
+
+    def _send_sealed(self, keys: SealKeys, counter: int, body: bytes) -> None:
+        self._sealed.append((seal(keys, counter, body), []))
 
     def _make_hello(self) -> bytes:
         me = self.me
@@ -279,15 +291,21 @@ class Link:
         self._send_sealed(self._keys_out, 0, body)
 
     def send(self, kind: ContentKind, content: bytes) -> list[bytes]:
-        """Seal content of up to 41,310 bytes for an up link; returns its blocks, which are in `outgoing` as well."""
+        """Seal content of up to 41,310 bytes for an up link; its blocks come into the list returned when they are sent.
+
+        Raises StateError when the link isn't up, or is used up.
+        """
         if self.state is not State.UP or self._keys_out is None:
             raise StateError("the link isn't up")
         bodies = split(kind, content)
         if self._next_out + len(bodies) >= COUNTER_LIMIT:
             raise StateError("the link is used up")
-        first = self._next_out
+        keys = self._keys_out
+        blocks: list[bytes] = []
+        for counter, body in enumerate(bodies, self._next_out):
+            self._sealed.append((seal(keys, counter, body), blocks))
         self._next_out += len(bodies)
-        return [self._send_sealed(self._keys_out, first + index, body) for index, body in enumerate(bodies)]
+        return blocks
 
     # -- receiving
 
@@ -413,6 +431,7 @@ class Link:
             self._step(Step.END)
         self._own_hello = self._hello = self._ready = b""
         self._keys_in = self._keys_out = None
+        self._sealed.clear()
         self._slots.clear()
         self._taken.clear()
         self._assembly.discard()

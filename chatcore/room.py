@@ -182,8 +182,10 @@ class Room:
         mid, rest = message.mid(self.invite.room_id, self.fp), message.to_bytes()
         self._events.append(events.MessageSent(mid, text, now.ms, readers))
         for fp in readers:
-            self._give_up(fp, self._outbox(fp).add(mid, now.ms, rest), now)
+            lost = self._outbox(fp).add(mid, now.ms, rest)
             self._pump(fp, now)
+            if lost:
+                self._give_up(fp, lost, now)
         return mid
 
     def let_in(self, fp: bytes, now: Moment) -> None:
@@ -426,7 +428,7 @@ class Room:
         if not self._inbox(talk.fp).take(talk.log, number):
             return
         mid = message.mid(self.invite.room_id, talk.fp)
-        self._archive.put(mid, self.fp, blocks)
+        self._archive.put(mid, self.fp, blocks, len(blocks))
         text = parse_text(message.app)
         if text is None:
             self.ignored += 1
@@ -462,7 +464,7 @@ class Room:
         talk = self._sending.get(fp)
         if talk is not None:
             for owed in self._outboxes[fp].take(now):
-                self._archive.put(owed.mid, fp, self._send(talk, ContentKind.MSG, owed.content, now))
+                self._archive.put(owed.mid, fp, self._send(talk, ContentKind.MSG, owed.content, now), owed.parts)
 
     def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
         if mids:

@@ -110,8 +110,8 @@ def split(kind: int, content: bytes) -> list[bytes]:
     return [Body(kind, index, len(pieces), piece).to_bytes() for index, piece in enumerate(pieces, 1)]
 
 
-def _xor_mask(keys: SealKeys, counter: bytes, tag: bytes, body: bytes) -> bytes:
-    mask = hashlib.shake_256(keys.mask + tag + counter).digest(BODY_SIZE)
+def _mask(keys: SealKeys, nonce: bytes, body: bytes) -> bytes:
+    mask = hashlib.shake_256(keys.mask + nonce).digest(BODY_SIZE)
     return (int.from_bytes(body) ^ int.from_bytes(mask)).to_bytes(BODY_SIZE)
 
 
@@ -125,7 +125,7 @@ def seal(keys: SealKeys, counter: int, body: bytes) -> bytes:
     """Tag and mask a 166-byte body; returns the 190 bytes to be RSA-encrypted."""
     head = counter.to_bytes(COUNTER_SIZE)
     tag = _tag(keys, head + body)
-    return head + tag + _xor_mask(keys, head, tag, body)
+    return head + tag + _mask(keys, tag + head, body)
 
 
 def counter_of(sealed: bytes) -> int:
@@ -136,7 +136,7 @@ def counter_of(sealed: bytes) -> int:
 def open_sealed(keys: SealKeys, sealed: bytes) -> bytes:
     """Unmask 190 bytes and check their tag; returns the 166-byte body.  Raises CryptoError."""
     head, tag = sealed[:COUNTER_SIZE], sealed[COUNTER_SIZE : COUNTER_SIZE + TAG_SIZE]
-    body = _xor_mask(keys, head, tag, sealed[COUNTER_SIZE + TAG_SIZE :])
+    body = _mask(keys, tag + head, sealed[COUNTER_SIZE + TAG_SIZE :])
     if not hmac.compare_digest(tag, _tag(keys, head + body)):
         raise CryptoError
     return body

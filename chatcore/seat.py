@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from chatcore.clock import Bucket, Moment
-from chatcore.engines import Engine, PublicKey, acceptable_modulus
+from chatcore.engines import PLAINTEXT_SIZE, Engine, PublicKey, acceptable_modulus
 from chatcore.errors import CryptoError, WireError
 from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Self, State
 from chatcore.wire import HEADER_SIZE, Frame, FrameReader, Kind, Refusal, join_block
@@ -113,16 +113,12 @@ class Seat:
     def data_to_send(self) -> bytes:
         """Return what is to be sent since the last call."""
         for place in self._places.values():
-            self._collect(place)
+            if place.link is not None:
+                header = place.header
+                self._out += [header + block for block in place.link.blocks_to_send()]
         data = b"".join(self._out)
         self._out.clear()
         return data
-
-    def _collect(self, place: _Place) -> None:
-        if place.link is not None and place.link.outgoing:
-            header = place.header
-            self._out += [header + block for block in place.link.outgoing]
-            place.link.outgoing.clear()
 
     def receive_data(self, data: bytes, now: Moment) -> Iterator[SeatEvent]:
         """Take bytes from the relay; yields what they mean, each before the next frame is looked at."""
@@ -217,6 +213,7 @@ class Seat:
             return
         try:
             key = self._engine.public_key(block)
+            key.encrypt(bytes(PLAINTEXT_SIZE))  # a modulus that can't be worked with is better known now than later
         except CryptoError:
             self.dropped += 1
             return
@@ -261,7 +258,6 @@ class Seat:
                 yield Greeted(link, news)
             case Content():
                 yield Heard(link, news)
-        self._collect(place)
 
     def attempt_now(self, now: Moment) -> None:
         """Begin a new attempt with everybody who isn't up: something has changed that lets us in."""
@@ -309,7 +305,6 @@ class Seat:
                 if now.s < place.link.next_tick():
                     continue
                 place.link.tick(now)
-                self._collect(place)
                 if place.link.state is State.ENDED:
                     place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
                     yield from self._end(place)
