@@ -22,7 +22,14 @@ FRONT_DOORS = ("relay_server", "gui_client")
 
 # The shells may know asyncio, threads, clocks and files.  What else is in `chatcore` is the core, but for the engines
 # and for the word list, which a package keeps in a file.
-SHELLS = ("chatcore.client.", "chatcore.profile.", "relay.", "gui.", *(f"{door}." for door in FRONT_DOORS))
+SHELLS = (
+    "chatcore.cable.",
+    "chatcore.client.",
+    "chatcore.profile.",
+    "relay.",
+    "gui.",
+    *(f"{door}." for door in FRONT_DOORS),
+)
 WORD_LIST = "chatcore.wordlist."
 ENGINES = "chatcore.engines."
 

@@ -1,0 +1,366 @@
+"""One connection to one relay: TCP, TLS, the pin, frames, pings.  Shell; knows nothing of rooms, keys or members.
+
+The relay is known by its public key alone: SHA-256 of the SubjectPublicKeyInfo it presents must be one of the pins in
+the invite, and that is looked at before the first byte is written.  No certificate authority, host name or date counts,
+and there is no way back to them.  Plain TCP is for a relay on this computer (`RelayAddress` sees to that).
+docs/PROTOCOL.md, "The wire" and "Transport".
+
+PINGs are answered here, as soon as they are read: how long a PONG takes tells nothing of what blocks were worth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+
+from chatcore.errors import PinError, RelayError, WireError
+from chatcore.invite import RelayAddress
+from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal
+
+T = TypeVar("T")
+
+READ_HIGH_BYTES = 4 * 2**20  # read no more while so much waits for the worker: some seconds of RSA
+READ_LOW_BYTES = 2**20
+WRITE_HIGH_BYTES = 256 * 1024  # take no more from the room while so much waits for the relay
+
+NOT_THE_RELAY = (
+    "What answers at the relay's address is not the relay of this invite, so nothing was sent to it. "
+    "Ask whoever invited you for a new invite."
+)
+NO_NAME = "The relay's name can't be found. Check your network connection; Parley keeps trying."
+RELAY_OFF = "The relay is off, or can't be reached at its address. Parley keeps trying."
+NO_ANSWER = "The relay doesn't answer. Parley keeps trying."
+HUNG_UP = "The relay hung up at once: it may be full. Parley keeps trying."
+NO_WAY = "There is no way to the relay just now. Check your network connection; Parley keeps trying."
+NO_TLS = "What answers at the relay's address doesn't speak TLS 1.3 as a relay does. Parley keeps trying."
+LOST = "The connection to the relay was lost. Parley is connecting again."
+SILENT = "The relay has fallen silent. Parley is connecting again."
+GARBLED = "The relay sent something that makes no sense. Parley is connecting again."
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How patient a client is, in seconds."""
+
+    dial_s: float = 20.0  # to find the relay, connect and shake hands
+    welcome_s: float = 15.0  # to be given a seat
+    ping_after_s: float = 20.0  # of silence
+    silence_s: float = 40.0  # until the relay is taken for gone
+    flush_s: float = 2.0  # to bring out what was said last before closing
+    retry_first_s: float = 1.0
+    retry_most_s: float = 60.0
+    stable_s: float = 60.0  # a connection that lasted so long starts the back-off anew
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a connection ended: a sentence, or what the relay said when it refused us (`refusal` and seconds to wait)."""
+
+    reason: str = LOST
+    refusal: int = 0
+    wait_s: int = 0
+
+
+class Owner(Protocol):
+    """Whom a cable belongs to."""
+
+    def frames_came(self, cable: Cable) -> None:
+        """Frames wait in the inbox (272 bytes each, without PINGs, PONGs and refusals), or the connection has ended."""
+
+    def seat_given(self) -> None:
+        """The relay has welcomed us."""
+
+    def writable_again(self) -> None:
+        """The relay has caught up with what we wrote."""
+
+
+class Cable(asyncio.Protocol):
+    """One connection.  Lives on the I/O thread; the worker sees `inbox`, `scheduled`, `ended` and `open_to_write`.
+
+    `lost` is done when the connection has ended, and says why; `gone` is set when its socket is closed, too.
+    """
+
+    def __init__(self, pins: tuple[bytes, ...], owner: Owner) -> None:
+        self.inbox: deque[bytes] = deque()
+        self.scheduled = False  # the worker knows that something waits
+        self.ended = False
+        self.open_to_write = True
+        self.ready = False  # the pin was right
+        self.seated = False
+        loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[End] = loop.create_future()
+        self.gone = asyncio.Event()
+        self.made_s = self.heard_s = loop.time()
+        self.drained = asyncio.Event()
+        self.drained.set()
+        self._loop = loop
+        self._pins = pins
+        self._owner = owner
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._pongs: dict[int, asyncio.Event] = {}
+        self._pings = 0
+        self._reading = True
+
+    # -- called by asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Look at the relay's key.  If it is another one, the connection is dropped before anything is written."""
+        self._transport = cast(asyncio.Transport, transport)
+        if self._pins:
+            tls = transport.get_extra_info("ssl_object")
+            certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+            if not is_pinned(certificate, self._pins):
+                self._transport.abort()
+                return
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self.ready = True
+
+    def data_received(self, data: bytes) -> None:
+        """Cut frames; answer what is the relay's own business; keep the rest for the room."""
+        if self.lost.done() or not self.ready:
+            return
+        self.heard_s = self._loop.time()
+        try:
+            frames = self._reader.receive_data(data)
+        except WireError:  # before it gave us a seat: no relay that we understand
+            self.drop(End(GARBLED) if self.seated else End(refusal=Refusal.VERSION))
+            return
+        for frame in frames:
+            self._take(frame)
+        if self.inbox:
+            self._owner.frames_came(self)
+            if self._reading and len(self.inbox) * FRAME_SIZE > READ_HIGH_BYTES:
+                self._reading = False
+                self._pause(True)
+
+    def _take(self, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.PING:
+                if self.open_to_write:  # a relay that pings and doesn't read gets no heap of PONGs from us
+                    self.write(Frame(Kind.PONG, frame.argument, frame.number).to_bytes())
+            case Kind.PONG:
+                waiting = self._pongs.pop(frame.number, None)
+                if waiting is not None:
+                    waiting.set()
+            case Kind.REFUSED:
+                self.drop(End("", frame.argument or -1, frame.number))
+            case Kind.WELCOME if not self.seated:
+                self.seated = True
+                self._owner.seat_given()
+                self.inbox.append(frame.to_bytes())
+            case _:
+                self.inbox.append(frame.to_bytes())
+
+    def pause_writing(self) -> None:
+        """The relay doesn't read as fast as we write."""
+        self.open_to_write = False
+        self.drained.clear()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self.open_to_write = True
+        self.drained.set()
+        if not self.lost.done():
+            self._owner.writable_again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self.drop(End())
+        self.gone.set()
+
+    # -- called by the client
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; does nothing once the connection has ended."""
+        if self._transport is not None and not self._transport.is_closing() and not self.lost.done():
+            self._transport.write(data)
+
+    def drop(self, end: End) -> None:
+        """End the connection at once.  The first reason counts."""
+        if not self.lost.done():
+            self.lost.set_result(end)
+            for waiting in self._pongs.values():
+                waiting.set()
+            self.drained.set()
+            self.ended = True
+            self._owner.frames_came(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def go_on_reading(self) -> None:
+        """The worker has taken enough from the inbox."""
+        if not self._reading:
+            self._reading = True
+            self._pause(False)
+
+    def _pause(self, pause: bool) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            (self._transport.pause_reading if pause else self._transport.resume_reading)()
+
+    async def settled(self) -> None:
+        """Wait until the relay has dealt with all that was written, or the connection has ended.  A PING comes back."""
+        if not self.lost.done():
+            self._pings += 1
+            self._pongs[self._pings] = waiting = asyncio.Event()
+            self.write(Frame(Kind.PING, 0, self._pings).to_bytes())
+            await waiting.wait()
+
+    async def watch(self, timing: Timing) -> End:
+        """Stay until the connection ends; ping a quiet relay, drop a silent one."""
+        pinged_s = 0.0
+        while not self.lost.done():
+            now_s = self._loop.time()
+            if not self._reading:  # then it is us who don't listen
+                self.heard_s = now_s
+            if not self.seated and now_s >= self.made_s + timing.welcome_s:
+                self.drop(End(NO_ANSWER))
+            elif now_s >= self.heard_s + timing.silence_s:
+                self.drop(End(SILENT))
+            else:
+                if now_s >= self.heard_s + timing.ping_after_s and pinged_s < self.heard_s:
+                    pinged_s = now_s
+                    self.write(Frame(Kind.PING).to_bytes())
+                await asyncio.wait([self.lost], timeout=timing.ping_after_s / 4)
+        return self.lost.result()
+
+
+async def dial(relay: RelayAddress, cable: Callable[[], Cable], timing: Timing) -> Cable:
+    """Connect to the relay and return the cable.
+
+    Raises PinError when something else than the relay of the invite answers, RelayError when nothing does; each has
+    one sentence for a person.
+    """
+    loop = asyncio.get_running_loop()
+    context = client_context() if relay.pins else None
+    more: dict[str, Any] = {"ssl": context, "ssl_shutdown_timeout": 1.0} if context else {}
+    try:
+        async with asyncio.timeout(timing.dial_s):
+            _, made = await loop.create_connection(cable, relay.host, relay.port, happy_eyeballs_delay=0.25, **more)
+    except socket.gaierror:
+        raise RelayError(NO_NAME) from None
+    except ConnectionRefusedError:
+        raise RelayError(RELAY_OFF) from None
+    except TimeoutError:
+        raise RelayError(NO_ANSWER) from None
+    except ConnectionError:
+        raise RelayError(HUNG_UP) from None
+    except ssl.SSLError:
+        raise RelayError(NO_TLS) from None
+    except OSError:  # no route, no network; or one reason for each of several addresses
+        raise RelayError(NO_WAY) from None
+    if not made.ready:
+        raise PinError(NOT_THE_RELAY)
+    return made
+
+
+def client_context() -> ssl.SSLContext:
+    """Return a TLS 1.3 context that trusts nobody by itself: whom to trust is for the pin to say."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+# -- the pin -----------------------------------------------------------------------------------------------------------
+
+_SEQUENCE, _INTEGER, _VERSION = 0x30, 0x02, 0xA0
+
+
+def is_pinned(certificate: bytes | None, pins: tuple[bytes, ...]) -> bool:
+    """Say whether the key in a DER certificate (None: there was none) has one of the pins (32 bytes each)."""
+    try:
+        pin = hashlib.sha256(public_key_info(certificate or b"")).digest()
+    except WireError:
+        return False
+    return any(hmac.compare_digest(pin, wanted) for wanted in pins)
+
+
+def public_key_info(certificate: bytes) -> bytes:
+    """Return the SubjectPublicKeyInfo, with its header, of a DER certificate (RFC 5280, 4.1).  Raises WireError.
+
+    The certificate is the peer's own make.  It must not be possible to show OpenSSL one key in it and us another: so
+    every tag on the way has to be the one that belongs there, and every length in its one DER form.
+    """
+    start, end = _element(certificate, 0, len(certificate), _SEQUENCE)
+    at, end = _element(certificate, start, end, _SEQUENCE)
+    if certificate[at : at + 1] == bytes((_VERSION,)):
+        at = _element(certificate, at, end, _VERSION)[1]
+    for tag in (_INTEGER, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE):  # serial, algorithm, issuer, validity, subject
+        at = _element(certificate, at, end, tag)[1]
+    return certificate[at : _element(certificate, at, end, _SEQUENCE)[1]]
+
+
+def _element(der: bytes, at: int, limit: int, tag: int) -> tuple[int, int]:
+    """Return where the content of the element at `at` begins and ends (X.690, 8.1.3 and 10.1)."""
+    if at + 2 > limit or der[at] != tag:
+        raise WireError("not a certificate")
+    size, start = der[at + 1], at + 2
+    if size >= 0x80:
+        count = size - 0x80
+        size = int.from_bytes(der[start : start + count])
+        start += count
+        if not 1 <= count <= 3 or size < max(0x80, 1 << 8 * (count - 1)):
+            raise WireError("not a certificate")
+    if start + size > limit:
+        raise WireError("not a certificate")
+    return start, start + size
+
+
+# -- the loop ----------------------------------------------------------------------------------------------------------
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop that can always be left.
+
+    Looking up a name can hang for half a minute, and asyncio's own threads for it are waited for at the end of the
+    program; here it runs on a thread that isn't.  Debug mode stays off, for it writes addresses into the log.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[threading.Thread] = set()
+        self.set_debug(False)
+
+    def aside(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Run something slow on a thread of its own."""
+        done: asyncio.Future[T] = self.create_future()
+
+        def settle(result: Any, error: Exception | None) -> None:
+            self.threads.discard(thread)
+            if done.cancelled():
+                return
+            if error is None:
+                done.set_result(result)
+            else:
+                done.set_exception(error)
+
+        def run() -> None:
+            result, failure = None, None
+            try:
+                result = function()
+            except Exception as error:
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self.call_soon_threadsafe(settle, result, failure)
+
+        thread = threading.Thread(target=run, name="parley-aside", daemon=True)
+        self.threads.add(thread)
+        thread.start()
+        return done
+
+    async def getaddrinfo(  # type: ignore[override]
+        self, host: str | None, port: int | None, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[Any]:
+        """Look up a name."""
+        return await self.aside(lambda: socket.getaddrinfo(host, port, family, type, proto, flags))
