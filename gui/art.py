@@ -263,6 +263,7 @@ ICONS: dict[str, Callable[[Pen], None]] = {
     "computer": _draw_computer,
     "copy": _draw_copy,
     "door": _draw_door,
+    "dot": lambda pen: pen.dot(12, 12, 5.5),
     "dots": _draw_dots,
     "down": _strokes(((12, 4.4), (12, 19.6)), ((5.6, 13.2), (12, 19.6), (18.4, 13.2))),
     "eye": _draw_eye,
@@ -296,7 +297,7 @@ def icon(name: str, size: int, colour: str) -> Image.Image:
     """Return one of `ICONS` in one colour, transparent elsewhere."""
     pen = Pen(size, colour)
     if name in ("ticks", "tick"):
-        pen.stroke = 2.1
+        pen.stroke = 2.4
     ICONS[name](pen)
     return pen.done()
 

@@ -3,7 +3,7 @@
 Names, room titles and messages are whatever a member chose to send.  Shown as they are, they could turn other text
 round (bidirectional controls), hide (zero-width characters), spill over the lines above and below (piles of combining
 marks), freeze the window (one endless line) or, with old X libraries, end the program (colour glyphs).  Everything that
-the window shows goes through here; what is copied to the clipboard doesn't.
+the window shows or copies goes through here.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ def wide_glyphs_are_safe() -> bool:
         return False  # a Tk with its own, unknown copy
 
 
-def safe_text(text: str, *, wide: bool | None = None) -> str:
+def safe_text(text: str, *, wide: bool | None = None, whole: bool = False) -> str:
     """Return a message as it may be shown: line feeds and tabs stay, what could deceive or hang is neutralised.
 
-    `wide` says whether code points above U+FFFF may stay; by default the X library is asked.  Idempotent.
+    `wide` says whether code points above U+FFFF may stay; by default the X library is asked.  `whole` leaves long lines
+    in one piece, for the clipboard.  Idempotent.
     """
-    return _break_runs(_filter(text, _wide(wide), _BIDI | _UNSEEN))
+    shown = _filter(text, _wide(wide), _BIDI | _UNSEEN)
+    return shown if whole else _break_runs(shown)
 
 
 def safe_name(text: str, *, limit: int = MAX_NAME, wide: bool | None = None) -> str:

@@ -158,6 +158,7 @@ class RoomState:
     quiet: Quiet | None = None
     show_people: bool = True
     draft: str = field(default="", repr=False)
+    rooms: tuple[RecentRoom, ...] = ()  # the others, for the column of rooms
 
 
 @dataclass(frozen=True, slots=True)

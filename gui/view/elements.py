@@ -166,11 +166,9 @@ class Push(sg.Text):
         self.kit, self.kind, self.command, self.icon, self.glyph, self.on = kit, kind, command, icon, glyph, on
         self._font = kit.font(size, bold=True)
         self.words = self._with_room(text)
-        margin = kit.px(4 if kind == "link" else 18) * (2 if text else 0)
-        self.size = (
-            max(kit.px(width), kit.measure(self.words, self._font) + margin),
-            kit.px(height if kind != "link" else min(height, 28)),
-        )
+        self._margin = 2 * kit.px(4 if kind == "link" else 18 if width == 0 or not icon else 12)
+        self._least = kit.px(width)
+        self.size = (self._width(), kit.px(height if kind != "link" else min(height, 28)))
         self._over = self._down = False
         self._ground = kit.p.ground
         self._drawn: Any = None
@@ -222,9 +220,12 @@ class Push(sg.Text):
             self.kind = kind
             self._draw()
 
-    def set_words(self, text: str) -> None:
-        """Change the text; the width stays."""
+    def set_words(self, text: str, *, fit: bool = False) -> None:
+        """Change the text; the width stays, or with `fit` grows and shrinks with it."""
         self.words = self._with_room(text)
+        if fit:
+            self.size = (self._width(), self.size[1])
+            self.Widget.configure(width=self.size[0])
         super().update(self.words)
         self._draw()
 
@@ -236,6 +237,10 @@ class Push(sg.Text):
             self.command()
         else:
             self._generic_callback_handler()
+
+    def _width(self) -> int:
+        words = self.kit.measure(self.words, self._font) + self._margin if self.words else self.kit.px(self.glyph)
+        return max(self._least, words)
 
     def _with_room(self, text: str) -> str:
         """Put blanks before the words where the icon will be, for Tk centres the text over the face."""
@@ -263,7 +268,7 @@ class Push(sg.Text):
         ring = ""
         if focused:
             ring = p.text if self.kind == "main" else p.accent
-        radius = theme.RADIUS_BUTTON
+        radius = theme.RADIUS_BUTTON if face or border or ring else 0  # else the corners of nothing would show
 
         def draw() -> Image.Image:
             line = max(1, self.kit.px(2 if ring else 1))
@@ -357,7 +362,7 @@ class Card(sg.Column):
         expand_x: bool = False,
         expand_y: bool = False,
         justify: str = "left",
-        align: str = "top",
+        align: str = "center",
     ):
         self.kit = kit
         self.ground = fill or kit.p.side

@@ -295,7 +295,7 @@ class Kit:
         expand_x: bool = False,
         expand_y: bool = False,
         justify: str = "left",
-        align: str = "top",
+        align: str = "center",
     ) -> Panel:
         """Make a plain group of rows; `ground` is its colour, that of what it lies on by default."""
         return Panel(

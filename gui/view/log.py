@@ -1,0 +1,499 @@
+"""The log of a room: rows in one text widget, which gives selection, copying and wrapping for nothing.
+
+Handles are cheap ones, for thousands of messages: a mark at the start of each row, a named embedded picture for each
+tick, one tag for each person.  Only the newest `MAX_SHOWN` messages stay.  A row's name and time stand in tags and
+margins that no text of a message can take, so a text can't look like another row.
+"""
+
+from __future__ import annotations
+
+import re
+import tkinter as tk
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+from gui import art, theme
+from gui.events import Emit, OpenLink, ShowReaders
+from gui.psg import safe_name, safe_text, sg
+from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Tick, Tone
+from gui.theme import person_colour
+from gui.view.kit import Kit, ThinBar
+
+MAX_SHOWN = 2000  # messages; Tk's cost of an embedded picture grows with their number
+SLACK = 100  # messages above it before the oldest are taken off, so that this is rare
+FACES = 6  # small avatars in the delivery line
+LINK = re.compile(r"https?://[^\s<>\"“”]+", re.IGNORECASE)
+SIDE, AVATAR, INDENT = 24, 40, 52  # margin; picture; from the margin to the text
+TONES = {Tone.PLAIN: "info", Tone.GOOD: "tick", Tone.WARN: "warning", Tone.BAD: "warning", Tone.ACCENT: "invite"}
+
+
+def split_links(text: str) -> list[tuple[str, bool]]:
+    """Cut a text into pieces, each with whether it is an http or https link; joined they are the text again."""
+    pieces: list[tuple[str, bool]] = []
+    at = 0
+    for found in LINK.finditer(text):
+        link = found[0].rstrip(".,;:!?'*_»’")
+        while link.endswith((")", "]")) and link.count(link[-1]) > link.count({")": "(", "]": "["}[link[-1]]):
+            link = link[:-1].rstrip(".,;:!?'*_»’")
+        if len(link) <= len("https://"):
+            continue
+        pieces.append((text[at : found.start()], False))
+        pieces.append((link, True))
+        at = found.start() + len(link)
+    pieces.append((text[at:], False))
+    return [piece for piece in pieces if piece[0]]
+
+
+def count_words(count: int) -> str:
+    """Say how many messages came unseen."""
+    return "1 new message" if count == 1 else f"{count} new messages"
+
+
+class RowLog(sg.Column):
+    """The log as an element; implements `gui.pages.LogView`."""
+
+    def __init__(self, kit: Kit, emit: Emit, key: Any = "-LOG-", copy: Callable[[str], None] | None = None):
+        self.kit, self.emit, self._copy = kit, emit, copy
+        self._items: dict[str, LogItem] = {}  # by mark, oldest first
+        self._order: deque[str] = deque()
+        self._messages = self._serial = self._unseen = 0
+        self._names: dict[bytes, str] = {}
+        self._delivery: Delivery | None = None
+        self._chosen = ""
+        self._pill: Any = None
+        self.multiline = sg.Multiline(
+            "", key=key, size=(20, 4), write_only=True, disabled=True, no_scrollbar=True, border_width=0, pad=(0, 0),
+            font=kit.font(theme.TEXT), expand_x=True, expand_y=True, background_color=kit.p.ground,
+            text_color=kit.p.text,
+        )  # fmt: skip
+        self.bar = ThinBar(kit)
+        super().__init__([[self.multiline, self.bar]], pad=(0, 0), expand_x=True, expand_y=True,
+                         background_color=kit.p.ground)  # fmt: skip
+
+    # -- LogView -----------------------------------------------------------------------------------------------------
+
+    def extend(self, items: Sequence[LogItem]) -> None:
+        """Append rows; one scroll for all of them.  At the bottom it stays there, else a pill counts what is new."""
+        if not items:
+            return
+        stay = self.at_bottom() or any(isinstance(i, MessageItem) and i.own for i in items)
+        with self._open() as text:
+            for item in items:
+                self._serial += 1
+                start = text.index("end-1c")
+                if isinstance(item, MessageItem):
+                    mark = f"m{item.mid.hex()}"
+                    self._message(text, item)
+                    self._messages += 1
+                else:
+                    mark = f"l{self._serial}"
+                    self._line(text, item)
+                text.mark_set(mark, start)
+                self._items[mark] = item
+                self._order.append(mark)
+            if self._messages > MAX_SHOWN + SLACK:
+                self._prune(text)
+        if stay:
+            self.to_bottom()
+        else:
+            self._unseen += sum(isinstance(i, MessageItem) for i in items)
+            self._show_pill()
+
+    def set_tick(self, mid: bytes, tick: Tick) -> None:
+        """Change the tick of an own message; one that isn't shown is ignored."""
+        mark = f"m{mid.hex()}"
+        item = self._items.get(mark)
+        if isinstance(item, MessageItem) and item.tick is not None:
+            self._items[mark] = replace(item, tick=tick)
+            self.text.image_configure(f"t{mid.hex()}", image=self._tick(tick))
+
+    def set_delivery(self, delivery: Delivery | None) -> None:
+        """Put the delivery line under that message, and take it away from the one that had it."""
+        if delivery == self._delivery:
+            return
+        stay = self.at_bottom()
+        with self._open() as text:
+            old = text.tag_ranges("delivery")
+            if old:
+                text.delete(old[0], old[-1])
+            self._delivery = delivery
+            if delivery is not None and f"m{delivery.mid.hex()}" in self._items:
+                self._insert_delivery(text, delivery)
+        if stay:
+            self.to_bottom()
+
+    def rename(self, fp: bytes, name: str) -> None:
+        """Show another name for somebody, in rows already shown too."""
+        if self._names.get(fp) == name:
+            return
+        self._names[fp] = name
+        tag = f"n{fp.hex()}"
+        with self._open() as text:
+            ranges = [str(index) for index in text.tag_ranges(tag)]
+            for start, end in reversed(list(zip(ranges[::2], ranges[1::2], strict=True))):
+                text.delete(start, end)
+                text.insert(start, safe_name(name), ("head", tag))
+
+    # -- what the page uses ------------------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> tk.Text:
+        """The Tk widget."""
+        return self.multiline.Widget
+
+    def at_bottom(self) -> bool:
+        """Say whether the last line is in view."""
+        return self.text.dlineinfo("end-1c") is not None
+
+    def to_bottom(self) -> None:
+        """Scroll to the newest row."""
+        self.text.yview_moveto(1.0)
+        self.text.see("end-1c")
+        self._seen()
+
+    def chosen(self) -> MessageItem | None:
+        """Return the message that the keyboard has chosen, or the newest one."""
+        for mark in (self._chosen, *reversed(self._order)):
+            item = self._items.get(mark)
+            if isinstance(item, MessageItem):
+                return item
+        return None
+
+    def shown_text(self) -> str:
+        """Return all that is shown, as text."""
+        return self.text.get("1.0", "end-1c")
+
+    def dress(self, ground: str) -> None:
+        """Prepare the widget: tags, keys, the pill, the bar."""
+        if self._pill is not None:
+            return
+        kit, p, text = self.kit, self.kit.p, self.text
+        self.bar.dress(ground)
+        self.bar.attach(text)
+        text.configure(yscrollcommand=self._scrolled, padx=0, pady=0, spacing2=kit.px(3), cursor="arrow", bg=ground,
+                       bd=0, highlightthickness=0, takefocus=1, insertwidth=0, inactiveselectbackground=p.tint_hover,
+                       selectbackground=p.tint_hover, selectforeground=p.text)  # fmt: skip
+        self._make_tags()
+        # Tk's own pictures may differ in size from the kit's; the halves of an avatar meet between two lines.
+        self.half = max(kit.px(AVATAR) // 2, kit.line_height(kit.font(theme.TEXT, bold=True)))
+        self._pill = tk.Label(text, bd=0, padx=0, pady=0, highlightthickness=0, cursor="hand2", compound="center",
+                              bg=ground, fg=p.on_accent, font=kit.font(theme.NOTE, bold=True))  # fmt: skip
+        self._pill.bind("<Button-1>", lambda event: self.to_bottom())
+        keys = {
+            "<Configure>": self._resized, "<Button-1>": self._focus, "<Button-3>": self._menu_at, "<Up>": self._up,
+            "<Down>": self._down, "<End>": lambda event: self.to_bottom(), "<Return>": self._menu_key,
+            "<Shift-F10>": self._menu_key, "<Control-c>": self._copy_key, "<Escape>": self._unchoose,
+            "<FocusOut>": self._unchoose, "<Tab>": self._tab, "<Shift-Tab>": self._back_tab,
+        }  # fmt: skip
+        system = kit.root.tk.call("tk", "windowingsystem")
+        if system == "aqua":
+            keys["<Button-2>"] = self._menu_at
+        elif system == "x11":
+            keys |= {"<Menu>": self._menu_key, "<ISO_Left_Tab>": self._back_tab}
+        for name, act in keys.items():
+            text.bind(name, act)
+        text.tag_bind("link", "<Enter>", lambda event: text.configure(cursor="hand2"))
+        text.tag_bind("link", "<Leave>", lambda event: text.configure(cursor="arrow"))
+        text.tag_bind("link", "<ButtonRelease-1>", self._link)
+
+    def _make_tags(self) -> None:
+        kit, p, text, px = self.kit, self.kit.p, self.text, self.kit.px
+        left, indent, small = px(SIDE), px(SIDE + INDENT), kit.font(theme.SMALL)
+        text.tag_configure("head", lmargin1=left, lmargin2=indent, rmargin=left, spacing1=px(14), spacing2=0)
+        text.tag_configure("time", font=small, foreground=p.soft)
+        text.tag_configure("first", lmargin1=left, lmargin2=indent, rmargin=left)
+        text.tag_configure("body", lmargin1=indent, lmargin2=indent, rmargin=left, spacing1=px(3))
+        text.tag_configure("next", lmargin1=indent, lmargin2=indent, rmargin=left, spacing1=px(6))
+        text.tag_configure("delivery", lmargin1=indent, lmargin2=indent, rmargin=left, font=small, foreground=p.soft,
+                           spacing1=px(4))  # fmt: skip
+        text.tag_configure("day", justify="center", font=kit.font(theme.SMALL, bold=True), foreground=p.soft,
+                           spacing1=px(20), spacing3=px(2))  # fmt: skip
+        text.tag_configure("chosen", background=p.hover)
+        colours = {
+            Tone.PLAIN: p.soft,
+            Tone.GOOD: p.good,
+            Tone.WARN: p.warn,
+            Tone.BAD: p.bad,
+            Tone.ACCENT: p.accent_text,
+        }
+        for tone, colour in colours.items():
+            text.tag_configure(f"line-{tone.value}", justify="center", font=kit.font(theme.SMALL), foreground=colour,
+                               spacing1=px(14), spacing3=px(2), lmargin1=left, lmargin2=left, rmargin=left)  # fmt: skip
+        text.tag_configure("link", foreground=p.accent_text, underline=True)
+        text.tag_configure("tail", font=kit.font(8))
+        text.tag_raise("sel")
+
+    # -- rows --------------------------------------------------------------------------------------------------------
+
+    def _message(self, text: tk.Text, item: MessageItem) -> None:
+        body = safe_text(item.text)
+        if item.group:
+            tags = ("next", "body")
+        else:
+            self._head(text, item)
+            tags = ("first", "body")
+        parts: list[Any] = []
+        first, feed, rest = body.partition("\n")
+        for chunk, tag in ((first, tags[0]), (feed + rest, tags[1])):
+            for piece, is_link in split_links(chunk):
+                parts += [piece, (tag, "link") if is_link else (tag,)]
+        if parts:
+            text.insert("end-1c", *parts)
+        if item.tick is not None:
+            text.insert("end-1c", " ", ("body",))
+            text.image_create("end-1c", name=f"t{item.mid.hex()}", image=self._tick(item.tick), align="center")
+        text.insert("end-1c", "\n", ("body",))
+
+    def _head(self, text: tk.Text, item: MessageItem) -> None:
+        tag = f"n{item.fp.hex()}"
+        colour = person_colour(self.kit.p, item.fp)
+        text.tag_configure(tag, foreground=colour, font=self.kit.font(theme.TEXT, bold=True))
+        start = text.index("end-1c")
+        text.image_create("end-1c", image=self._half(item.fp, 0), align="bottom")
+        text.tag_add("head", start)
+        name = safe_name(self._names.get(item.fp, item.name))
+        text.insert("end-1c", name, ("head", tag), "  " + safe_name(item.clock), ("head", "time"), "\n", ("head",))
+        start = text.index("end-1c")
+        text.image_create("end-1c", image=self._half(item.fp, 1), align="top")
+        text.tag_add("first", start)
+
+    def _line(self, text: tk.Text, item: LineItem | DayItem) -> None:
+        if isinstance(item, DayItem):
+            text.insert("end-1c", safe_name(item.text) + "\n", ("day",))
+            return
+        tag = f"line-{item.tone.value}"
+        start = text.index("end-1c")
+        colour = str(text.tag_cget(tag, "foreground"))
+        text.image_create("end-1c", image=self.kit.icon(TONES[item.tone], 15, colour, space=6), align="center")
+        text.tag_add(tag, start)
+        clock = f"  {item.clock}" if item.clock else ""
+        text.insert("end-1c", safe_name(item.text, limit=300), (tag,), clock + "\n", (tag,))
+
+    def _insert_delivery(self, text: tk.Text, delivery: Delivery) -> None:
+        at = text.index(f"{self._end_of('m' + delivery.mid.hex())}")
+        start = at
+        if delivery.arrived:
+            text.image_create(at, image=self._faces(delivery.arrived[:FACES]), align="center")
+            text.tag_add("delivery", at)
+            at = text.index(f"{at}+1c")
+        text.insert(at, safe_name(delivery.text, limit=300) + "\n", ("delivery",))
+        text.tag_add("delivery", start)
+
+    def _end_of(self, mark: str) -> str:
+        """Return the index behind the last character of a row: the start of the next, or the end."""
+        name = self.text.mark_next(mark)
+        while name is not None and (name == mark or name not in self._items):
+            name = self.text.mark_next(name)
+        return self.text.index(name) if name else self.text.index("end-1c")
+
+    def _prune(self, text: tk.Text) -> None:
+        """Take the oldest rows off, up to the start of a group, so that no message loses its name."""
+        spare = 200  # of one group in a row: then its first message goes without
+        while self._order and (self._messages > MAX_SHOWN or (spare and self._in_group(self._order[0]))):
+            if self._messages <= MAX_SHOWN:
+                spare -= 1
+            mark = self._order.popleft()
+            self._messages -= isinstance(self._items.pop(mark), MessageItem)
+            text.mark_unset(mark)
+        text.delete("1.0", self._order[0] if self._order else "end-1c")
+
+    def _in_group(self, mark: str) -> bool:
+        item = self._items[mark]
+        return isinstance(item, MessageItem) and item.group
+
+    # -- pictures ----------------------------------------------------------------------------------------------------
+
+    def _half(self, fp: bytes, which: int) -> tk.PhotoImage:
+        side, half, wide = self.kit.px(AVATAR), self.half, self.kit.px(INDENT)
+
+        def draw() -> Image.Image:
+            whole = Image.new("RGBA", (wide, 2 * half), self.kit.p.ground + "00")
+            whole.paste(art.avatar(self.kit.p, fp, side), (0, half - side // 2))
+            return whole.crop((0, which * half, wide, (which + 1) * half))
+
+        return self.kit.photo(("half", fp, which, side, half), draw)
+
+    def _faces(self, fps: tuple[bytes, ...]) -> tk.PhotoImage:
+        side, step = self.kit.px(17), self.kit.px(18)
+
+        def draw() -> Image.Image:
+            row = Image.new("RGBA", (len(fps) * step + self.kit.px(6), side), self.kit.p.ground + "00")
+            for number, fp in enumerate(fps):
+                row.paste(art.avatar(self.kit.p, fp, side), (number * step, 0))
+            return row
+
+        return self.kit.photo(("faces", fps, side), draw)
+
+    def _tick(self, tick: Tick) -> tk.PhotoImage:
+        p = self.kit.p
+        name, colour = {
+            Tick.WAITING: ("clock", p.soft),
+            Tick.SOME: ("tick", p.soft),
+            Tick.ALL: ("ticks", p.good),
+            Tick.FAILED: ("warning", p.warn),
+        }[tick]
+        return self.kit.icon(name, 15, colour)
+
+    # -- scrolling ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> _Unlocked:
+        return _Unlocked(self.text)
+
+    def _scrolled(self, first: str, last: str) -> None:
+        self.bar.set(first, last)
+        if self._unseen and self.at_bottom():
+            self._seen()
+
+    def _resized(self, event: Any) -> None:
+        if not self._unseen and self._was_bottom:
+            self.to_bottom()
+        self._show_pill()
+
+    @property
+    def _was_bottom(self) -> bool:
+        return self.bar.span[1] > 0.995
+
+    def _seen(self) -> None:
+        self._unseen = 0
+        self._show_pill()
+
+    def _show_pill(self) -> None:
+        if not self._unseen:
+            self._pill.place_forget()
+            return
+        words = count_words(self._unseen)
+        width = self.kit.measure(words, self.kit.font(theme.NOTE, bold=True)) + self.kit.px(36)
+        self._pill.configure(text=words, image=self.kit.box(width, self.kit.px(34), 17, self.kit.p.accent))
+        self._pill.place(relx=0.5, rely=1.0, y=-self.kit.px(10), anchor="s")
+
+    # -- the mouse and the keyboard ----------------------------------------------------------------------------------
+
+    def message_at(self, index: str) -> MessageItem | None:
+        """Return the message whose row holds a text index, if one does."""
+        text = self.text
+        name = text.mark_previous(f"{index}+1c")
+        while name is not None and name not in self._items:
+            name = text.mark_previous(name)
+        item = self._items.get(name or "")
+        return item if isinstance(item, MessageItem) else None
+
+    def menu_for(self, item: MessageItem | None) -> list[tuple[str, Callable[[], None]]]:
+        """Return the entries of the menu of a message: what they say, and what they do."""
+        entries: list[tuple[str, Callable[[], None]]] = []
+        if self.text.tag_ranges("sel"):
+            entries.append(("Copy selection", lambda: self._to_clipboard(self.text.get("sel.first", "sel.last"))))
+        if item is not None:
+            entries.append(("Copy message", lambda: self._to_clipboard(safe_text(item.text, wide=True, whole=True))))
+            entries.append(("Who could read this", lambda: self.emit(ShowReaders(item.mid))))
+        return entries
+
+    def _focus(self, event: Any) -> None:
+        self.text.focus_set()
+        self._unchoose()
+
+    def _menu_at(self, event: Any) -> str:
+        item = self.message_at(self.text.index(f"@{event.x},{event.y}"))
+        self._choose(f"m{item.mid.hex()}" if item else "")
+        self._popup(item, event.x_root, event.y_root)
+        return "break"
+
+    def _menu_key(self, event: Any) -> str:
+        item = self.chosen()
+        box = self.text.bbox(f"m{item.mid.hex()}") if item else None
+        x, y = (box[0], box[1]) if box else (0, 0)
+        self._popup(item, self.text.winfo_rootx() + x, self.text.winfo_rooty() + y)
+        return "break"
+
+    def _popup(self, item: MessageItem | None, x: int, y: int) -> None:
+        entries = self.menu_for(item)
+        if entries:
+            popup(self.kit, self.text, entries, x, y)
+
+    def _copy_key(self, event: Any) -> str:
+        entries = self.menu_for(self.chosen() if self._chosen else None)
+        if entries:
+            entries[0][1]()
+        return "break"
+
+    def _to_clipboard(self, text: str) -> None:
+        if self._copy is not None:
+            self._copy(text)
+            return
+        self.text.clipboard_clear()
+        self.text.clipboard_append(text)
+
+    def _link(self, event: Any) -> None:
+        if self.text.tag_ranges("sel"):
+            return  # the end of a selection, not a click
+        at = self.text.index(f"@{event.x},{event.y}")
+        found = self.text.tag_prevrange("link", f"{at}+1c")
+        if found:
+            url = self.text.get(*found)
+            if LINK.fullmatch(url):
+                self.emit(OpenLink(url))
+
+    def _up(self, event: Any) -> str:
+        return self._step(-1)
+
+    def _down(self, event: Any) -> str:
+        return self._step(1)
+
+    def _step(self, by: int) -> str:
+        marks = [m for m in self._order if m.startswith("m")]
+        if marks:
+            at = marks.index(self._chosen) + by if self._chosen in marks else len(marks) - 1
+            self._choose(marks[min(max(at, 0), len(marks) - 1)])
+        return "break"
+
+    def _choose(self, mark: str) -> None:
+        self._unchoose()
+        if mark in self._items:
+            self._chosen = mark
+            self.text.tag_add("chosen", mark, self._end_of(mark))
+            self.text.see(mark)
+
+    def _unchoose(self, event: Any = None) -> None:
+        self._chosen = ""
+        self.text.tag_remove("chosen", "1.0", "end")
+
+    def _tab(self, event: Any) -> str:
+        event.widget.tk_focusNext().focus_set()
+        return "break"
+
+    def _back_tab(self, event: Any) -> str:
+        event.widget.tk_focusPrev().focus_set()
+        return "break"
+
+
+def popup(kit: Kit, over: Any, entries: Sequence[tuple[str, Callable[[], None]]], x: int, y: int) -> tk.Menu:
+    """Show a menu at a place on the screen."""
+    p = kit.p
+    old = getattr(over, "popup_menu", None)
+    if old is not None:
+        old.destroy()
+    menu = over.popup_menu = tk.Menu(
+        over, tearoff=False, bg=p.field, fg=p.text, activebackground=p.tint, activeforeground=p.accent_text, bd=1,
+        relief="flat", activeborderwidth=kit.px(5), font=kit.font(theme.NOTE),
+    )  # fmt: skip
+    for words, act in entries:
+        menu.add_command(label=f" {words}  ", command=act)
+    menu.tk_popup(x, y)
+    return menu
+
+
+class _Unlocked:
+    """Makes the text widget writable for a moment; to a person it is read-only."""
+
+    def __init__(self, text: tk.Text):
+        self.text = text
+
+    def __enter__(self) -> tk.Text:
+        self.text.configure(state="normal")
+        return self.text
+
+    def __exit__(self, *exc: object) -> None:
+        self.text.configure(state="disabled")

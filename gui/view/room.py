@@ -1,0 +1,444 @@
+"""The room page: the rooms at the left, the log with its composer, the people at the right, the status below.
+
+Built as `RoomPage(kit, state, emit)`; `layout()` gives the rows of a window, `attach(window)` brings the page to life
+in it and fills it from the state.  From then on it is driven through `gui.pages.RoomView`.  Below `NARROW` pixels the
+rooms shrink to a rail of pictures and the people stand in place of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from gui import art, theme
+from gui.events import (
+    CloseRoom,
+    Emit,
+    LeaveRoom,
+    OpenInvite,
+    OpenRecent,
+    ShowReaders,
+    ThemeToggled,
+    TogglePeople,
+)
+from gui.psg import safe_name, sg
+from gui.shown import (
+    Banner,
+    Composer,
+    Delivery,
+    Header,
+    LogItem,
+    MessageItem,
+    Person,
+    Quiet,
+    RoomState,
+    Status,
+    Tick,
+    Tone,
+)
+from gui.view.banners import Banners
+from gui.view.composer import ComposerBox
+from gui.view.elements import Panel
+from gui.view.kit import Kit, Rows, show
+from gui.view.log import RowLog, popup
+from gui.view.quiet import QuietPanel
+from gui.view.roster import Roster
+from gui.view.rows import Row, RowList
+
+NARROW = 820
+ROOMS, RAIL = 264, 72
+SIZE, LEAST = (1280, 800), (560, 460)
+ICONS = {
+    Tone.PLAIN: "people",
+    Tone.GOOD: "shield_check",
+    Tone.WARN: "warning",
+    Tone.BAD: "warning",
+    Tone.ACCENT: "info",
+}
+
+
+class RoomPage:
+    """One room; implements `gui.pages.RoomView`."""
+
+    def __init__(self, kit: Kit, state: RoomState, emit: Emit, copy: Callable[[str], None] | None = None):
+        self.kit, self.state, self.emit = kit, state, emit
+        self._log = RowLog(kit, emit, copy=copy)
+        self.composer = ComposerBox(kit, emit)
+        self.banners = Banners(kit, emit)
+        self.quiet_panel = QuietPanel(kit, emit, state.own_fp)
+        self.roster = Roster(kit, kit.icon_button("back", tooltip="Back to the room (Esc)", command=self.toggle_people))
+        self.window: sg.Window | None = None
+        self._header, self._quiet = state.header, state.quiet
+        self._people = tuple(state.people)
+        self._preview = ("", "")  # what the column of rooms says of this room: text, time
+        self._door = ""
+        self._wide_people = state.show_people
+        self._people_page = False
+        self._narrow = False
+        self._size = (0, 0)
+
+    # -- the layout --------------------------------------------------------------------------------------------------
+
+    def layout(self) -> Rows:
+        """Return the rows of the window."""
+        kit, p = self.kit, self.kit.p
+        self.left_rule, self.right_rule = kit.rule(upright=True), kit.rule(upright=True)
+        self.left, self.middle = self._left(), self._middle()
+        self.privacy = kit.text("", size=theme.SMALL, colour=p.soft, icon="lock")
+        self.connection = kit.text("", size=theme.SMALL, colour=p.soft, icon="dot")
+        status = kit.panel(
+            [[kit.gap(18, 25), self.privacy, kit.push(), self.connection, kit.gap(18)]], ground=p.well, expand_x=True
+        )
+        page = kit.panel(
+            [[self.left, self.left_rule, self.middle, self.right_rule, self.roster]], expand_x=True, expand_y=True
+        )
+        return [[page], [kit.rule()], [status]]
+
+    def _left(self) -> Panel:
+        kit, p = self.kit, self.kit.p
+        self.rooms_title = kit.text("Rooms", size=theme.HEAD, bold=True)
+        self.plus = kit.icon_button("plus", tooltip="Another room", command=lambda: self.emit(CloseRoom()))
+        self.rooms = RowList(kit, width=ROOMS, row_height=68, avatar=40, act=self._open_room)
+        self.own_words = kit.panel(
+            [
+                [
+                    kit.text(
+                        kit.clip(self.state.own_name, kit.font(theme.BODY, True), kit.px(130)), bold=True, name=True
+                    )
+                ],
+                [kit.text("You", size=theme.SMALL, colour=p.soft)],
+            ]
+        )
+        self.own_face = kit.picture()
+        self.gear = kit.icon_button("gear", tooltip="Look, and leaving the room", command=self._gear_menu)
+        self.head_gaps = (kit.gap(21, 62), kit.gap(12))
+        self.rail_gear = kit.icon_button("gear", tooltip="Look, and leaving the room", command=self._gear_menu)
+        self.rail_gap = kit.gap(18, 44)
+        self.foot_gaps = (kit.gap(20, 56), kit.gap(12), kit.gap(12))
+        self.foot_push, self.head_push = kit.push(), kit.push()
+        return kit.panel(
+            [
+                [self.head_gaps[0], self.rooms_title, self.head_push, self.plus, self.head_gaps[1]],
+                [self.rooms],
+                [kit.rule()],
+                [self.foot_gaps[0], self.own_face, self.foot_gaps[1], self.own_words, self.foot_push, self.gear,
+                 self.foot_gaps[2]],
+                [self.rail_gap, self.rail_gear],
+            ],
+            ground=p.side, expand_y=True,
+        )  # fmt: skip
+
+    def _middle(self) -> Panel:
+        kit, p = self.kit, self.kit.p
+        self.face = kit.picture()
+        self.title = kit.text("", size=theme.HEAD, bold=True, name=True)
+        self.header_line = kit.text("", size=theme.NOTE - 0.5, colour=p.soft, icon="people", pad=(0, (2, 0)))
+        self.invite = kit.icon_button(
+            "invite", tooltip="Invite somebody (Ctrl+I)", command=lambda: self.emit(OpenInvite())
+        )
+        self.people_button = kit.icon_button(
+            "people", tooltip="Show or hide the people (Ctrl+P)", command=self.toggle_people
+        )
+        header = kit.panel(
+            [[kit.gap(24, 64), self.face, kit.gap(13), kit.panel([[self.title], [self.header_line]]), kit.push(),
+              self.invite, kit.gap(4), self.people_button, kit.gap(16)]],
+            expand_x=True,
+        )  # fmt: skip
+        return kit.panel(
+            [[header], [kit.rule()], [self.banners], [self.quiet_panel], [self._log], [self.composer]],
+            expand_x=True, expand_y=True,
+        )  # fmt: skip
+
+    def attach(self, window: sg.Window) -> None:
+        """Bring the page to life in a window made of its layout, and fill it from the state."""
+        self.window, state, kit = window, self.state, self.kit
+        top = window.TKroot
+        self.face.set(art.avatar(kit.p, state.room_id, kit.px(40), square=True))
+        self.own_face.set(art.avatar(kit.p, state.own_fp, kit.px(36), presence="here", ring=kit.p.side))
+        for widget in (top, self.composer.text, self._log.text):
+            for keys, act in (("<Control-i>", lambda: self.emit(OpenInvite())), ("<Control-p>", self.toggle_people),
+                              ("<Control-j>", self._readers)):  # fmt: skip
+                widget.bind(keys, _stopping(act))
+        top.bind("<Escape>", self._escape)
+        top.bind("<Configure>", self._resized, add="+")
+        self._log.text.bind("<Key>", self._typed)
+        self._log.extend(state.items)
+        self._note_preview(state.items)
+        self.set_header(state.header)
+        self.set_roster(state.people)
+        self.set_status(state.status)
+        self.set_banners(state.banners)
+        self.set_composer(state.composer)
+        self.set_quiet(state.quiet)
+        if state.delivery:
+            self._log.set_delivery(state.delivery)
+        if state.draft:
+            self.composer.put(state.draft)
+        top.update_idletasks()
+        self._resized()
+        self.focus()
+
+    # -- RoomView ----------------------------------------------------------------------------------------------------
+
+    @property
+    def log(self) -> RoomPage:
+        """The log of this page (with the column of rooms beside it, which tells of the newest message)."""
+        return self
+
+    def extend(self, items: Sequence[LogItem]) -> None:
+        """Append rows to the log."""
+        self._log.extend(items)
+        self._note_preview(items)
+
+    def set_tick(self, mid: bytes, tick: Tick) -> None:
+        """Change the tick of an own message."""
+        self._log.set_tick(mid, tick)
+
+    def set_delivery(self, delivery: Delivery | None) -> None:
+        """Put the delivery line under that message."""
+        self._log.set_delivery(delivery)
+
+    def rename(self, fp: bytes, name: str) -> None:
+        """Show this name for `fp` from now on."""
+        self._log.rename(fp, name)
+
+    def set_header(self, header: Header) -> None:
+        """Say the second line of the header."""
+        self._header = header
+        self._draw_header()
+        self._draw_rooms()
+
+    def set_roster(self, people: Sequence[Person]) -> None:
+        """Show these people."""
+        self._people = tuple(people)
+        self.roster.show_people(people)
+        self._draw_people_button()
+
+    def set_status(self, status: Status) -> None:
+        """Say the status bar."""
+        p = self.kit.p
+        colours = {
+            Tone.PLAIN: p.soft,
+            Tone.GOOD: p.good,
+            Tone.WARN: p.warn,
+            Tone.BAD: p.bad,
+            Tone.ACCENT: p.accent_text,
+        }
+        for words, text, tone, icons in (
+            (self.privacy, status.privacy, status.privacy_tone, {Tone.PLAIN: "lock", Tone.GOOD: "lock"}),
+            (self.connection, status.connection, status.connection_tone,
+             {Tone.PLAIN: "clock", Tone.GOOD: "dot", Tone.WARN: "offline", Tone.BAD: "offline"}),
+        ):  # fmt: skip
+            loud = tone in (Tone.WARN, Tone.BAD)
+            words.icon_colour = p.soft if words is self.privacy and not loud else colours[tone]
+            words.update(text, colour=colours[tone] if loud else p.soft, icon=icons.get(tone, "warning"))
+
+    def set_banners(self, banners: Sequence[Banner]) -> None:
+        """Show exactly these strips."""
+        stay = self._log.at_bottom()
+        self.banners.tell(banners)
+        if stay:
+            self._log.to_bottom()
+        self._door = next((banner.title for banner in banners if banner.fp), "")
+        self._draw_rooms()
+
+    def set_composer(self, composer: Composer) -> None:
+        """Switch the composer on or off."""
+        self.composer.set_state(composer)
+
+    def set_quiet(self, quiet: Quiet | None) -> None:
+        """Show the welcome panel over the empty log, or take it away."""
+        self._quiet = quiet
+        if quiet is not None:
+            self.quiet_panel.tell(quiet)
+        show(self.quiet_panel, quiet is not None)
+        show(self._log, quiet is None)
+        self._fit_quiet()
+
+    def composer_taken(self, text: str) -> None:
+        """Clear the composer if it still holds `text`."""
+        self.composer.taken(text)
+
+    def composer_refused(self, text: str, sentence: str) -> None:
+        """Keep the text, and say the sentence under the composer until the text is changed."""
+        self.composer.refused(text, sentence)
+
+    def draft(self) -> str:
+        """Return what stands in the composer."""
+        return self.composer.draft()
+
+    def show_people(self, shown: bool) -> None:
+        """Show or hide the people (below `NARROW` pixels they replace the log)."""
+        self._wide_people = shown
+        if self._narrow:
+            self._people_page = shown
+        self._arrange()
+
+    # -- what a person does ------------------------------------------------------------------------------------------
+
+    def focus(self) -> None:
+        """Put the keyboard into the composer, if one may write."""
+        if self.composer.state.enabled and not (self._narrow and self._people_page):
+            self.composer.text.focus_set()
+
+    def toggle_people(self) -> None:
+        """Show or hide the people; in a narrow window this is the page's own matter."""
+        if self._narrow:
+            self._people_page = not self._people_page
+            self._arrange()
+            self.focus()
+        else:
+            self.emit(TogglePeople())
+
+    def _readers(self) -> None:
+        item = self._log.chosen()
+        if item is not None:
+            self.emit(ShowReaders(item.mid))
+
+    def _escape(self, event: Any) -> None:
+        if self._narrow and self._people_page:
+            self.toggle_people()
+        else:
+            self.focus()
+
+    def _typed(self, event: Any) -> str | None:
+        """Take a letter typed while the log has the keyboard into the composer."""
+        if event.char and event.char.isprintable() and not event.state & 0x4 and self.composer.state.enabled:
+            self.composer.text.focus_set()
+            self.composer.text.insert("insert", event.char)
+            return "break"
+        return None
+
+    def _open_room(self, key: Hashable) -> None:
+        if key != self.state.room_id and isinstance(key, bytes):
+            self.emit(OpenRecent(key, self.state.own_name))
+
+    def gear_entries(self) -> list[tuple[str, Callable[[], None]]]:
+        """Return the entries of the menu behind the gear."""
+        look = "Light look" if self.kit.p.dark else "Dark look"
+        return [
+            (look, lambda: self.emit(ThemeToggled())),
+            ("Close this room and stay a member", lambda: self.emit(CloseRoom())),
+            ("Leave this room for good…", lambda: self.emit(LeaveRoom())),
+        ]
+
+    def _gear_menu(self) -> None:
+        widget = (self.rail_gear if self._narrow else self.gear).Widget
+        popup(self.kit, widget, self.gear_entries(), widget.winfo_rootx(), widget.winfo_rooty() - self.kit.px(110))
+
+    # -- arranging ---------------------------------------------------------------------------------------------------
+
+    def _resized(self, event: Any = None) -> None:
+        top = self.window.TKroot
+        if event is not None and event.widget is not top:
+            return
+        size = (top.winfo_width(), top.winfo_height())
+        if size == self._size:
+            return
+        first, self._size = self._size == (0, 0), size
+        narrow = size[0] < self.kit.px(NARROW)
+        if narrow != self._narrow or first:
+            self._narrow, self._people_page = narrow, False
+            self._arrange()
+        self._fit()
+
+    def _arrange(self) -> None:
+        """Put the columns where the width of the window wants them."""
+        narrow, px = self._narrow, self.kit.px
+        page = narrow and self._people_page
+        for element in (
+            self.rooms_title,
+            self.own_words,
+            self.gear,
+            self.head_gaps[1],
+            self.head_push,
+            *self.foot_gaps[1:],
+        ):
+            show(element, not narrow)
+        self.head_gaps[0].Widget.configure(width=px(18 if narrow else 21))
+        self.foot_gaps[0].Widget.configure(width=px(18 if narrow else 20))
+        for element in (self.rail_gap, self.rail_gear):
+            show(element, narrow)
+        self.rooms.canvas.Widget.configure(width=px(RAIL if narrow else ROOMS) - px(8))
+        show(self.middle, not page)
+        show(self.roster, page or (not narrow and self._wide_people))
+        show(self.right_rule, not narrow and self._wide_people)
+        show(self.roster.back, page)
+        fill = "both" if page else "y"
+        if self.roster.Widget.winfo_manager():
+            self.roster.Widget.pack_configure(fill=fill, expand=page)
+        self._draw_people_button()
+        self._draw_rooms()
+        self.window.TKroot.update_idletasks()
+        self._fit()
+
+    def _fit(self) -> None:
+        """Cut and break texts to the width of the middle column."""
+        width = self._middle_width()
+        self._draw_header()
+        self.banners.wrap(width)
+        self._fit_quiet()
+
+    def _middle_width(self) -> int:
+        px, width = self.kit.px, self._size[0] or self.kit.px(SIZE[0])
+        people = 0 if self._narrow or not self._wide_people else self.roster.Widget.winfo_reqwidth() + 1
+        return width - px(RAIL if self._narrow else ROOMS) - 1 - people
+
+    def _fit_quiet(self) -> None:
+        if self._quiet is not None and self._size[1]:
+            self.quiet_panel.fit(self._middle_width(), self._size[1] - self.kit.px(65 + 92 + 26))
+
+    # -- drawing -----------------------------------------------------------------------------------------------------
+
+    def _draw_header(self) -> None:
+        kit, p = self.kit, self.kit.p
+        room = self._middle_width() - kit.px(24 + 40 + 13 + 36 * 2 + 4 + 16 + 40)
+        self.title.update(kit.clip(safe_name(self.state.title), kit.font(theme.HEAD, bold=True), room))
+        colour = {Tone.PLAIN: p.soft, Tone.GOOD: p.good, Tone.WARN: p.warn, Tone.BAD: p.bad, Tone.ACCENT: p.accent_text}
+        line = kit.clip(self._header.text, kit.font(theme.NOTE - 0.5), room - kit.px(24))
+        self.header_line.update(line, colour=colour[self._header.tone], icon=ICONS[self._header.tone])
+
+    def _draw_people_button(self) -> None:
+        if self.window is None:
+            return
+        button = self.people_button
+        button.set_words(str(len(self._people)) if self._narrow else "", fit=True)
+        button.set_kind("outline" if self._narrow else "chosen" if self._wide_people else "plain")
+
+    def _note_preview(self, items: Sequence[LogItem]) -> None:
+        for item in reversed(items):
+            if isinstance(item, MessageItem):
+                name = "You" if item.own else item.name
+                self._preview = (f"{name}: {item.text[:200]}", item.clock)
+                break
+        self._draw_rooms()
+
+    def _draw_rooms(self) -> None:
+        state, p = self.state, self.kit.p
+        text, when = self._preview
+        own = Row(
+            state.room_id, safe_name(state.title), self._door or text or self._header.text, fp=state.room_id,
+            square=True, when=when, chosen=True, text_colour=p.accent_text if self._door else "",
+            text_icon="door" if self._door else "", badge="!" if self._door and self._narrow else "",
+        )  # fmt: skip
+        others = [
+            Row(
+                room.room_id,
+                safe_name(room.title),
+                safe_name(room.detail),
+                fp=room.room_id,
+                square=True,
+                when=room.when,
+            )
+            for room in state.rooms
+            if room.room_id != state.room_id
+        ]
+        self.rooms.set_rows([own, *others], slim=self._narrow)
+
+
+def _stopping(act: Callable[[], None]) -> Callable[[Any], str]:
+    def run(event: Any) -> str:
+        act()
+        return "break"
+
+    return run

@@ -1,0 +1,175 @@
+"""A room to look at: sample data for the tests of the view, and photographs of it.
+
+`python tests/gallery.py DIR` builds the room page light and dark, wide and narrow, and photographs each into DIR (needs
+a display and ImageMagick's `import`).  The pictures are for looking at, no test compares them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from chatcore.events import Presence
+from gui import theme
+from gui.events import ShowKnock, ViewEvent
+from gui.shown import (
+    Banner,
+    Composer,
+    DayItem,
+    Delivery,
+    Header,
+    LineItem,
+    MessageItem,
+    Person,
+    Quiet,
+    RecentRoom,
+    RoomState,
+    Status,
+    Tick,
+    Tone,
+)
+
+
+def fp(name: str) -> bytes:
+    """Return the fingerprint that stands for a name in the samples."""
+    return hashlib.sha256(name.encode()).digest()
+
+
+def said(number: int, name: str, text: str, **more: Any) -> MessageItem:
+    """Return a sample message; its mid is made of the number."""
+    return MessageItem(number.to_bytes(16, "big"), fp(name), name, text, more.pop("clock", "12:05"), **more)
+
+
+PEOPLE = (
+    Person(fp("carol"), "carol", Presence.SELF, "You", is_self=True, is_owner=True),
+    Person(fp("alice"), "alice", Presence.HERE, "Here"),
+    Person(fp("bob"), "bob", Presence.HERE, "Here"),
+    Person(fp("eve"), "eve", Presence.ARRIVING, "Arriving"),
+    Person(fp("dave"), "dave", Presence.AWAY, "Away since 11:20"),
+)
+ITEMS = (
+    DayItem("Friday 20 November"),
+    said(1, "alice", "Good morning! Did everyone see the plan for the cabin?", clock="12:02"),
+    said(2, "alice", "I put the packing list and the route into one file.", group=True, clock="12:02"),
+    said(3, "carol", "Looks great. Who brings the stove?", own=True, tick=Tick.ALL),
+    said(4, "bob", "I can! 🔥 Mine burns anything:\n  • wood\n  • gas\nand it's light.", clock="12:06"),
+    LineItem("alice let eve in", Tone.ACCENT, "12:09"),
+    said(5, "eve", "Hi all, thanks for having me! The map is at https://maps.example.org/lake (new).", clock="12:11"),
+    said(6, "eve", "שלום לכולם · مرحبا", clock="12:11", group=True),
+    LineItem("3 messages from 12:04 to 12:06 were missing; they have been fetched again.", Tone.WARN),
+    said(7, "carol", "Welcome eve! A long line to see how it wraps: we leave on Friday at four, take the train to the "
+         "end of the line, and walk the last hour along the lake; bring shoes that may get wet.", own=True,
+         tick=Tick.ALL, clock="12:12"),
+    said(8, "carol", "On the phone is fine", own=True, tick=Tick.SOME, clock="12:13", group=True),
+)  # fmt: skip
+ROOM = RoomState(
+    room_id=fp("Cabin weekend"),
+    title="Cabin weekend",
+    own_fp=fp("carol"),
+    own_name="carol",
+    items=ITEMS,
+    people=PEOPLE,
+    header=Header("5 people · 3 here"),
+    status=Status("Only the people in this room can read this", Tone.GOOD, "Connected · everything sent", Tone.GOOD),
+    composer=Composer(True, "Message Cabin weekend"),
+    delivery=Delivery((8).to_bytes(16, "big"), (fp("alice"), fp("bob"), fp("eve")),
+                      "Arrived at 3 of 4 · dave is away, will get it later"),
+    rooms=(
+        RecentRoom(fp("Book club"), "Book club", "relay.example.org", "11:52"),
+        RecentRoom(fp("Climbing"), "Climbing club with a long name", "relay.example.org", "Thu"),
+    ),
+)  # fmt: skip
+KNOCK = Banner("knock", Tone.ACCENT, "frank is at the door", "Knocked at 12:07 with your invite",
+               ("See who it is", ShowKnock(fp("frank"))), fp=fp("frank"))  # fmt: skip
+AMBER = Banner("gap", Tone.WARN, "bob has a second computer in this room",
+               "Both have the same identity. If that surprises bob, somebody copied it.", closable=True)  # fmt: skip
+QUIET = Quiet(
+    "It is still quiet in here",
+    "Invite the people you want to talk to. Nobody gets in without you.",
+    (("Send the link", "over a chat you trust"), ("They knock", "you see who it is"),
+     ("You let them in", "after comparing words")),
+    "parley:join/relay.example.org:7256/" + "A1b2C3d4" * 20,
+)  # fmt: skip
+ALONE = replace(
+    ROOM, items=(), people=PEOPLE[:1], header=Header("Only you so far"), delivery=None, quiet=QUIET, rooms=(),
+    composer=Composer(False, "You can write as soon as somebody is here",
+                      "Everything you write here is for the people you let in."),
+    status=replace(ROOM.status, connection="Connected"),
+)  # fmt: skip
+OFFLINE = replace(
+    ROOM, status=Status("Check who is in this room", Tone.WARN, "Not connected · 2 messages wait", Tone.WARN),
+    banners=(KNOCK, AMBER),
+)  # fmt: skip
+
+
+def open_room(state: RoomState, *, dark: bool = False, size: tuple[int, int] = (1280, 800), zoom: float = 1.0) -> Any:
+    """Return a room page in a window of its own, and the list that takes what it emits."""
+    from gui.view.kit import Kit, make_window
+    from gui.view.room import LEAST, RoomPage
+
+    emitted: list[ViewEvent] = []
+    kit = Kit(theme.DARK if dark else theme.LIGHT, zoom)
+    page = RoomPage(kit, state, emitted.append)
+    window = make_window(
+        kit, f"{state.title} — Parley", page.layout(), size=size, least=LEAST, resizable=True, location=(20, 40)
+    )
+    page.attach(window)
+    return page, window, emitted
+
+
+def pump(window: Any, until: Callable[[], bool], limit_s: float = 10.0) -> None:
+    """Let the window work until a condition holds; fails when it doesn't in time."""
+    end = time.monotonic() + limit_s
+    while not until():
+        assert time.monotonic() < end, "the window didn't get there in time"
+        window.read(timeout=20)
+
+
+def photograph(window: Any, path: Path) -> None:
+    """Write what the window shows to a file."""
+    top = window.TKroot
+    top.update()
+    crop = f"{top.winfo_width()}x{top.winfo_height()}+{top.winfo_rootx()}+{top.winfo_rooty()}"
+    subprocess.run(["import", "-window", "root", "-crop", crop, "+repage", str(path)], check=True, timeout=30)
+
+
+SCENES: dict[str, tuple[RoomState, dict[str, Any]]] = {
+    "room_light": (ROOM, {}),
+    "room_dark": (ROOM, {"dark": True}),
+    "narrow_light": (ROOM, {"size": (760, 620)}),
+    "narrow_dark": (ROOM, {"size": (760, 620), "dark": True}),
+    "banners_light": (OFFLINE, {}),
+    "banners_dark": (OFFLINE, {"dark": True, "size": (760, 620)}),
+    "empty_light": (ALONE, {"size": (1100, 760)}),
+    "empty_dark": (ALONE, {"dark": True, "size": (1280, 800)}),
+    "empty_narrow": (ALONE, {"size": (760, 620)}),
+    "zoom_dark": (ROOM, {"dark": True, "zoom": 1.4, "size": (900, 640)}),
+}
+
+
+def main() -> None:
+    """Photograph every scene, or those named after the directory."""
+    folder, wanted = Path(sys.argv[1]), sys.argv[2:]
+    for name, (state, how) in SCENES.items():
+        if wanted and name not in wanted:
+            continue
+        page, window, _ = open_room(state, **how)
+        window.TKroot.focus_force()
+        page.focus()
+        end = time.monotonic() + 0.6
+        pump(window, lambda end=end: time.monotonic() > end)  # the window manager and the last redraw
+        photograph(window, folder / f"{name}.png")
+        window.close()
+
+
+if __name__ == "__main__":
+    main()
