@@ -19,6 +19,7 @@ from chatcore.members import NICK_SIZE, pack_nick, parse_nick
 from chatcore.seal import (
     CONTENT_SIZE,
     LABEL,
+    MAX_PARTS,
     Body,
     SealKeys,
     counter_of,
@@ -297,14 +298,12 @@ class Link:
         """
         if self.state is not State.UP or self._keys_out is None:
             raise StateError("the link isn't up")
-        bodies = split(kind, content)
-        if self._next_out + len(bodies) >= COUNTER_LIMIT:
+        if self._next_out >= COUNTER_LIMIT - MAX_PARTS:
             raise StateError("the link is used up")
-        keys = self._keys_out
         blocks: list[bytes] = []
-        for counter, body in enumerate(bodies, self._next_out):
-            self._sealed.append((seal(keys, counter, body), blocks))
-        self._next_out += len(bodies)
+        for body in split(kind, content):
+            self._sealed.append((seal(self._keys_out, self._next_out, body), blocks))
+            self._next_out += 1
         return blocks
 
     # -- receiving
