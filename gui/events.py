@@ -1,7 +1,8 @@
 """What the window tells its controller, as frozen data.  No toolkit.
 
 The window turns a click or a key into one of the `ViewEvent`s and queues it; the controller answers by driving the
-pages of `gui.pages` with what `gui.shown` describes.  Nothing else crosses the line.  An `fp` is the 32-byte
+pages of `gui.pages` with what `gui.shown` describes.  What takes time is done behind the window, by `gui.backroom`,
+whose answers come through the same queue.  Nothing else crosses the line.  An `fp` is the 32-byte
 fingerprint of an identity key, a `mid` the 16-byte id of a message.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from chatcore.events import RoomEvent
 from chatcore.invite import Mode
 
 
@@ -86,6 +88,11 @@ class Unlock:
     """Open the profile with this passphrase."""
 
     passphrase: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SkipUnlock:
+    """Go on without the profile, for one visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +225,7 @@ ViewEvent = (
     | OpenRecent
     | ForgetRecent
     | Unlock
+    | SkipUnlock
     | Back
     | StopWaiting
     | Send
@@ -243,3 +251,69 @@ Emit = Callable[[ViewEvent], None]
 """What a page is given to report with.  Called in the GUI thread, it only queues, so a page may call it anywhere."""
 
 CLEAR_CLIPBOARD_S = 60
+
+
+# -- from behind the window: what was asked of `gui.backroom` ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFound:
+    """What stands in the profile directory.  `locked`: it wants its passphrase; `first_time`: there is nothing yet."""
+
+    nick: str = ""
+    rooms: tuple[Remembered, ...] = ()
+    locked: bool = False
+    first_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A room of the profile.  `place` is the relay's `host:port`."""
+
+    room_id: bytes
+    title: str
+    place: str
+    last_visit_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What was asked last didn't work; one sentence says why."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOpened:
+    """The client has a seat to fight for: what follows are `FromRoom`s."""
+
+    room_id: bytes
+    invite_text: str = field(repr=False)
+    title: str
+    mode: Mode
+    own_fp: bytes
+    own_nick: str
+    owner_fp: bytes
+    only_here: bool  # the relay's address is of this computer alone
+
+
+@dataclass(frozen=True, slots=True)
+class WordsReady:
+    """The eight words of oneself and `fp` in this room."""
+
+    room_id: bytes
+    fp: bytes
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromRoom:
+    """An event of the core."""
+
+    room_id: bytes
+    event: RoomEvent
+
+
+BackroomEvent = ProfileFound | Failed | RoomOpened | WordsReady | FromRoom
+AppEvent = ViewEvent | BackroomEvent
+"""All that goes through the queue into the GUI thread."""

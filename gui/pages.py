@@ -1,4 +1,4 @@
-"""What a page can be asked to do: the protocols between the controller and the window.  No toolkit.
+"""What a page, and what lies behind the window, can be asked to do.  Protocols only, no toolkit.
 
 A page is built from its state and an `Emit`; from then on these methods alone drive it, always in the GUI thread.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from chatcore.invite import Mode
 from gui.events import Sheet
 from gui.shown import (
     Banner,
@@ -173,3 +174,51 @@ class View(Protocol):
 
     def close(self) -> None:
         """Close every window and end the loop that reads them."""
+
+
+class Behind(Protocol):
+    """What the controller asks of `gui.backroom`.  Nothing here waits: answers come as `BackroomEvent`s.
+
+    Each request of the first group is answered by what it says, or by `Failed`.
+    """
+
+    def look(self) -> None:
+        """Look for the profile: `ProfileFound`."""
+
+    def unlock(self, passphrase: str) -> None:
+        """Open the profile: `ProfileFound`."""
+
+    def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
+        """Open the room of an invite, making a profile if there is none: `RoomOpened`."""
+
+    def create(
+        self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
+    ) -> None:
+        """Make a room on a relay, or on one of this computer: `RoomOpened`."""
+
+    def open_recent(self, room_id: bytes, name: str) -> None:
+        """Open a room that the profile remembers: `RoomOpened`."""
+
+    def forget(self, room_id: bytes) -> None:
+        """Take a room off the profile: `ProfileFound`."""
+
+    def work_out_words(self, room_id: bytes, fp: bytes) -> None:
+        """Work out the words of oneself and `fp`: `WordsReady`."""
+
+    def say(self, room_id: bytes, text: str) -> None:
+        """Say something; raises TextError or StateError at once, and `MessageSent` follows when it was taken."""
+
+    def let_in(self, room_id: bytes, fp: bytes) -> None:
+        """Let a knocker in."""
+
+    def turn_away(self, room_id: bytes, fp: bytes) -> None:
+        """Turn a knocker away."""
+
+    def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
+        """Ask for the blocks of a message: `SealedBlocks`."""
+
+    def leave(self, room_id: bytes) -> None:
+        """Leave a room for good."""
+
+    def close_room(self, room_id: bytes) -> None:
+        """Give up one's seat and stay a member."""

@@ -1,0 +1,415 @@
+"""What the window does next: a state machine over what the person does and what happens behind the window.  No toolkit.
+
+Every event comes through `handle`, and `flush` follows when no more is queued.  There is one page at a time: start,
+create, unlock, or a room (`RoomController`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum, auto
+from typing import assert_never
+from urllib.parse import urlsplit
+
+from chatcore.errors import InviteError, TextError
+from chatcore.invite import Invite, Mode, RelayAddress
+from chatcore.names import clean_name
+from gui import events, sentences, wording
+from gui.events import AppEvent, Sheet
+from gui.pages import Behind, CreateView, StartView, View
+from gui.room_controller import RoomController
+from gui.safetext import safe_text
+from gui.shown import Check, ConfirmState, CreateState, RecentRoom, StartState
+
+MAX_RECENT = 3  # what fits below the card without scrolling
+LINK_SHOWN = 160  # characters of a link in the question whether to open it
+ROOM_NAME_MISSING = "Give the room a name first: it stands in the invite."
+
+
+class Page(Enum):
+    """What the main window shows."""
+
+    NOTHING = auto()
+    START = auto()
+    CREATE = auto()
+    UNLOCK = auto()
+    ROOM = auto()
+
+
+def wall_clock_ms() -> int:
+    """Return milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Controller:
+    """The window's mind.  `name` and `invite_text` fill the start page's fields; `dark` is the look to begin with."""
+
+    def __init__(
+        self,
+        view: View,
+        behind: Behind,
+        *,
+        name: str = "",
+        invite_text: str = "",
+        dark: bool = False,
+        now_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self._view, self._behind, self._now_ms, self._dark = view, behind, now_ms, dark
+        self._page = Page.NOTHING
+        self._start = StartState(name, invite_text=invite_text, invite_check=check_invite(invite_text))
+        self._create = CreateState()
+        self._begun = events.BeginCreate("")
+        self._profile = events.ProfileFound()
+        self._start_page: StartView | None = None
+        self._other_page: CreateView | None = None
+        self._busy = False
+        self._room: RoomController | None = None
+        self._open = True
+
+    def begin(self) -> None:
+        """Look for the profile; the first page follows."""
+        self._behind.look()
+
+    def flush(self) -> None:
+        """Show what changed; call when no more events are queued."""
+        if self._room is not None and self._page is Page.ROOM:
+            self._room.flush()
+
+    def handle(self, event: AppEvent) -> bool:
+        """Take in one event; False once the program is to end."""
+        match event:
+            case events.FromRoom() | events.WordsReady():
+                self._from_room(event)
+            case events.ProfileFound():
+                self._profile_found(event)
+            case events.Failed():
+                self._failed(event.sentence)
+            case events.RoomOpened():
+                self._opened(event)
+            case events.NameEdited() | events.InviteEdited():
+                self._edited(event)
+            case events.Join():
+                self._join(event)
+            case events.BeginCreate():
+                self._begin_create(event)
+            case events.Create():
+                self._make(event)
+            case events.OpenRecent():
+                if name := self._checked_name(event.name):
+                    self._wait_for("Opening the room…")
+                    self._behind.open_recent(event.room_id, name)
+            case events.ForgetRecent():
+                self._behind.forget(event.room_id)
+            case events.Unlock():
+                self._wait_for("Opening your profile…")
+                self._behind.unlock(event.passphrase)
+            case events.SkipUnlock():
+                self._start = replace(self._start, anonymous=True, problem="")
+                self._show_start()
+            case events.Back():
+                self._back()
+            case events.ThemeToggled():
+                self._toggle_theme()
+            case events.OpenLink():
+                self._open_link(event)
+            case events.SheetClosed():
+                if self._room is not None:
+                    self._room.sheet_closed(event.sheet)
+            case events.FocusChanged():
+                if self._room is not None:
+                    self._room.focus(event.focused)
+            case events.Close():
+                self._open = False
+            case (
+                events.StopWaiting()
+                | events.Send()
+                | events.OpenInvite()
+                | events.CopyInvite()
+                | events.ShowKnock()
+                | events.LetIn()
+                | events.TurnAway()
+                | events.ShowReaders()
+                | events.ShowSealed()
+                | events.DismissBanner()
+                | events.LeaveRoom()
+                | events.CloseRoom()
+                | events.TogglePeople()
+            ):
+                if self._room is not None and self._page is Page.ROOM:
+                    self._in_room(self._room, event)
+            case _:
+                assert_never(event)
+        return self._open
+
+    # -- the start page ------------------------------------------------------------------------------------------------
+
+    def _profile_found(self, found: events.ProfileFound) -> None:
+        self._profile, self._busy = found, False
+        now = self._now_ms()
+        recent = tuple(
+            RecentRoom(
+                room.room_id, sentences.room_title(room.title), room.place, wording.when(room.last_visit_ms, now)
+            )
+            for room in sorted(found.rooms, key=lambda room: -room.last_visit_ms)[:MAX_RECENT]
+        )
+        self._start = replace(
+            self._start, name=self._start.name or found.nick, recent=recent, first_time=found.first_time, problem=""
+        )
+        if found.locked:
+            self._page, self._other_page = Page.UNLOCK, self._view.show_unlock(found.nick)
+            self._view.set_title("Parley")
+        elif self._page is Page.START and self._start_page is not None:
+            self._start_page.set_recent(recent)
+        elif self._page is not Page.ROOM:
+            self._show_start()
+
+    def _show_start(self) -> None:
+        self._page, self._busy = Page.START, False
+        self._start_page = self._view.show_start(self._start)
+        self._view.set_title("Parley")
+
+    def _edited(self, event: events.NameEdited | events.InviteEdited) -> None:
+        if self._page is not Page.START or self._start_page is None:
+            return
+        if isinstance(event, events.NameEdited):
+            self._start = replace(self._start, name=event.name, name_check=check_name(event.name))
+            self._start_page.set_name_check(self._start.name_check)
+        else:
+            self._start = replace(self._start, invite_text=event.text, invite_check=check_invite(event.text))
+            self._start_page.set_invite_check(self._start.invite_check)
+
+    def _checked_name(self, text: str) -> str:
+        """Return the name as it is used, or nothing after saying what is wrong with it."""
+        try:
+            return clean_name(text)
+        except TextError as refusal:
+            self._start = replace(self._start, name=text, name_check=Check(False, str(refusal)))
+            if self._start_page is not None:
+                self._start_page.set_name_check(self._start.name_check)
+            return ""
+
+    def _join(self, event: events.Join) -> None:
+        check = check_invite(event.invite_text)
+        name = self._checked_name(event.name)
+        if self._start_page is not None and not check.ok:
+            self._start_page.set_invite_check(check if check.sentence else Check(False, sentences.NO_INVITE))
+        if name and check.ok:
+            self._start = replace(self._start, name=name, anonymous=event.anonymous, problem="")
+            self._wait_for("Joining the room…")
+            self._behind.join(name, event.invite_text, event.anonymous, event.passphrase)
+
+    # -- making a room -------------------------------------------------------------------------------------------------
+
+    def _begin_create(self, event: events.BeginCreate) -> None:
+        name = self._checked_name(event.name)
+        if name:
+            self._begun = replace(event, name=name)
+            self._start = replace(self._start, name=name, anonymous=event.anonymous, problem="")
+            self._create = CreateState(host_here=event.host_here)
+            self._show_create()
+
+    def _show_create(self) -> None:
+        self._page, self._busy = Page.CREATE, False
+        self._other_page = self._view.show_create(self._create)
+        self._view.set_title("New room — Parley")
+
+    def _make(self, event: events.Create) -> None:
+        self._create = CreateState(
+            event.relay_line is None, event.title, event.mode is Mode.ASK, event.relay_line or "", ""
+        )
+        problem = check_room(event)
+        if problem:
+            self._failed(problem)
+            return
+        self._wait_for("Making the room…")
+        self._behind.create(
+            self._begun.name, event.title, event.mode, event.relay_line, self._begun.anonymous, self._begun.passphrase
+        )
+
+    # -- what was asked for, and came ----------------------------------------------------------------------------------
+
+    def _current(self) -> StartView | CreateView | None:
+        return self._start_page if self._page is Page.START else self._other_page
+
+    def _wait_for(self, sentence: str) -> None:
+        self._busy = True
+        page = self._current()
+        if page is not None:
+            page.set_problem("")
+            page.set_busy(sentence)
+
+    def _failed(self, sentence: str) -> None:
+        self._busy = False
+        if self._page is Page.NOTHING:  # the profile can't be read: one can still visit without it
+            self._start = replace(self._start, problem=sentence, anonymous=True)
+            self._show_start()
+            return
+        if self._page in (Page.START, Page.CREATE, Page.UNLOCK):
+            page = self._current()
+            if page is not None:
+                page.set_busy("")
+                page.set_problem(sentence)
+
+    def _opened(self, event: events.RoomOpened) -> None:
+        self._room = RoomController(self._view, self._behind, event, self._now_ms)
+        self._page, self._busy = Page.ROOM, False
+
+    def _from_room(self, event: events.FromRoom | events.WordsReady) -> None:
+        room = self._room
+        if room is None or event.room_id != room.room_id:
+            return  # of a room that was closed a moment ago
+        if isinstance(event, events.FromRoom):
+            room.core(event.event)
+        else:
+            room.take_words(event.fp, event.words)
+
+    def _in_room(self, room: RoomController, event: RoomAct) -> None:
+        match event:
+            case events.Send():
+                room.say(event.text)
+            case events.OpenInvite():
+                room.show_invite()
+            case events.CopyInvite():
+                room.copy_invite(event.clear)
+            case events.ShowKnock():
+                room.show_knock(event.fp)
+            case events.LetIn():
+                room.answer_knock(event.fp, let_in=True)
+            case events.TurnAway():
+                room.answer_knock(event.fp, let_in=False)
+            case events.ShowReaders():
+                room.show_readers(event.mid)
+            case events.ShowSealed():
+                room.show_sealed(event.mid, event.hide)
+            case events.DismissBanner():
+                room.dismiss(event.key)
+            case events.TogglePeople():
+                room.toggle_people()
+            case events.LeaveRoom(sure=False):
+                room.ask_to_leave()
+            case events.LeaveRoom():
+                self._behind.leave(room.room_id)
+                self._back_to_start()
+            case events.CloseRoom() | events.StopWaiting():
+                self._behind.close_room(room.room_id)
+                self._back_to_start()
+            case _:
+                assert_never(event)
+
+    def _back_to_start(self) -> None:
+        for sheet in Sheet:
+            self._view.close_sheet(sheet)
+        self._room = None
+        self._start = replace(self._start, invite_text="", invite_check=Check())
+        self._show_start()
+        if not self._start.anonymous:
+            self._behind.look()
+
+    # -- the rest ------------------------------------------------------------------------------------------------------
+
+    def _back(self) -> None:
+        if self._busy or self._page is not Page.CREATE:
+            return
+        self._show_start()
+
+    def _toggle_theme(self) -> None:
+        if self._busy:
+            return
+        self._dark = not self._dark
+        self._view.set_theme(self._dark)
+        match self._page:
+            case Page.START:
+                self._show_start()
+            case Page.CREATE:
+                self._show_create()
+            case Page.UNLOCK:
+                self._other_page = self._view.show_unlock(self._profile.nick)
+            case Page.ROOM:
+                if self._room is not None:
+                    self._room.show_again()
+            case Page.NOTHING:
+                pass
+            case _:
+                assert_never(self._page)
+
+    def _open_link(self, event: events.OpenLink) -> None:
+        if not is_web_link(event.url):
+            return
+        if event.sure:
+            self._view.close_sheet(Sheet.CONFIRM)
+            self._view.open_link(event.url)
+            return
+        shown = safe_text(event.url) if len(event.url) <= LINK_SHOWN else safe_text(event.url[:LINK_SHOWN]) + "…"
+        self._view.show_confirm(
+            ConfirmState(
+                "Open this page in your browser?",
+                f"{shown}\n\nThe page will see that your computer asks for it.",
+                "Open the page",
+                events.OpenLink(event.url, sure=True),
+            )
+        )
+
+
+RoomAct = (
+    events.StopWaiting
+    | events.Send
+    | events.OpenInvite
+    | events.CopyInvite
+    | events.ShowKnock
+    | events.LetIn
+    | events.TurnAway
+    | events.ShowReaders
+    | events.ShowSealed
+    | events.DismissBanner
+    | events.LeaveRoom
+    | events.CloseRoom
+    | events.TogglePeople
+)
+
+
+def check_name(text: str) -> Check:
+    """Say what is wrong with a name while it is typed; an empty field is no fault yet."""
+    if not text:
+        return Check()
+    try:
+        clean_name(text)
+    except TextError as refusal:
+        return Check(False, str(refusal))
+    return Check(True)
+
+
+def check_invite(text: str) -> Check:
+    """Say what a pasted invite is, or what is wrong with it and what helps."""
+    if not text.strip():
+        return Check()
+    try:
+        invite = Invite.parse(text)
+    except InviteError as refusal:
+        sentence, _, cure = str(refusal).partition(". ")
+        return Check(False, f"{sentence.rstrip('.')}.", cure)
+    rule = "you knock, and somebody lets you in" if invite.mode is Mode.ASK else "you come in at once"
+    return Check(True, f"Invite to “{sentences.room_title(invite.title)}” · {rule}")
+
+
+def check_room(event: events.Create) -> str:
+    """Return what is wrong with a room that is to be made, or nothing."""
+    if not event.title.strip():
+        return ROOM_NAME_MISSING
+    try:
+        # The relay of this computer isn't there yet: any address will do for the title to be looked at.
+        relay = RelayAddress("127.0.0.1", 1) if event.relay_line is None else RelayAddress.parse(event.relay_line)
+        Invite(bytes(32), bytes(32), 0, event.mode, relay, " ".join(event.title.split()))
+    except InviteError as refusal:
+        return str(refusal)
+    return ""
+
+
+def is_web_link(url: str) -> bool:
+    """Say whether a link may be handed to the browser: http or https, with a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False

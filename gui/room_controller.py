@@ -1,0 +1,431 @@
+"""One room as its window sees it: takes what the core and the person say, and drives the page.  No toolkit.
+
+Everything that arrives changes what is known first; `flush` then tells the page what is different, once for however
+much came together.  One is in the room, or waits at its door: `flush` shows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, assert_never
+
+from chatcore.errors import StateError, TextError
+from chatcore.events import (
+    Alarm,
+    Connection,
+    ConnectionChanged,
+    Gap,
+    Knocked,
+    KnockEnded,
+    LetIn,
+    Member,
+    MemberJoined,
+    MemberLeft,
+    MessageArrived,
+    MessageReceived,
+    MessageSent,
+    NotDelivered,
+    Presence,
+    PresenceChanged,
+    RoomEvent,
+    RosterChanged,
+    SealedBlocks,
+    Waiting,
+)
+from chatcore.invite import Mode
+from gui import events, sentences, wording
+from gui.events import CLEAR_CLIPBOARD_S, RoomOpened, Sheet
+from gui.history import History
+from gui.pages import Behind, RoomView, View, WaitingView
+from gui.shown import Banner, Composer, Person, Quiet, RoomState, Status, Tone, WaitingState
+
+SETTLE_MS = 10_000  # who is met so soon after connecting was here all along: no line about each
+
+Shown = TypeVar("Shown")
+
+
+class RoomController:
+    """What is known of one room, and its page.
+
+    `now_ms` is the wall clock; `dirty` marks what `flush` has to tell the page.
+    """
+
+    def __init__(self, view: View, behind: Behind, opened: RoomOpened, now_ms: Callable[[], int]) -> None:
+        self._view, self._behind, self.opened, self._now_ms = view, behind, opened, now_ms
+        self.room_id = opened.room_id
+        self.title = sentences.room_title(opened.title)
+        self.history = History()
+        self._page: RoomView | None = None
+        self._door: WaitingView | None = None
+        self.inside = opened.mode is Mode.OPEN or opened.own_fp == opened.owner_fp
+        self._waiting: Waiting | None = None
+        self._connection = ConnectionChanged(Connection.CONNECTING)
+        self._told: dict[str, object] = {}  # what the page shows, so that it is told only what is new
+        self._members: tuple[Member, ...] = ()
+        self._nicks: dict[bytes, str] = {opened.own_fp: opened.own_nick}
+        self._names: dict[bytes, str] = wording.told_apart(self._nicks)
+        self._went: set[bytes] = set()  # "went away" was said of them
+        self._joined: set[bytes] = set()  # "joined" was said of them, and they haven't been here yet
+        self._let_in: set[bytes] = set()  # by this window
+        self._connected_ms = 0
+        self._strangers: set[bytes] = set()  # their last message was for other people than ours
+        self._knocks: dict[bytes, Knocked] = {}
+        self._words: dict[bytes, tuple[str, ...]] = {}
+        self._alarms: dict[str, Banner] = {}
+        self._knock_shown = b""
+        self._readers_shown = b""
+        self._blocks: SealedBlocks | None = None
+        self._unfolded = False
+        self._people_shown = True
+        self._focused = True
+        self._unread = 0
+
+    # -- what is known -------------------------------------------------------------------------------------------------
+
+    def name(self, fp: bytes) -> str:
+        """Return the name to show for an identity."""
+        return self._names.get(fp) or sentences.NOBODY
+
+    def core(self, event: RoomEvent) -> None:
+        """Take in what the core says."""
+        match event:
+            case ConnectionChanged():
+                self._connect(event)
+            case RosterChanged():
+                self._members = event.members
+                self._learn({member.fp: member.nick for member in event.members})
+            case MemberJoined():
+                self._learn({event.fp: event.nick})
+                self._say_joined(event)
+            case MemberLeft():
+                self._learn({event.fp: event.nick})
+                self._went.discard(event.fp)
+                self.history.gone(event.fp)
+                if event.fp != self.opened.own_fp:
+                    self.history.line(f"{self.name(event.fp)} left the room", event.at_ms)
+            case PresenceChanged():
+                self._learn({event.fp: event.nick})
+                self._say_presence(event)
+            case Knocked():
+                self._knocks[event.fp] = event
+                self._learn({event.fp: event.nick})
+                self._behind.work_out_words(self.room_id, event.fp)
+            case KnockEnded():
+                self._end_knock(event.fp)
+            case Waiting():
+                self._wait(event)
+            case LetIn():
+                self.inside, self._waiting = True, None
+            case MessageSent():
+                self.history.sent(event, self.opened.own_fp)
+                if self._page is not None:
+                    self._page.composer_taken(event.text)
+            case MessageReceived():
+                self._receive(event)
+            case MessageArrived():
+                self.history.arrived(event)
+                self._renew_readers(event.mids)
+            case NotDelivered():
+                self.history.not_delivered(event)
+                self.history.line(
+                    sentences.not_delivered(self.name(event.to), len(event.mids)), self._now_ms(), Tone.WARN
+                )
+                self._renew_readers(event.mids)
+            case Gap():
+                self._learn({event.sender: event.nick})
+                text = sentences.gap(self.name(event.sender), event.count, event.before_visit)
+                self.history.line(text, self._now_ms(), Tone.PLAIN if event.before_visit else Tone.WARN)
+            case Alarm():
+                self._learn({event.fp: event.nick})
+                self._alarms[f"alarm {event.kind.value}"] = sentences.alarm(event.kind, self.name(event.fp))
+            case SealedBlocks():
+                if event.mid == self._readers_shown:
+                    self._blocks = event
+                    self._show_readers()
+            case _:
+                assert_never(event)
+
+    def take_words(self, fp: bytes, words: tuple[str, ...]) -> None:
+        """Take in the words of oneself and `fp`."""
+        self._words[fp] = words
+        if fp == self._knock_shown:
+            self.show_knock(fp)
+
+    def _connect(self, event: ConnectionChanged) -> None:
+        if event.state is Connection.CONNECTED and self._connection.state is not Connection.CONNECTED:
+            self._connected_ms = self._now_ms()
+        self._connection = event
+        if event.state is Connection.STOPPED and event.reason:
+            self._alarms["stopped"] = Banner("stopped", Tone.BAD, "Parley has stopped connecting", event.reason)
+        else:
+            self._alarms.pop("stopped", None)
+
+    def _learn(self, nicks: dict[bytes, str]) -> None:
+        if all(self._nicks.get(fp) == nick for fp, nick in nicks.items()):
+            return
+        self._nicks.update(nicks)
+        before, self._names = self._names, wording.told_apart(self._nicks)
+        for fp, name in self._names.items():
+            if before.get(fp, name) != name and self._page is not None:
+                self._page.log.rename(fp, name)
+
+    def _say_joined(self, event: MemberJoined) -> None:
+        if event.fp == self.opened.own_fp:
+            return
+        name = self.name(event.fp)
+        text = f"You let {name} in" if event.fp in self._let_in else f"{name} joined"
+        self._let_in.discard(event.fp)
+        self._joined.add(event.fp)
+        self.history.line(text, event.at_ms)
+
+    def _say_presence(self, event: PresenceChanged) -> None:
+        """Say who went and who is back; not what follows from one's own connection coming or going."""
+        if self._connection.state is not Connection.CONNECTED:
+            return
+        name = self.name(event.fp)
+        if event.presence is Presence.AWAY and event.fp not in self._went:
+            self._went.add(event.fp)
+            self.history.line(f"{name} went away", event.at_ms)
+        elif event.presence is Presence.HERE:
+            fresh, settled = event.fp in self._joined, event.at_ms - self._connected_ms > SETTLE_MS
+            self._joined.discard(event.fp)
+            if event.fp in self._went or (settled and not fresh):
+                self._went.discard(event.fp)
+                self.history.line(f"{name} is back", event.at_ms)
+
+    def _wait(self, event: Waiting) -> None:
+        self.inside, self._waiting = False, event
+        if event.keeper:
+            self._learn({event.keeper_fp: event.keeper})
+        if event.keeper_fp not in self._words:
+            self._behind.work_out_words(self.room_id, event.keeper_fp)
+
+    def _receive(self, event: MessageReceived) -> None:
+        self._learn({event.sender: event.nick})
+        self.history.received(event)
+        if event.readers is None and event.sender not in self._strangers:
+            self._strangers.add(event.sender)
+            self.history.line(sentences.other_list(self.name(event.sender)), event.received_ms, Tone.WARN)
+        elif event.readers is not None:
+            self._strangers.discard(event.sender)
+        if not self._focused:
+            self._unread += 1
+
+    def _end_knock(self, fp: bytes) -> None:
+        self._knocks.pop(fp, None)
+        if self._knock_shown == fp:
+            self._knock_shown = b""
+            self._view.close_sheet(Sheet.KNOCK)
+
+    # -- what the person does ------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Say something; what can't be said stays in the composer, with the reason."""
+        try:
+            self._behind.say(self.room_id, text)
+        except (TextError, StateError) as refusal:
+            if self._page is not None:
+                self._page.composer_refused(text, str(refusal))
+
+    def show_invite(self, copied: str = "") -> None:
+        """Show the invite sheet."""
+        self._view.show_invite(sentences.invite_state(self.opened, self.title, self.name(self.opened.owner_fp), copied))
+
+    def copy_invite(self, clear: bool) -> None:
+        """Copy the invite, and say how long it stays."""
+        self._view.copy(self.opened.invite_text, CLEAR_CLIPBOARD_S if clear else 0)
+        self.show_invite(sentences.copied(clear))
+
+    def show_knock(self, fp: bytes) -> None:
+        """Show who is at the door, if they still are."""
+        knock = self._knocks.get(fp)
+        if knock is not None:
+            self._knock_shown = fp
+            self._view.show_knock(
+                sentences.knock_state(fp, self.name(fp), self.title, knock.at_ms, self._words.get(fp, ()))
+            )
+
+    def answer_knock(self, fp: bytes, let_in: bool) -> None:
+        """Let somebody in, or turn them away."""
+        if fp not in self._knocks:
+            return
+        if let_in:
+            self._let_in.add(fp)
+            self._behind.let_in(self.room_id, fp)
+        else:
+            self._behind.turn_away(self.room_id, fp)
+            self.history.line(f"You turned {self.name(fp)} away", self._now_ms())
+        self._end_knock(fp)
+
+    def show_readers(self, mid: bytes) -> None:
+        """Show who could read a message."""
+        if self.history.message(mid) is not None:
+            self._readers_shown, self._blocks, self._unfolded = mid, None, False
+            self._show_readers()
+
+    def show_sealed(self, mid: bytes, hide: bool) -> None:
+        """Unfold or fold the sealed blocks."""
+        if mid == self._readers_shown:
+            self._unfolded = not hide
+            if self._unfolded and self._blocks is None:
+                self._behind.ask_sealed_blocks(self.room_id, mid)
+            self._show_readers()
+
+    def ask_to_leave(self) -> None:
+        """Ask whether to leave for good."""
+        self._view.show_confirm(sentences.leave_question(self.title, self.opened))
+
+    def sheet_closed(self, sheet: Sheet) -> None:
+        """Note that a sheet is no longer shown."""
+        if sheet is Sheet.KNOCK:
+            self._knock_shown = b""
+        elif sheet is Sheet.READERS:
+            self._readers_shown, self._blocks = b"", None
+
+    def dismiss(self, key: str) -> None:
+        """Put a banner away."""
+        self._alarms.pop(key, None)
+
+    def toggle_people(self) -> None:
+        """Show or hide the people."""
+        self._people_shown = not self._people_shown
+        if self._page is not None:
+            self._page.show_people(self._people_shown)
+
+    def focus(self, focused: bool) -> None:
+        """Note whether the window has the keyboard: then everything has been seen."""
+        self._focused = focused
+        if focused:
+            self._unread = 0
+
+    # -- what is shown -------------------------------------------------------------------------------------------------
+
+    def show(self, draft: str = "") -> None:
+        """Show the room, or the door, as a new page (also after a change of theme)."""
+        self._told.clear()
+        if not self.inside:
+            self._page, self._door = None, self._view.show_waiting(self._waiting_state())
+            self._view.set_title(f"Knocking — {self.title}")
+            return
+        self._door = None
+        self._page = self._view.show_room(
+            RoomState(
+                self.room_id,
+                self.title,
+                self.opened.own_fp,
+                self.name(self.opened.own_fp),
+                tuple(self.history.items(self.name)),
+                self._people(),
+                sentences.header(self._members),
+                self._status(),
+                self._composer(),
+                self._banners(),
+                sentences.delivery(self.history.last_own, self.name),
+                self._quiet(),
+                self._people_shown,
+                draft,
+            )
+        )
+        self._title()
+
+    def show_again(self) -> None:
+        """Show everything anew, sheets too: the theme has changed."""
+        self.show(self._page.draft() if self._page is not None else "")
+        if self._knock_shown:
+            self.show_knock(self._knock_shown)
+        if self._readers_shown:
+            self._show_readers()
+
+    def flush(self) -> None:
+        """Tell the page what is different since the last time."""
+        if (self._page if self.inside else self._door) is None:
+            self.show()
+            return
+        if self._door is not None:
+            self._tell("door", self._door.update, self._waiting_state())
+        if self._page is None:
+            return
+        page, history = self._page, self.history
+        self._tell("quiet", page.set_quiet, self._quiet())
+        rows = history.take_new(self.name)
+        ticks = history.take_ticks()
+        if rows:
+            page.log.extend(rows)
+        for mid, tick in ticks.items():
+            page.log.set_tick(mid, tick)
+        if rows or ticks:
+            page.log.set_delivery(sentences.delivery(history.last_own, self.name))
+        self._tell("people", page.set_roster, self._people())
+        self._tell("header", page.set_header, sentences.header(self._members))
+        self._tell("status", page.set_status, self._status())
+        self._tell("composer", page.set_composer, self._composer())
+        self._tell("banners", page.set_banners, self._banners())
+        self._title()
+
+    def _tell(self, what: str, how: Callable[[Shown], None], value: Shown) -> None:
+        if what not in self._told or self._told[what] != value:
+            self._told[what] = value
+            how(value)
+
+    def _title(self) -> None:
+        unread = f"({self._unread}) " if self._unread else ""
+        self._tell("title", self._view.set_title, f"{unread}{self.title} — Parley")
+
+    def _alone(self) -> bool:
+        return all(member.presence is Presence.SELF for member in self._members)
+
+    def _people(self) -> tuple[Person, ...]:
+        now = self._now_ms()
+        return tuple(
+            Person(m.fp, self.name(m.fp), m.presence, wording.presence(m, now), m.presence is Presence.SELF, m.is_owner)
+            for m in self._members
+        )
+
+    def _status(self) -> Status:
+        here = [m.fp for m in self._members if m.presence in (Presence.HERE, Presence.ARRIVING)]
+        going, waiting = self.history.outstanding(here)
+        said = self.history.last_own is not None
+        text, tone = sentences.connection(self._connection, going, waiting, said)
+        if any(key.startswith("alarm") for key in self._alarms) or self._strangers:
+            return Status("Check who is in this room", Tone.WARN, text, tone)
+        return Status("Only the people in this room can read this", Tone.PLAIN, text, tone)
+
+    def _composer(self) -> Composer:
+        return sentences.composer(self.title, self._alone(), self._connection.state is Connection.STOPPED)
+
+    def _banners(self) -> tuple[Banner, ...]:
+        knocks = (
+            Banner(
+                f"knock {fp.hex()}",
+                Tone.ACCENT,
+                f"{self.name(fp)} is at the door",
+                f"Knocked at {wording.clock(knock.at_ms)} with the invite",
+                ("See who it is", events.ShowKnock(fp)),
+                fp=fp,
+            )
+            for fp, knock in self._knocks.items()
+        )
+        return (*self._alarms.values(), *knocks)
+
+    def _quiet(self) -> Quiet | None:
+        if not self._alone() or len(self.history):
+            return None
+        return sentences.quiet(self.opened)
+
+    def _waiting_state(self) -> WaitingState:
+        words = self._words.get(self._waiting.keeper_fp, ()) if self._waiting is not None else ()
+        keeper = self.name(self._waiting.keeper_fp) if self._waiting is not None and self._waiting.keeper else ""
+        return sentences.waiting_state(self.opened, self.title, self._waiting, keeper, words, self._connection)
+
+    def _renew_readers(self, mids: tuple[bytes, ...]) -> None:
+        if self._readers_shown in mids:
+            self._show_readers()
+
+    def _show_readers(self) -> None:
+        message = self.history.message(self._readers_shown)
+        if message is None:
+            return
+        away = {m.fp for m in self._members if m.presence is Presence.AWAY}
+        self._view.show_readers(
+            sentences.readers_state(message, self.opened.own_fp, self.name, away, self._blocks, self._unfolded)
+        )

@@ -1,0 +1,306 @@
+"""What the pages of a room say: pure functions from what is known to what is shown.
+
+Names, never pronouns.  Nothing is claimed that the protocol doesn't hold: no expiry of invites, no read receipts.
+"""
+
+from __future__ import annotations
+
+from chatcore.events import AlarmKind, Connection, ConnectionChanged, Member, Presence, SealedBlocks, Waiting
+from chatcore.invite import Mode
+from chatcore.wire import BLOCK_SIZE
+from gui import events, wording
+from gui.events import CLEAR_CLIPBOARD_S, RoomOpened
+from gui.history import Message, NameOf
+from gui.safetext import safe_name
+from gui.shown import (
+    Banner,
+    Composer,
+    ConfirmState,
+    Delivery,
+    Header,
+    InviteState,
+    KnockState,
+    Quiet,
+    Quote,
+    Reader,
+    ReadersState,
+    SealedLine,
+    Tick,
+    Tone,
+    WaitingState,
+)
+
+HEX_BYTES = 10  # of the first block; enough to compare, and it fits on one line
+NOBODY = "Somebody"
+NO_INVITE = "Paste the invite that you were sent first: a line that starts with parley:join."
+
+COPIED = "Copied."
+COPIED_FOR_NOW = f"Copied. It leaves the clipboard in {CLEAR_CLIPBOARD_S} seconds."
+BLOCKS_COMING = "One moment: fetching the sealed blocks."
+BLOCKS_GONE = "The sealed blocks of this message are no longer kept."
+
+
+def room_title(title: str) -> str:
+    """Return a room's title as it is shown; a room without one is called so."""
+    return safe_name(title) if title.strip() else "Room without a name"
+
+
+# -- the room page -----------------------------------------------------------------------------------------------------
+
+
+def header(members: tuple[Member, ...]) -> Header:
+    """Say how many belong to the room and how many of them are here."""
+    if len(members) < 2:
+        return Header("Only you so far")
+    here = sum(1 for m in members if m.presence in (Presence.SELF, Presence.HERE))
+    return Header(f"{wording.count(len(members), 'person', 'people')} · {here} here")
+
+
+def connection(state: ConnectionChanged, going: int, waiting: int, said: bool) -> tuple[str, Tone]:
+    """Say how the connection stands and what waits for it.
+
+    `going` counts one's own messages on their way to somebody here, `waiting` those that wait for the absent.
+    """
+    stuck = going + waiting
+    held = f" · {wording.count(stuck, 'message')} {'waits' if stuck == 1 else 'wait'}" if stuck else ""
+    match state.state:
+        case Connection.CONNECTED if going:
+            return f"Connected · sending {wording.count(going, 'message')}", Tone.GOOD
+        case Connection.CONNECTED if waiting:
+            verb = "waits" if waiting == 1 else "wait"
+            return f"Connected · {wording.count(waiting, 'message')} {verb} for people who are away", Tone.GOOD
+        case Connection.CONNECTED:
+            return "Connected · everything sent" if said else "Connected", Tone.GOOD
+        case Connection.CONNECTING:
+            return "Connecting…" + held, Tone.WARN
+        case Connection.RECONNECTING:
+            return f"Not connected{held} · trying again" + _reason(state), Tone.WARN
+        case Connection.STOPPED:
+            return "Not connected" + held, Tone.BAD
+
+
+def _reason(state: ConnectionChanged) -> str:
+    return f" · {state.reason}" if state.reason else ""
+
+
+def composer(title: str, alone: bool, stopped: bool) -> Composer:
+    """Say whether one may write, and why not."""
+    if stopped:
+        return Composer(False, "You can't write here now", "Parley has stopped connecting to this room's relay.")
+    if alone:
+        return Composer(
+            False, "You can write as soon as somebody is here", "What you write is for the people in the room then."
+        )
+    return Composer(True, f"Message {title}")
+
+
+def delivery(message: Message | None, name_of: NameOf) -> Delivery | None:
+    """Say how far one's last message has come."""
+    if message is None or not message.readers:
+        return None
+    missing, failed = map(name_of, message.missing), map(name_of, message.failed)
+    return Delivery(
+        message.mid, tuple(message.arrived), wording.delivery(len(message.arrived), sorted(missing), sorted(failed))
+    )
+
+
+def gap(name: str, number: int, before_visit: bool) -> str:
+    """Say that messages are missing, without blaming anybody."""
+    if before_visit:
+        return f"{wording.count(number, 'earlier message')} from {name} can't be shown: this computer doesn't keep them"
+    return f"{wording.count(number, 'message')} from {name} went missing and can't be fetched again"
+
+
+def not_delivered(name: str, number: int) -> str:
+    """Say that somebody was away for too long."""
+    return f"{wording.count(number, 'message')} will not reach {name}: {name} was away for too long"
+
+
+def other_list(name: str) -> str:
+    """Say that a sender's people aren't ours."""
+    return f"{name} wrote this for other people than you see here. Ask {name} who is in the room"
+
+
+def alarm(kind: AlarmKind, name: str) -> Banner:
+    """Say what can't happen unless somebody cheats or an identity was copied."""
+    match kind:
+        case AlarmKind.OWN_IDENTITY_ELSEWHERE:
+            return Banner(
+                f"alarm {kind.value}",
+                Tone.BAD,
+                "Your identity is in use on another computer",
+                "Unless that is you: leave this room, and ask for a new invite with a new identity.",
+            )
+        case AlarmKind.ACKNOWLEDGED_ELSEWHERE:
+            return Banner(
+                f"alarm {kind.value}",
+                Tone.BAD,
+                f"Messages from {name} were taken by somebody else in your name",
+                "A copy of your identity may be in use. Tell the others, and leave this room with this identity.",
+            )
+
+
+def quiet(opened: RoomOpened) -> Quiet:
+    """Say what to do in an empty room."""
+    if opened.own_fp != opened.owner_fp:
+        return Quiet(
+            "Nobody else is here yet",
+            "As soon as somebody of the room is here, you can talk.",
+            (),
+            opened.invite_text,
+            can_invite=False,
+        )
+    if opened.mode is Mode.ASK:
+        text = "Invite the people you want to talk to. Nobody gets in without you."
+        steps = (
+            ("Send the link", "over a chat you trust"),
+            ("They knock", "you see who it is"),
+            ("You let them in", "after comparing words"),
+        )
+    else:
+        text = "Invite the people you want to talk to. Whoever has the link comes in."
+        steps = (
+            ("Send the link", "over a chat you trust"),
+            ("They paste it", "and are in the room"),
+            ("You see who is here", "in the list of people"),
+        )
+    return Quiet("It is still quiet in here", text, steps, opened.invite_text)
+
+
+def leave_question(title: str, opened: RoomOpened) -> ConfirmState:
+    """Ask whether to leave for good."""
+    text = "The others see that you left, and nothing more reaches you. This can't be undone without a new way in."
+    if opened.own_fp == opened.owner_fp and opened.mode is Mode.ASK:
+        text = "You made this room: without you nobody new can be let in. The others see that you left."
+    return ConfirmState(f"Leave “{title}” for good?", text, "Leave the room", events.LeaveRoom(sure=True), danger=True)
+
+
+# -- invite, knock, door -----------------------------------------------------------------------------------------------
+
+
+def invite_state(opened: RoomOpened, title: str, keeper: str, copied: str) -> InviteState:
+    """Say what an invite gives away."""
+    if opened.mode is Mode.OPEN:
+        note = "Whoever has this link can come in and read what is written from then on."
+    elif opened.own_fp == opened.owner_fp:
+        note = "Whoever has this link can knock. They can read nothing until you let them in."
+    else:
+        note = f"Whoever has this link can knock. They can read nothing until {keeper} lets them in."
+    if opened.only_here:
+        note += " The relay of this room can be reached from this computer only."
+    return InviteState(title, opened.invite_text, note, copied)
+
+
+def copied(clear: bool) -> str:
+    """Say that the invite is on the clipboard, and for how long."""
+    return COPIED_FOR_NOW if clear else COPIED
+
+
+def knock_state(fp: bytes, name: str, title: str, at_ms: int, words: tuple[str, ...]) -> KnockState:
+    """Say who is at the door."""
+    return KnockState(
+        fp,
+        f"{name} would like to come in",
+        f"{title} · knocked at {wording.clock(at_ms)} with the invite",
+        f"Ask {name} on the phone.",
+        f"Until you let {name} in, nothing is encrypted to {name}.",
+        words,
+    )
+
+
+def waiting_state(
+    opened: RoomOpened,
+    title: str,
+    waiting: Waiting | None,
+    keeper: str,
+    words: tuple[str, ...],
+    state: ConnectionChanged,
+) -> WaitingState:
+    """Say what the one who knocks waits for."""
+    connected = state.state is Connection.CONNECTED
+    trouble = "" if connected else state.reason or "Connecting to the relay…"
+    if state.state is Connection.STOPPED:
+        text = f"Parley has stopped trying to reach “{title}”."
+    elif not connected:
+        text = f"On the way to the door of “{title}”."
+    elif waiting is not None and waiting.keeper_here and keeper:
+        text = f"{keeper} can see that you are at the door of “{title}”."
+    elif waiting is not None and keeper:
+        text = f"{keeper}, who can let you in to “{title}”, isn't here now. Parley knocks again by itself."
+    else:
+        text = f"Who made “{title}” can let you in, and isn't here now. Parley knocks again by itself."
+    caller = keeper or "the one who made the room"
+    return WaitingState(
+        opened.own_fp,
+        "Waiting to be let in",
+        text,
+        f"When {caller} calls, read the words to each other. If they differ, stop waiting and ask for a new invite.",
+        words,
+        trouble,
+    )
+
+
+# -- who could read this -----------------------------------------------------------------------------------------------
+
+
+def readers_state(
+    message: Message, own_fp: bytes, name_of: NameOf, away: set[bytes], blocks: SealedBlocks | None, unfolded: bool
+) -> ReadersState:
+    """Say who could read a message, and on request show its sealed blocks."""
+    quote = Quote(
+        message.sender,
+        name_of(message.sender),
+        wording.message_clock(message.time_ms, message.received_ms),
+        message.text,
+    )
+    people = tuple(fp for fp in message.readers or () if fp != message.sender)
+    readers = tuple(_reader(message, fp, own_fp, name_of, fp in away) for fp in people)
+    number = len(people)
+    heading = (
+        f"These {number} people, and nobody else"
+        if number > 1
+        else f"{name_of(people[0]) if people[0] != own_fp else 'You'}, and nobody else"
+        if people
+        else "Nobody else"
+    )
+    note = (
+        f"Encrypted separately for {number} people, in blocks of {BLOCK_SIZE} bytes that look alike to the relay."
+        if number > 1
+        else f"Encrypted for one person, in blocks of {BLOCK_SIZE} bytes that look alike to the relay."
+    )
+    tone = Tone.GOOD
+    if message.readers is None:
+        heading = "Other people than you see here"
+        note = f"{quote.name} has another list of people than you. Ask {quote.name} who is in the room."
+        tone = Tone.WARN
+    sealed, sealed_note = _sealed(blocks, name_of) if unfolded else (None, "")
+    return ReadersState(message.mid, quote, heading, readers, note, tone, sealed, sealed_note)
+
+
+def _reader(message: Message, fp: bytes, own_fp: bytes, name_of: NameOf, away: bool) -> Reader:
+    name = "You" if fp == own_fp else name_of(fp)
+    if not message.own:
+        return Reader(fp, name, "", away)
+    state = message.state_for(fp)
+    if state is Tick.ALL:
+        detail = f"Arrived {wording.clock(message.arrived[fp])}"
+    elif state is Tick.FAILED:
+        detail = "Will not get it"
+    else:
+        detail = "Away, will get it later" if away else "On its way"
+    return Reader(fp, name, detail, away, state)
+
+
+def _sealed(blocks: SealedBlocks | None, name_of: NameOf) -> tuple[tuple[SealedLine, ...], str]:
+    if blocks is None:
+        return (), BLOCKS_COMING
+    lines = tuple(
+        SealedLine(name_of(fp), sealed[0][:HEX_BYTES].hex(" ") + " …", _size(len(sealed)))
+        for fp, sealed in blocks.blocks
+        if sealed
+    )
+    return lines, "" if lines else BLOCKS_GONE
+
+
+def _size(number: int) -> str:
+    return f"{BLOCK_SIZE} bytes" if number == 1 else f"{number} × {BLOCK_SIZE} bytes"

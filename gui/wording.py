@@ -1,0 +1,129 @@
+"""How things are said: times, names told apart, counts.  Pure; every sentence of the room page is made here or beside.
+
+Times are shown in the computer's time zone, days and months in English like the rest of the window.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from chatcore.events import Member, Presence
+from gui.safetext import safe_name
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+MARK_SIZE = 4  # hex digits that tell people of the same name apart
+LATE_MS = 5 * 60_000  # a message that took longer says when it came
+DAY_MS = 86_400_000
+
+
+def local(at_ms: int) -> datetime:
+    """Return a time of this computer's zone; times that no calendar has come out as 1970."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000)
+    except (OverflowError, OSError, ValueError):
+        return datetime.fromtimestamp(0)
+
+
+def clock(at_ms: int) -> str:
+    """Return "12:05"."""
+    return f"{local(at_ms):%H:%M}"
+
+
+def day(at_ms: int) -> str:
+    """Return "Friday 20 November"."""
+    when = local(at_ms)
+    return f"{DAYS[when.weekday()]} {when.day} {MONTHS[when.month - 1]}"
+
+
+def when(at_ms: int, now_ms: int) -> str:
+    """Return "12:05" for today, "Tue" within the last six days, "3 November" before, "" for never."""
+    if at_ms <= 0:
+        return ""
+    then, now = local(at_ms), local(now_ms)
+    if then.date() == now.date():
+        return clock(at_ms)
+    if 0 < now_ms - at_ms < 6 * DAY_MS:
+        return DAYS[then.weekday()][:3]
+    return f"{then.day} {MONTHS[then.month - 1]}" + (f" {then.year}" if then.year != now.year else "")
+
+
+def message_clock(sent_ms: int, received_ms: int) -> str:
+    """Return when a message was written, and when it came if that was much later.
+
+    The time is what its sender's clock says: one that is ahead of ours isn't believed.
+    """
+    sent = min(sent_ms, received_ms)
+    if received_ms - sent <= LATE_MS:
+        return clock(sent)
+    written = clock(sent) if local(sent).date() == local(received_ms).date() else f"{day(sent)}, {clock(sent)}"
+    return f"{written} · came {clock(received_ms)}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return "1 message", "2 messages"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return "Tom", "Tom and Léa", "Tom, Léa and Jonas"; more than four are cut: "Tom, Léa, Jonas and 7 others"."""
+    every = list(names)
+    if len(every) > 4:
+        every = [*every[:3], f"{len(every) - 3} others"]
+    return " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
+
+
+def told_apart(nicks: Mapping[bytes, str]) -> dict[bytes, str]:
+    """Return a safe name for each fingerprint, no two of which look alike: "Tom (3f2a)" and "Tom (91bc)".
+
+    Everybody who shares a name is marked, whoever came first: the later one may be the real one.
+    """
+    names = {fp: safe_name(nick) for fp, nick in nicks.items()}
+    shown = dict(names)
+    for size in range(0, 65, MARK_SIZE):
+        alike: dict[str, list[bytes]] = {}
+        for fp, name in shown.items():
+            alike.setdefault(_looks(name), []).append(fp)
+        twins = [fp for fps in alike.values() if len(fps) > 1 for fp in fps]
+        if not twins:
+            break
+        for fp in twins:
+            shown[fp] = f"{names[fp]} ({fp.hex()[: size + MARK_SIZE]})"
+    return shown
+
+
+def _looks(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def presence(member: Member, now_ms: int) -> str:
+    """Return the second line of a person."""
+    match member.presence:
+        case Presence.SELF:
+            return "You · made this room" if member.is_owner else "You"
+        case Presence.HERE:
+            return "Here · made this room" if member.is_owner else "Here"
+        case Presence.ARRIVING:
+            return "Arriving…"
+        case Presence.AWAY:
+            since = when(member.since_ms, now_ms)
+            return f"Away since {since}" if since else "Away"
+
+
+def delivery(arrived: int, missing: Iterable[str], failed: Iterable[str]) -> str:
+    """Return the line under one's last message; `missing` and `failed` are names."""
+    late, lost = list(missing), list(failed)
+    total = arrived + len(late) + len(lost)
+    if arrived == total:
+        return "Arrived at everyone" if total > 1 else "Arrived"
+    text = f"Arrived at {arrived} of {total}" if arrived else "On its way"
+    if late:
+        text += f" · {listed(late)} will get it later"
+    if lost:
+        text += f" · {listed(lost)} will not get it"
+    return text
