@@ -134,6 +134,12 @@ def pump(window: Any, until: Callable[[], bool], limit_s: float = 10.0) -> None:
         window.read(timeout=20)
 
 
+def settle(window: Any, for_s: float) -> None:
+    """Let the window work for a while: for photographs only, a test waits for a condition."""
+    end = time.monotonic() + for_s
+    pump(window, lambda: time.monotonic() > end)
+
+
 def photograph(window: Any, path: Path) -> None:
     """Write what the window shows to a file."""
     top = window.TKroot
@@ -165,8 +171,7 @@ def main() -> None:
         page, window, _ = open_room(state, **how)
         window.TKroot.focus_force()
         page.focus()
-        end = time.monotonic() + 0.6
-        pump(window, lambda end=end: time.monotonic() > end)  # the window manager and the last redraw
+        settle(window, 0.6)  # the window manager and the last redraw
         photograph(window, folder / f"{name}.png")
         window.close()
 
