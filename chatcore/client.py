@@ -32,11 +32,10 @@ from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import PinError, RelayError, StateError, TextError
 from chatcore.events import Connection, ConnectionChanged, RoomEvent
 from chatcore.invite import Invite
-from chatcore.members import pack_nick
 from chatcore.room import Room
 from chatcore.seal import fingerprint
 from chatcore.seat import refusal_sentence
-from chatcore.text import pack_text
+from chatcore.text import check_nick, pack_text
 from chatcore.wire import FRAME_SIZE, Refusal
 
 LOG = logging.getLogger("parley.client")
@@ -48,7 +47,6 @@ MAX_WAIT_S = 900  # a relay may ask us to stay away, but not for good
 FINAL = (Refusal.VERSION, Refusal.RELAY_PASS, Refusal.MALFORMED)  # trying again doesn't help
 
 NOT_IN_YET = "You can write as soon as you have been let in."
-BAD_NAME = "This name can't be used: it is longer than 64 bytes, or has a broken character in it."
 CLOSED = "You have closed this room."
 LEFT = "You have left this room."
 
@@ -162,10 +160,7 @@ class Client:
         `statements` are those kept from an earlier visit.  Raises TextError for a nick that can't be used, StateError
         if the room is open already or the client isn't running.
         """
-        try:
-            pack_nick(nick)
-        except ValueError:
-            raise TextError(BAD_NAME) from None
+        check_nick(nick)
         visit = _Visit(self, invite, fingerprint(identity.modulus))
         kept = tuple(statements)
 

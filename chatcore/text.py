@@ -6,6 +6,7 @@ docs/PROTOCOL.md, "Application bytes".  Other kinds (replies, reactions, files) 
 from __future__ import annotations
 
 from chatcore.errors import TextError
+from chatcore.members import pack_nick
 
 TEXT_KIND = 1
 MAX_TEXT_BYTES = 41_000
@@ -34,3 +35,13 @@ def parse_text(app: bytes) -> str | None:
         return app[1:].decode()
     except UnicodeDecodeError:
         return None
+
+
+def check_nick(nick: str) -> None:
+    """Raise TextError, with a sentence for its owner, for a name that doesn't fit on the wire (64 bytes of UTF-8)."""
+    try:
+        pack_nick(nick)
+    except ValueError:
+        raise TextError(
+            "This name can't be used: it is longer than 64 bytes, or has a broken character in it."
+        ) from None
