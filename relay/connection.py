@@ -19,7 +19,6 @@ from chatcore.wire import Refusal
 from relay.limits import Bucket
 from relay.switch import Seat, Switch
 
-HIGH_WATER_BYTES = 128 * 1024  # at which a port says that it is filling up
 KERNEL_SEND_BYTES = 512 * 1024  # else the kernel would keep several megabytes for a peer that doesn't read
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing
 
@@ -40,14 +39,19 @@ class House(Protocol):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One TCP connection, and the port of its seat.  `network` is what it counts for at the door."""
+    """One TCP connection, and the port of its seat.  `network` is what it counts for at the door.
+
+    What a seat writes goes straight to the socket, which saves a fifth of all that the relay does; the transport gets
+    what the socket doesn't take, and everything after it until that is gone.
+    """
 
     transport: asyncio.Transport
     seat: Seat
     write: Callable[[bytes], None]
 
-    def __init__(self, house: House, network: str, doom: tuple[Refusal, int] | None) -> None:
+    def __init__(self, house: House, sock: socket.socket, network: str, doom: tuple[Refusal, int] | None) -> None:
         self.house = house
+        self.sock = sock
         self.network = network
         self.doom = doom
         rate = house.switch.limits.max_bytes_per_second_per_seat
@@ -56,16 +60,16 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a seat, still as a stranger."""
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        self.transport.set_write_buffer_limits(high=0)  # any rest calls pause_writing, and its end resume_writing
         # asyncio leaves Nagle's algorithm on for sockets that it did not make, and that costs 40 ms now and then.
         self._option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._option(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
-        self.write = self.transport.write
+        self._route(self._write_through)
         self.seat = self.house.switch.open(self, self.doom)
 
     def _option(self, level: int, name: int, value: int | bytes) -> None:
         with contextlib.suppress(OSError):  # the peer may be gone already
-            self.transport.get_extra_info("socket").setsockopt(level, name, value)
+            self.sock.setsockopt(level, name, value)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go."""
@@ -98,12 +102,29 @@ class Connection(asyncio.BufferedProtocol):
         self.house.switch.lost(self.seat)
         self.house.lost(self)
 
+    def _route(self, way: Callable[[bytes], None]) -> None:
+        self.write = way
+
+    def _write_through(self, data: bytes) -> None:
+        try:
+            sent = self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:  # the peer is gone, and the loop will say so
+            return
+        if sent < len(data):
+            self._route(self.transport.write)  # before anything else can be written: order
+            self.transport.write(data[sent:])
+            if not self.transport.get_write_buffer_size():
+                self._route(self._write_through)
+
     def pause_writing(self) -> None:
         """Learn that the peer doesn't read as fast as it is sent to."""
         self.seat.set_behind(True)
 
     def resume_writing(self) -> None:
         """Learn that it has caught up."""
+        self._route(self._write_through)
         self.seat.set_behind(False)
 
     def finish(self) -> None:
@@ -112,7 +133,8 @@ class Connection(asyncio.BufferedProtocol):
         Closing at once would reset the connection if the peer is still sending, and it would never read the last frame.
         """
         if not self.transport.is_closing():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):  # the peer has reset the connection, and the loop will say so
+                self.transport.write_eof()
 
     def reset(self) -> None:
         """Drop the connection and all that waits in it."""
@@ -127,8 +149,8 @@ class Connection(asyncio.BufferedProtocol):
 class TlsConnection(Connection):
     """The same under TLS 1.3."""
 
-    def __init__(self, house: House, network: str, doom: tuple[Refusal, int] | None) -> None:
-        super().__init__(house, network, doom)
+    def __init__(self, house: House, sock: socket.socket, network: str, doom: tuple[Refusal, int] | None) -> None:
+        super().__init__(house, sock, network, doom)
         assert house.context is not None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = house.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -138,6 +160,9 @@ class TlsConnection(Connection):
         """Take a seat; what is written to it will be sealed."""
         super().connection_made(transport)
         self.write = self._write_sealed
+
+    def _route(self, way: Callable[[bytes], None]) -> None:
+        self._way = way
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next sealed bytes go."""
@@ -184,7 +209,7 @@ class TlsConnection(Connection):
 
     def _send_sealed(self) -> None:
         if self._outgoing.pending:
-            self.transport.write(self._outgoing.read())
+            self._way(self._outgoing.read())
 
     def _write_sealed(self, data: bytes) -> None:
         try:

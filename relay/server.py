@@ -124,7 +124,7 @@ class Server:
                 continue
             sock.setblocking(False)
             kind = Connection if self.context is None else TlsConnection
-            connection = kind(self, network, verdict.doom)
+            connection = kind(self, sock, network, verdict.doom)
             self._connections.add(connection)
             self._spawn(connection, sock)
 

@@ -17,7 +17,7 @@ import secrets
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from chatcore.wire import (
@@ -83,7 +83,7 @@ class Intake:
         self.words = self.view.cast("Q")
         self.sends = memoryview(_SEND_HEAD * frames).cast("Q")
 
-    def cut(self, frames: int) -> Iterable[bytes]:
+    def cut(self, frames: int) -> Sequence[bytes]:
         """Return the first frames of the buffer, each as its own bytes."""
         if frames <= _CHUNK:
             return _CUT[frames](self.view)
@@ -154,15 +154,28 @@ class Seat:
             self.quiet_s = 0
             if intake.words[0 : frames * _FRAME_WORDS : _FRAME_WORDS] == intake.sends[:frames]:
                 if frames:
-                    addresses = intake.words[1 : frames * _FRAME_WORDS : _FRAME_WORDS]
-                    outs = map(room.__getitem__, addresses.tolist())
-                    addresses[:] = memoryview(self.address * frames).cast("Q")
-                    deque(map(_append, outs, intake.cut(frames)), 0)
-                    if not room.dirty:
-                        self.switch.mark(room)
+                    self._forward(room, frames)
             else:
                 self._sort(room, 0, frames)
         self.tail = bytes(intake.view[size - rest : size]) if rest else b""
+
+    def _forward(self, room: Room, frames: int) -> None:
+        """Forward the first frames of the buffer, which are all SEND and nothing else."""
+        intake = self.switch.intake
+        words = intake.words[1 : frames * _FRAME_WORDS : _FRAME_WORDS]
+        around = len(room) - 1  # who writes message after message to everybody else addresses them in the same turn
+        if 0 < around < frames and words[around:] == words[:-around]:
+            members = [room[word] for word in words[:around].tolist()]
+            words[:] = memoryview(self.address * frames).cast("Q")
+            pieces = intake.cut(frames)
+            for at, out in enumerate(members):
+                out += pieces[at::around]
+        else:
+            outs = map(room.__getitem__, words.tolist())
+            words[:] = memoryview(self.address * frames).cast("Q")
+            deque(map(_append, outs, intake.cut(frames)), 0)
+        if not room.dirty:
+            self.switch.mark(room)
 
     def _knock(self, size: int) -> None:
         """Judge a stranger's first bytes, as soon as they can be judged; the rest of the read follows its join."""
