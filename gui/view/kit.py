@@ -302,7 +302,7 @@ class Kit:
             self, rows, key, ground=ground, pad=pad, expand_x=expand_x, expand_y=expand_y, justify=justify, align=align
         )
 
-    def strip(
+    def notice(
         self,
         title: str,
         text: str = "",
