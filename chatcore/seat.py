@@ -112,10 +112,16 @@ class Seat:
 
     def data_to_send(self) -> bytes:
         """Return what is to be sent since the last call."""
+        jobs: list[tuple[PublicKey, bytes]] = []
+        wanted: list[tuple[bytes, list[bytes]]] = []
         for place in self._places.values():
             if place.link is not None:
-                header = place.header
-                self._out += [header + block for block in place.link.blocks_to_send()]
+                for plaintext, blocks in place.link.take_sealed():
+                    jobs.append((place.link.other, plaintext))
+                    wanted.append((place.header, blocks))
+        for (header, blocks), block in zip(wanted, self._engine.encrypt_all(jobs), strict=True):
+            blocks.append(block)
+            self._out.append(header + block)
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -319,7 +325,7 @@ class Seat:
 
 def refusal_sentence(refusal: int, wait_s: int) -> str:
     """Say in one sentence why the relay refused, and what to do."""
-    later = f"Parley will try again in {wait_s} seconds." if wait_s else "Parley will try again shortly."
+    later = f"Parley will try again in {wait_s} seconds." if wait_s > 1 else "Parley will try again shortly."
     match refusal:
         case Refusal.VERSION:
             return "The relay speaks another version of Parley: one of the two needs an update."
@@ -333,5 +339,7 @@ def refusal_sentence(refusal: int, wait_s: int) -> str:
             return f"The relay wants fewer connections from this address. {later}"
         case Refusal.SHUTTING_DOWN:
             return f"The relay is being restarted. {later}"
+        case Refusal.MALFORMED:
+            return "The relay didn't understand us: Parley here or the relay needs an update."
         case _:
-            return f"The relay didn't understand us. {later}"
+            return f"The relay refused us without a reason that we know. {later}"
