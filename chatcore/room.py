@@ -89,7 +89,7 @@ class Room:
         self._events: list[RoomEvent] = []
         self._opened_ms = now.ms
         self._changed = True  # statements or links: what follows from them is worked out in _settle
-        self._was_member = False
+        self._was_member = self._left = False
         for raw in statements:
             self._merge(raw)
         self._join(now)
@@ -207,6 +207,7 @@ class Room:
 
     def leave(self, now: Moment) -> None:
         """Sign the LEAVE and tell everybody who is here."""
+        self._left = True
         if self.is_member:
             self._publish(self._sign(StatementType.LEAVE, self.fp, self._own_time_ms(now)))
 
@@ -599,7 +600,7 @@ class Room:
         seen |= dict.fromkeys(self._sending, Presence.HERE)
         silent = [fp for fp, talk in self._sending.items() if talk.link.first]
         self._events += self._roster.update(self._members, seen, silent, connected=self.seated, now=now)
-        if self.is_member or not self.seated:
+        if self.is_member or self._left or not self.seated:
             self._waiting = None
             return
         owner = self.invite.owner_fp
