@@ -1,0 +1,510 @@
+"""The room page: composer, strips, people, status, narrow windows, the empty room, and everything by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
+
+import gallery
+import pytest
+from gallery import ALONE, AMBER, KNOCK, PEOPLE, QUIET, ROOM, fp, said
+
+from chatcore.events import Presence
+from gui import theme
+from gui.events import (
+    CloseRoom,
+    CopyInvite,
+    DismissBanner,
+    LeaveRoom,
+    OpenInvite,
+    OpenRecent,
+    Send,
+    ShowKnock,
+    ShowReaders,
+    ThemeToggled,
+    TogglePeople,
+    ViewEvent,
+)
+from gui.pages import LogView, RoomView
+from gui.shown import Banner, Composer, Header, Person, RoomState, Status, Tick, Tone
+from gui.view.roster import rows_of, short_fingerprint
+
+
+class Page:
+    """A room page in a window, and what it emitted."""
+
+    def __init__(self, state: RoomState = ROOM, **how: Any) -> None:
+        page, window, emitted = gallery.open_room(state, **how)
+        self.page: Any = page
+        self.window: Any = window
+        self.emitted: list[ViewEvent] = emitted
+        self.top: Any = window.TKroot
+        self.field: Any = page.composer.text
+        self.top.update()
+        self.top.focus_force()
+        self.top.update()
+
+    def type(self, text: str) -> None:
+        self.field.focus_force()
+        self.field.insert("insert", text)
+        self.top.update()
+
+    def press(self, keys: str, **how: Any) -> None:
+        self.field.focus_force()
+        self.field.event_generate(keys, **how)
+        self.top.update()
+
+    def resize(self, width: int, height: int) -> None:
+        self.top.geometry(f"{width}x{height}")
+        gallery.pump(self.window, lambda: (self.top.winfo_width(), self.top.winfo_height()) == (width, height))
+        self.top.update()
+
+    def mapped(self, element: Any) -> bool:
+        return bool(element.Widget.winfo_viewable())
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def opened() -> Generator[Open]:
+    pages: list[Page] = []
+
+    def open_page(state: RoomState = ROOM, **how: Any) -> Page:
+        pages.append(Page(state, **how))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.window.close()
+
+
+def test_the_page_is_a_room_view(opened: Open) -> None:
+    page: RoomView = opened().page
+    log: LogView = page.log
+    assert log is not None
+    for protocol, thing in ((RoomView, page), (LogView, log)):
+        names = {name for name in vars(protocol) if not name.startswith("_")}
+        assert names
+        assert all(hasattr(thing, name) for name in names)
+
+
+# -- the composer ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keys", ["<Return>", "<KP_Enter>"])
+def test_return_sends_and_the_text_stays_until_the_core_has_taken_it(opened: Open, keys: str) -> None:
+    room = opened()
+    room.type("hello\nthere 😀")
+    room.press(keys)
+    room.press(keys)
+    assert room.emitted == [Send("hello\nthere 😀")], "sent once, however often Return is pressed"
+    assert room.page.draft() == "hello\nthere 😀"
+    room.type("!")
+    room.page.composer_taken("hello\nthere 😀")
+    assert room.page.draft() == "!"
+    room.press(keys)
+    assert room.emitted[1:] == [Send("!")]
+    room.page.composer_taken("something else")
+    assert room.page.draft() == "!"
+
+
+def test_shift_return_makes_a_line(opened: Open) -> None:
+    room = opened()
+    room.type("one")
+    room.press("<Shift-Return>")
+    room.type("two")
+    assert room.page.draft() == "one\ntwo"
+    assert room.emitted == []
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n\n", "\t "])
+def test_nothing_is_not_sent(opened: Open, text: str) -> None:
+    room = opened()
+    room.type(text)
+    room.press("<Return>")
+    room.page.composer.send.press()
+    assert room.emitted == []
+
+
+def test_a_refusal_keeps_the_text_and_says_why_until_it_is_changed(opened: Open) -> None:
+    room = opened()
+    room.type("too long")
+    room.press("<Return>")
+    room.page.composer_refused("too long", "This message is too long: at most 40,000 bytes.")
+    assert room.page.draft() == "too long"
+    assert room.page.composer.note.get() == "This message is too long: at most 40,000 bytes."
+    assert room.page.composer.card.border == theme.LIGHT.bad
+    room.type(" no more")
+    gallery.pump(room.window, lambda: room.page.composer.note.get() == ROOM.composer.hint)
+    room.press("<Return>")
+    assert room.emitted == [Send("too long"), Send("too long no more")]
+
+
+def test_it_grows_to_six_lines_and_the_log_stays_at_the_bottom(opened: Open) -> None:
+    room = opened(size=(900, 520))
+    heights = []
+    for number in range(9):
+        room.type("line" if number == 0 else "\nline")
+        gallery.pump(room.window, lambda n=number: int(room.field.cget("height")) == min(n + 1, 6))  # type: ignore[misc]
+        heights.append(int(room.field.cget("height")))
+        room.top.update()
+        assert room.page._log.at_bottom()
+    assert heights == [1, 2, 3, 4, 5, 6, 6, 6, 6]
+    room.page.composer_taken(room.page.draft())
+    gallery.pump(room.window, lambda: int(room.field.cget("height")) == 1)
+
+
+def test_select_all_undo_redo_and_paste_over_a_selection(opened: Open) -> None:
+    room = opened()
+    room.type("first")
+    room.press("<Control-a>")
+    assert room.field.get("sel.first", "sel.last") == "first"
+    room.top.clipboard_clear()
+    room.top.clipboard_append("second 😀")
+    room.press("<<Paste>>")
+    assert room.page.draft() == "second 😀"
+    while room.field.edit("canundo"):
+        room.press("<Control-z>")
+    assert room.page.draft() == ""
+    room.press("<Control-z>")
+    while room.field.edit("canredo"):
+        room.press("<Control-y>")
+    assert room.page.draft() == "second 😀"
+
+
+def test_switched_off_it_says_why_and_keeps_the_draft(opened: Open) -> None:
+    room = opened()
+    room.type("a draft")
+    room.page.set_composer(Composer(False, "You can write as soon as somebody is here", "Nobody is here."))
+    room.press("<Return>")
+    room.page.composer.send.press()
+    assert room.emitted == []
+    assert room.page.draft() == "a draft"
+    assert room.page.composer.note.get() == "Nobody is here."
+    room.page.set_composer(ROOM.composer)
+    room.press("<Return>")
+    assert room.emitted == [Send("a draft")]
+
+
+def test_a_draft_comes_back_with_the_page(opened: Open) -> None:
+    room = opened(replace(ROOM, draft="half a thought\n"))
+    assert room.page.draft() == "half a thought\n"
+    off = opened(replace(ROOM, draft="half", composer=Composer(False, "off")))
+    assert off.page.draft() == "half"
+
+
+def test_the_placeholder_is_there_only_while_nothing_is_written(opened: Open) -> None:
+    room = opened()
+    hint = room.page.composer._hint
+    assert hint.winfo_ismapped()
+    assert hint.cget("text") == "Message Cabin weekend"
+    room.type("x")
+    gallery.pump(room.window, lambda: not hint.winfo_ismapped())
+
+
+# -- strips ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_knock_shows_a_strip_and_leaves_the_keyboard_where_it_is(opened: Open) -> None:
+    room = opened()
+    room.type("I am typ")
+    assert room.top.focus_get() is room.field
+    room.page.set_banners((KNOCK,))
+    room.top.update()
+    assert room.top.focus_get() is room.field
+    room.field.event_generate("<Key>", keysym="i")
+    assert room.page.draft() == "I am typi"
+    strip = room.page.banners.strips[0]
+    assert room.mapped(strip)
+    assert (strip.title.get(), strip.note.get(), strip.action.get()) == (KNOCK.title, KNOCK.text, "See who it is")
+    assert room.page._log.at_bottom()
+    strip.action.press()
+    assert room.emitted == [ShowKnock(fp("frank"))]
+    assert room.page.rooms.rows()[0].text == "frank is at the door"
+    room.page.set_banners(())
+    room.top.update()
+    assert not room.mapped(strip)
+    assert room.page.rooms.rows()[0].text == "You: On the phone is fine"
+
+
+def test_strips_can_be_put_away_and_many_are_counted(opened: Open) -> None:
+    room = opened()
+    knocks = tuple(replace(KNOCK, key=f"k{n}", title=f"guest {n} is at the door", fp=fp(str(n))) for n in range(5))
+    room.page.set_banners((AMBER, *knocks))
+    room.top.update()
+    shown = [strip for strip in room.page.banners.strips if room.mapped(strip)]
+    assert [strip.title.get() for strip in shown] == [AMBER.title, knocks[0].title, knocks[1].title]
+    assert shown[2].note.get().endswith("3 more")
+    assert room.mapped(shown[0].close)
+    assert not room.mapped(shown[0].action)
+    assert not room.mapped(shown[1].close)
+    shown[0].close.press()
+    assert room.emitted == [DismissBanner("gap")]
+
+
+@pytest.mark.parametrize("tone", list(Tone))
+def test_a_strip_of_each_tone_breaks_its_lines(opened: Open, tone: Tone) -> None:
+    room = opened(size=(700, 600))
+    room.page.set_banners((Banner("x", tone, "A title " * 12, "And a long text " * 20),))
+    room.top.update()
+    strip = room.page.banners.strips[0].Widget
+    assert strip.winfo_rootx() + strip.winfo_width() <= room.top.winfo_rootx() + 700
+    assert room.mapped(room.page.composer.card)
+
+
+# -- people ----------------------------------------------------------------------------------------------------------
+
+
+def test_people_are_here_or_away_with_oneself_first() -> None:
+    rows = rows_of(theme.LIGHT, PEOPLE)
+    assert [row.title for row in rows] == ["Here · 3", "carol", "alice", "bob", "Away · 2", "eve", "dave"]
+    assert [row.presence for row in rows] == ["", "here", "here", "here", "", "away", "away"]
+    assert rows[1].text == "You · made this room"
+    assert rows[1].mark[0]
+    assert not rows[2].mark[0]
+
+
+def test_names_that_look_the_same_are_told_apart() -> None:
+    twins = [
+        Person(bytes([n]) * 32, name, Presence.HERE, "Here")
+        for n, name in enumerate(("Bob", "bob", "bo\u200bb", "carol"), start=1)
+    ]
+    rows = rows_of(theme.LIGHT, twins)[1:]
+    assert [row.text for row in rows] == ["01 01 · Here", "02 02 · Here", "03 03 · Here", "Here"]
+    assert short_fingerprint(b"\xab\xcd" + bytes(30)) == "ab cd"
+
+
+def test_a_roster_of_256_is_drawn_and_scrolls(opened: Open) -> None:
+    room = opened()
+    room.page.set_roster([Person(fp(str(n)), f"person {n}", Presence.HERE, "Here") for n in range(256)])
+    room.top.update()
+    canvas = room.page.roster.list.canvas.Widget
+    assert canvas.yview()[1] < 0.2
+    canvas.event_generate("<Button-5>")
+    room.top.update()
+    assert canvas.yview()[0] > 0
+
+
+def test_the_people_can_be_hidden_and_shown(opened: Open) -> None:
+    room = opened()
+    assert room.mapped(room.page.roster)
+    before = room.page.middle.Widget.winfo_width()
+    room.page.people_button.press()
+    assert room.emitted == [TogglePeople()]
+    room.page.show_people(False)
+    room.top.update()
+    assert not room.mapped(room.page.roster)
+    assert room.page.middle.Widget.winfo_width() > before + 200
+    room.page.show_people(True)
+    room.top.update()
+    assert room.mapped(room.page.roster)
+    assert room.page.middle.Widget.winfo_width() == before
+
+
+# -- narrow windows --------------------------------------------------------------------------------------------------
+
+
+def test_below_820_pixels_the_people_replace_the_log(opened: Open) -> None:
+    room = opened(size=(760, 620))
+    page = room.page
+    assert not room.mapped(page.roster)
+    assert room.mapped(page._log)
+    assert page.people_button.get().strip() == "5"
+    room.type("a draft")
+    page.people_button.press()
+    room.top.update()
+    assert room.emitted == [], "in a narrow window this is the page's own matter"
+    assert room.mapped(page.roster)
+    assert room.mapped(page.roster.back)
+    assert not room.mapped(page.middle)
+    assert page.roster.Widget.winfo_width() > 600
+    room.top.event_generate("<Escape>")
+    room.top.update()
+    assert room.mapped(page._log)
+    assert not room.mapped(page.roster)
+    assert page.draft() == "a draft"
+    page.show_people(True)
+    room.top.update()
+    assert room.mapped(page.roster)
+    page.roster.back.press()
+    room.top.update()
+    assert not room.mapped(page.roster)
+
+
+def test_the_columns_follow_the_width(opened: Open) -> None:
+    room = opened()
+    wide = room.page.left.Widget.winfo_width()
+    for width, narrow in ((800, True), (1280, False), (600, True), (1000, False)):
+        room.resize(width, 640)
+        assert room.mapped(room.page.roster) is not narrow
+        assert (room.page.left.Widget.winfo_width() < 100) is narrow
+        assert room.mapped(room.page.rooms_title) is not narrow
+        send = room.page.composer.send.Widget
+        right = send.winfo_rootx() + send.winfo_width()
+        assert right < room.top.winfo_rootx() + width
+        assert room.mapped(room.page.composer.send)
+        status = room.page.connection.Widget
+        assert status.winfo_rooty() + status.winfo_height() <= room.top.winfo_rooty() + 640
+    room.resize(1280, 800)
+    assert room.page.left.Widget.winfo_width() == wide
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (760, 620), (560, 460)])
+@pytest.mark.parametrize("dark", [False, True])
+def test_long_titles_and_sentences_push_nothing_out(opened: Open, size: tuple[int, int], dark: bool) -> None:
+    state = replace(
+        ROOM,
+        title="A title without end " * 20,
+        own_name="A very long name " * 9,
+        header=Header("words " * 60, Tone.WARN),
+    )
+    room = opened(state, size=size, dark=dark)
+    for button in (room.page.invite, room.page.people_button, room.page.composer.send):
+        widget = button.Widget
+        assert room.mapped(button)
+        assert widget.winfo_rootx() + widget.winfo_width() <= room.top.winfo_rootx() + size[0]
+    assert room.page.title.get().endswith("…")
+
+
+# -- status, header, rooms -------------------------------------------------------------------------------------------
+
+
+def test_the_status_bar_speaks_in_words_and_signs(opened: Open) -> None:
+    room = opened()
+    page = room.page
+    assert page.privacy.get() == "Only the people in this room can read this"
+    assert page.connection.get() == "Connected · everything sent"
+    assert (page.privacy.icon, page.connection.icon) == ("lock", "dot")
+    page.set_status(Status("Check who is in this room", Tone.WARN, "Not connected · 2 messages wait", Tone.BAD))
+    assert page.privacy.get() == "Check who is in this room"
+    assert page.connection.get() == "Not connected · 2 messages wait"
+    assert (page.privacy.icon, page.connection.icon) == ("warning", "offline")
+    page.set_header(Header("Compare words with bob", Tone.WARN))
+    assert (page.header_line.get(), page.header_line.icon) == ("Compare words with bob", "warning")
+
+
+def test_the_column_of_rooms_tells_of_the_newest_message_and_opens_others(opened: Open) -> None:
+    room = opened()
+    rows = room.page.rooms.rows()
+    assert [row.title for row in rows] == ["Cabin weekend", "Book club", "Climbing club with a long name"]
+    assert rows[0].chosen
+    assert (rows[0].text, rows[0].when) == ("You: On the phone is fine", "12:13")
+    room.page.log.extend([said(50, "bob", "news\nin lines", clock="12:20")])
+    assert (room.page.rooms.rows()[0].text, room.page.rooms.rows()[0].when) == ("bob: news\nin lines", "12:20")
+    canvas = room.page.rooms.canvas.Widget
+    canvas.event_generate("<ButtonRelease-1>", x=80, y=30)
+    canvas.event_generate("<ButtonRelease-1>", x=80, y=100)
+    canvas.focus_force()
+    for keys in ("<Down>", "<Down>", "<Down>", "<Return>"):
+        canvas.event_generate(keys)
+    assert room.emitted == [OpenRecent(fp("Book club"), "carol"), OpenRecent(fp("Climbing"), "carol")]
+
+
+def test_the_gear_offers_the_look_and_two_ways_out(opened: Open) -> None:
+    room = opened()
+    for words, act in room.page.gear_entries():
+        assert words
+        act()
+    assert room.emitted == [ThemeToggled(), CloseRoom(), LeaveRoom()]
+    assert room.page.gear_entries()[0][0] == "Dark look"
+    assert opened(dark=True).page.gear_entries()[0][0] == "Light look"
+
+
+# -- the empty room --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1100, 760), (760, 620), (560, 460)])
+def test_an_empty_room_says_what_to_do(opened: Open, size: tuple[int, int]) -> None:
+    room = opened(ALONE, size=size)
+    page, panel = room.page, room.page.quiet_panel
+    assert room.mapped(panel)
+    assert not room.mapped(page._log)
+    assert panel.title.get() == QUIET.title
+    for button in (panel.invite, panel.copy, page.composer.send):
+        assert room.mapped(button)
+        widget = button.Widget
+        assert widget.winfo_rootx() + widget.winfo_width() <= room.top.winfo_rootx() + size[0]
+        assert widget.winfo_rooty() + widget.winfo_height() <= room.top.winfo_rooty() + size[1]
+    panel.invite.press()
+    panel.copy.press()
+    assert room.emitted == [OpenInvite(), CopyInvite()]
+    words = " ".join(str(e.get()) for step in panel.steps for e in step[1:])
+    assert "24 hours" not in words + panel.words.get()
+    page.set_quiet(None)
+    page.log.extend([said(1, "alice", "hello")])
+    room.top.update()
+    assert room.mapped(page._log)
+    assert not room.mapped(panel)
+
+
+def test_a_guest_who_is_alone_isn_t_offered_to_invite(opened: Open) -> None:
+    room = opened(replace(ALONE, quiet=replace(QUIET, can_invite=False, qr="", steps=())))
+    assert not room.mapped(room.page.quiet_panel.invite)
+    assert room.mapped(room.page.quiet_panel.title)
+
+
+# -- the keyboard ----------------------------------------------------------------------------------------------------
+
+
+def test_the_keys_work_from_the_composer_and_the_log(opened: Open) -> None:
+    room = opened()
+    for widget in (room.field, room.page._log.text):
+        widget.focus_force()
+        for keys in ("<Control-i>", "<Control-p>", "<Control-j>"):
+            widget.event_generate(keys)
+        assert room.emitted == [OpenInvite(), TogglePeople(), ShowReaders((8).to_bytes(16, "big"))]
+        room.emitted.clear()
+    assert room.page.draft() == ""
+
+
+def test_a_letter_typed_into_the_log_goes_to_the_composer(opened: Open) -> None:
+    room = opened()
+    text = room.page._log.text
+    text.focus_force()
+    text.event_generate("<Key>", keysym="h")
+    assert room.page.draft() == "h"
+    assert room.top.focus_get() is room.field
+
+
+def test_tab_walks_through_the_page_and_comes_round(opened: Open) -> None:
+    room = opened()
+    room.field.focus_force()
+    seen = []
+    for _ in range(30):
+        focus = room.top.focus_get()
+        if focus in seen:
+            break
+        seen.append(focus)
+        focus.event_generate("<Tab>")
+        room.top.update()
+    wanted = (room.page.composer.send, room.page.invite, room.page.people_button, room.page.gear, room.page.plus)
+    assert {button.Widget for button in wanted} <= set(seen)
+    assert room.field in seen
+    assert room.page._log.text in seen
+
+
+# -- ticks through the page ------------------------------------------------------------------------------------------
+
+
+def test_the_page_hands_the_log_what_concerns_it(opened: Open) -> None:
+    room = opened()
+    log = room.page.log
+    log.extend([said(60, "carol", "sent now", own=True, tick=Tick.WAITING)])
+    log.set_tick((60).to_bytes(16, "big"), Tick.ALL)
+    log.set_delivery(None)
+    log.rename(fp("bob"), "robert")
+    shown = room.page._log.shown_text()
+    assert "Arrived at" not in shown
+    assert "robert" in shown
+
+
+@pytest.mark.parametrize(("dark", "size"), [(False, (1280, 800)), (True, (760, 620))])
+def test_every_scene_can_be_built(dark: bool, size: tuple[int, int]) -> None:
+    for state, _ in gallery.SCENES.values():
+        page, window, emitted = gallery.open_room(state, dark=dark, size=size)
+        window.TKroot.update()
+        assert emitted == []
+        assert page.draft() == ""
+        window.close()
