@@ -302,6 +302,11 @@ class Link:
 
     # -- receiving
 
+    @property
+    def tired(self) -> bool:
+        """Whether so many blocks came to nothing that no more are looked at in this attempt."""
+        return self._early >= MAX_EARLY_BLOCKS
+
     def receive(self, block: bytes, now: Moment) -> Greeting | Content | None:
         """Take a block from the other's address.
 
@@ -309,9 +314,9 @@ class Link:
         everything that isn't from the other end, in order and in form: one path, nothing is sent.
         """
         if self.state is not State.UP:
-            self._early += 1
-            if self._early > MAX_EARLY_BLOCKS:
+            if self.tired:
                 raise CryptoError
+            self._early += 1
         sealed = self.me.session.decrypt(block)
         counter = counter_of(sealed)
         if counter >= HELLO_COUNTER:
