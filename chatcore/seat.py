@@ -20,6 +20,7 @@ MAX_ADDRESSES = 256
 KEY_REPEATS_S = (4.0, 16.0)
 KEY_ANSWER_GAP_S = 2.0  # two clients that both repeat must not answer each other for ever
 RETRY_JITTER_S = 5.0
+NEVER_S = float("inf")
 
 # What a stranger or a lying relay can make us do.  The bursts let a newcomer be up with 255 members at once; the rates
 # keep the sustained cost under a tenth of a core (a signature is 0.2 ms, a decryption 0.2 ms).
@@ -81,7 +82,9 @@ class _Place:
 
     def __init__(self, address: bytes, *, first: bool, retry_s: float) -> None:
         self.header = Frame(Kind.SEND, address=address).to_bytes()[:HEADER_SIZE]
-        self.first = first  # our KEY goes, or went, out before theirs came
+        # It is for us to begin: they were here before us, or there was a link already.  With anybody else we wait,
+        # however long it takes: a stranger who keeps silent must get neither a signature nor a name out of us.
+        self.first = first
         self.key: PublicKey | None = None
         self.key_sent_s: float | None = None
         self.key_repeats = 0
@@ -174,6 +177,7 @@ class Seat:
     def _end(self, place: _Place) -> Iterator[SeatEvent]:
         link, place.link = place.link, None
         if link is not None:
+            place.first |= link.up_s > 0
             link.end()
             yield Gone(link)
 
@@ -183,6 +187,7 @@ class Seat:
         for place in self._places.values():
             if place.link is link:
                 place.link = None
+                place.first |= link.up_s > 0
                 place.retry_s = now.s + ATTEMPT_S
 
     def end_all(self) -> list[Link]:
@@ -249,8 +254,8 @@ class Seat:
         if place.link is None:
             place.link = self._new_link(place.key, now, first=False)
         link = place.link
-        if link.state is not State.UP and not self._decryptions.take(now):
-            self.dropped += 1
+        if link.state is not State.UP and (link.tired or not self._decryptions.take(now)):
+            self.dropped += 1  # one who has had his share takes nothing from what all others have left
             return
         try:
             news = link.receive(block, now)
@@ -268,11 +273,11 @@ class Seat:
     def attempt_now(self, now: Moment) -> None:
         """Begin a new attempt with everybody who isn't up: something has changed that lets us in."""
         for place in self._places.values():
-            if place.link is None or place.link.state is not State.UP:
+            if place.first and (place.link is None or place.link.state is not State.UP):
                 self._attempt(place, now)
 
     def _attempt(self, place: _Place, now: Moment) -> None:
-        place.first, place.key_repeats = True, 0
+        place.key_repeats = 0
         place.retry_s = now.s + ATTEMPT_S + RETRY_JITTER_S * self._jitter()
         self._send_key(place, now)
         if place.key is not None:
@@ -288,11 +293,14 @@ class Seat:
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
-        return min((self._next_s(place) for place in self._places.values()), default=None)
+        next_s = min(map(self._next_s, self._places.values()), default=NEVER_S)
+        return None if next_s == NEVER_S else next_s
 
     def _next_s(self, place: _Place) -> float:
         if place.link is not None:
             return place.link.next_tick()
+        if not place.first:
+            return NEVER_S
         repeat = self._key_repeat_s(place)
         return place.retry_s if repeat is None else min(repeat, place.retry_s)
 
@@ -313,13 +321,15 @@ class Seat:
                 place.link.tick(now)
                 if place.link.state is State.ENDED:
                     place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
+                    if place.link.greeting is None:  # what we took for their KEY may have been damaged on its way
+                        place.key = place.key_sent_s = None
                     yield from self._end(place)
                 continue
             repeat = self._key_repeat_s(place)
             if repeat is not None and now.s >= repeat:
                 place.key_repeats += 1
                 self._send_key(place, now)
-            elif now.s >= place.retry_s:
+            elif place.first and now.s >= place.retry_s:
                 self._attempt(place, now)
 
 
