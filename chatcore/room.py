@@ -34,7 +34,7 @@ from chatcore.members import (
 )
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
-from chatcore.seat import Garbled, Gone, Greeted, Heard, Seat, Seated, SeatEvent, Turned
+from chatcore.seat import NEVER_S, Garbled, Gone, Greeted, Heard, Seat, Seated, SeatEvent, Turned
 from chatcore.talk import Talk
 from chatcore.text import pack_text, parse_text
 from chatcore.wire import NO_PASS
@@ -86,6 +86,7 @@ class Room:
         self._waiting: events.Waiting | None = None
         self._want_s: float | None = None
         self._want_budget = Bucket(*WANT_BUDGET)
+        self._alarms: set[tuple[AlarmKind, bytes]] = set()
         self._events: list[RoomEvent] = []
         self._opened_ms = now.ms
         self._changed = True  # statements or links: what follows from them is worked out in _settle
@@ -104,6 +105,7 @@ class Room:
             raise StateError("there is a connection already")
         invite = self.invite
         self.refusal = None
+        self._alarms.clear()
         me = Self(invite.room_id, invite.room_key, self._identity, session, self.nick, self._random, self._members.key)
         self._moduli = [*self._moduli, session.modulus][-KEPT_MODULI:]
         self._seat = Seat(me, self._engine, self._moduli, invite.relay.relay_pass or NO_PASS)
@@ -192,8 +194,8 @@ class Room:
         """Sign the ADMIT for somebody at the door.  Raises StateError for anybody but the owner."""
         if not self.is_owner:
             raise StateError("only the owner of the room lets people in")
-        self._publish(self._sign(StatementType.ADMIT, fp, now.ms))
-        self._publish(self._members.find(StatementType.JOIN, fp))
+        self._publish(self._sign(StatementType.ADMIT, fp, now.ms), now)
+        self._publish(self._members.find(StatementType.JOIN, fp), now)
         self._end_knock(fp)
         self._settle(now)
 
@@ -209,7 +211,7 @@ class Room:
         """Sign the LEAVE and tell everybody who is here."""
         self._left = True
         if self.is_member:
-            self._publish(self._sign(StatementType.LEAVE, self.fp, self._own_time_ms(now)))
+            self._publish(self._sign(StatementType.LEAVE, self.fp, self._own_time_ms(now)), now)
 
     def sealed_blocks(self, mid: bytes) -> events.SealedBlocks:
         """Return the blocks in which a message went, or came, over the wire."""
@@ -221,6 +223,8 @@ class Room:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
         times = [self._want_s, self._roster.next_tick(), self._door.next_tick()]
         times += [talk.next_tick() for talk in self._talks.values()]
+        if len(self._talks) > len(self._sending):
+            times += [old_s for talk in self._talks.values() if (old_s := self._old_s(talk)) < NEVER_S]
         times += [self._outbox(fp).resend_s for fp in self._sending]
         if self._seat is not None:
             times.append(self._seat.next_tick())
@@ -232,8 +236,7 @@ class Room:
             for event in self._seat.tick(now):
                 self._on_seat(event, now)
         for talk in list(self._talks.values()):
-            newest = self._sending.get(talk.fp, talk)
-            if newest is not talk and now.s >= newest.link.up_s + OLD_LINK_S:
+            if now.s >= self._old_s(talk):
                 self._drop(talk.link, now)
             elif talk.is_due(now):
                 self._send_due(talk, now)
@@ -248,6 +251,11 @@ class Room:
             self._send_want(now)
         self._changed |= self._roster.next_tick() is not None
         self._settle(now)
+
+    def _old_s(self, talk: Talk) -> float:
+        """Return when a link is given up for a newer one with the same identity."""
+        newest = self._sending.get(talk.fp, talk)
+        return NEVER_S if newest is talk else newest.link.up_s + OLD_LINK_S
 
     # -- what the seat says
 
@@ -272,7 +280,7 @@ class Room:
         fp = greeting.fp
         self._forget(link, now)  # a provisional link that begins anew
         if fp == self.fp:
-            self._events.append(events.Alarm(AlarmKind.OWN_IDENTITY_ELSEWHERE, fp, greeting.nick))
+            self._alarm(AlarmKind.OWN_IDENTITY_ELSEWHERE, fp, greeting.nick)
             self._drop(link, now)
         elif self._members.may_join(fp):
             self._answer(link, fp, now)
@@ -282,6 +290,11 @@ class Room:
             self._answer(link, fp, now)  # our HELLO is out already; they know us, and we shall learn of them
         elif not self._door.keep(link, fp):
             self._drop(link, now)
+
+    def _alarm(self, kind: AlarmKind, fp: bytes, nick: str) -> None:
+        if (kind, fp) not in self._alarms:  # once a connection: they try again and again, and it is the same news
+            self._alarms.add((kind, fp))
+            self._events.append(events.Alarm(kind, fp, nick))
 
     def _on_knock(self, link: Link, greeting: Greeting, now: Moment) -> None:
         if self._door.turned_away(greeting.fp):
@@ -400,7 +413,7 @@ class Room:
     def _take_ready(self, talk: Talk, ready: Ready) -> None:
         inbox, nick = self._inbox(talk.fp), self._members.nick(talk.fp)
         if ready.echo > inbox.cursor(ready.my_log) > 0:
-            self._events.append(events.Alarm(AlarmKind.ACKNOWLEDGED_ELSEWHERE, talk.fp, nick))
+            self._alarm(AlarmKind.ACKNOWLEDGED_ELSEWHERE, talk.fp, nick)
         gone, fresh = inbox.open_log(ready.my_log, ready.low)
         if gone:
             self._events.append(events.Gap(talk.fp, nick, gone, fresh))
@@ -516,12 +529,12 @@ class Room:
         if statement is not None:
             self._send(talk, ContentKind.STMT, statement.raw, now)
 
-    def _publish(self, statement: Statement | None) -> None:
+    def _publish(self, statement: Statement | None, now: Moment) -> None:
         """Send a statement to every member with a link that is up, and to the one it is about."""
         for talk in list(self._talks.values()):
             to_them = statement is not None and statement.subject == talk.fp
             if statement is not None and talk.up and (to_them or self._members.is_member(talk.fp)):
-                talk.link.send(ContentKind.STMT, statement.raw)
+                self._send_statement(talk, statement, now)
 
     def _compare(self, talk: Talk, others_set: bytes, now: Moment) -> None:
         talk.others_set = others_set
@@ -589,10 +602,8 @@ class Room:
                 self._events.append(events.MemberJoined(fp, self._members.nick(fp), since_ms))
         for fp in sorted(self._known - fps - {self.fp}):
             self._events.append(events.MemberLeft(fp, self._members.nick(fp), self._members.newest_ms(fp)))
-            outbox = self._outboxes.pop(fp, None)
-            mids = outbox.give_up_all() if outbox is not None else []
             self._sending.pop(fp, None)
-            self._give_up(fp, mids, now)
+            self._give_up(fp, self._outbox(fp).give_up_all(), now)  # the numbers go on if they come back
         self._known = fps
 
     def _show(self, now: Moment) -> None:
