@@ -162,15 +162,47 @@ SCENES: dict[str, tuple[RoomState, dict[str, Any]]] = {
 }
 
 
+def scrolled(page: Any) -> None:
+    """Scroll up, let messages come, and choose one by the keyboard."""
+    page.log.extend([said(100 + n, "alice", f"Something to fill the log, part {n}.") for n in range(12)])
+    page._log.text.focus_force()
+    page._log.text.event_generate("<Up>")
+    page._log.text.event_generate("<Up>")
+    page._log.text.yview_scroll(-9, "units")
+    page.window.TKroot.update()
+    page.log.extend([said(200 + n, "bob", f"Came while you were reading, {n}.") for n in range(3)])
+
+
+def written(page: Any) -> None:
+    """Write some lines, and have them refused."""
+    page.composer.put("A first line,\nand a second,\nand a third 😀 that is long enough to reach the end, and on. " * 2)
+    page.window.TKroot.update()
+    page.composer_refused("x", "This message is too long: at most 41,000 bytes.")
+
+
+def people(page: Any) -> None:
+    """Show the people in place of the log."""
+    page.show_people(True)
+
+
+ACTS: dict[str, tuple[str, Callable[[Any], None]]] = {
+    "scrolled_light": ("room_light", scrolled),
+    "written_dark": ("room_dark", written),
+    "people_narrow": ("narrow_light", people),
+}
+
+
 def main() -> None:
     """Photograph every scene, or those named after the directory."""
     folder, wanted = Path(sys.argv[1]), sys.argv[2:]
-    for name, (state, how) in SCENES.items():
+    for name in (*SCENES, *ACTS):
         if wanted and name not in wanted:
             continue
+        scene, act = ACTS.get(name, (name, lambda page: page.focus()))
+        state, how = SCENES[scene]
         page, window, _ = open_room(state, **how)
         window.TKroot.focus_force()
-        page.focus()
+        act(page)
         settle(window, 0.6)  # the window manager and the last redraw
         photograph(window, folder / f"{name}.png")
         window.close()

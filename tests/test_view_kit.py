@@ -10,7 +10,7 @@ import pytest
 
 from gui import art, theme
 from gui.psg import sg
-from gui.view.kit import Kit, make_window, show
+from gui.view.kit import MAX_PHOTOS, Kit, make_window, show
 
 NAME, GO, STOP, ICON = "-NAME-", "-GO-", "-STOP-", "-ICON-"
 Open = Callable[..., Any]
@@ -240,10 +240,12 @@ def test_zoom_makes_everything_larger() -> None:
     assert large.measure("Parley", large.font()) > 1.3 * small.measure("Parley", small.font())
 
 
-def test_pictures_are_kept_within_a_bound(kit: Kit) -> None:
-    from gui.view.kit import MAX_PHOTOS
-
-    for number in range(MAX_PHOTOS + 50):
+def test_pictures_out_of_use_are_dropped_and_those_in_use_stay(kit: Kit, opened: Open) -> None:
+    words = kit.text("here", icon="gear")
+    opened(kit, [[words]])
+    shown = str(words.Widget.cget("image"))
+    for number in range(3 * MAX_PHOTOS):
         kit.photo(("test", number), lambda: art.box(2, 2, 0, "#000000"))
-    assert len(kit._photos) <= MAX_PHOTOS
-    assert kit.icon("gear") is kit.icon("gear")
+    assert len(kit._photos) <= 2 * MAX_PHOTOS
+    assert kit.root.tk.call("image", "width", shown) > 10
+    assert kit.icon("gear", 17) is kit.icon("gear", 17)

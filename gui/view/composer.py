@@ -62,6 +62,7 @@ class ComposerBox(Panel):
         keys = {
             "<Return>": self._return, "<KP_Enter>": self._return, "<Tab>": self._tab, "<<Paste>>": self._paste,
             "<Control-a>": self._select_all, "<Control-z>": self._undo, "<Control-y>": self._redo,
+            "<<SelectAll>>": self._select_all, "<<Undo>>": self._undo, "<<Redo>>": self._redo,
             "<FocusIn>": self._look, "<FocusOut>": self._look, "<<Modified>>": self._modified,
             "<Configure>": self._grow,
         }  # fmt: skip

@@ -59,7 +59,7 @@ __all__ = [
     "show",
 ]
 
-MAX_PHOTOS = 600  # pictures kept; faces of every width that a window had on its way would pile up
+MAX_PHOTOS = 600  # new pictures until those out of use are dropped: a window leaves one for each size it had
 
 
 class Kit:
@@ -70,14 +70,14 @@ class Kit:
         self.k = pixel_factor() * zoom
         self.root = hidden_root()
         there = {str(name).lower(): str(name) for name in self.root.tk.splitlist(self.root.tk.call("font", "families"))}
-        system = str(self.root.tk.call("font", "actual", "TkDefaultFont", "-family"))
-        native = self.root.tk.call("tk", "windowingsystem") == "aqua"
-        self.family = (
-            system if native else next((there[f.lower()] for f in theme.FAMILIES if f.lower() in there), system)
-        )
+        self.system = str(self.root.tk.call("tk", "windowingsystem"))  # x11, win32 or aqua
+        own = str(self.root.tk.call("font", "actual", "TkDefaultFont", "-family"))
+        wanted = () if self.system == "aqua" else theme.FAMILIES
+        self.family = next((there[f.lower()] for f in wanted if f.lower() in there), own)
         fixed = str(self.root.tk.call("font", "actual", "TkFixedFont", "-family"))
         self.mono = next((there[f.lower()] for f in theme.MONO_FAMILIES if f.lower() in there), fixed)
         self._photos: dict[Hashable, tk.PhotoImage] = {}
+        self._full = MAX_PHOTOS
         self.icon_png = art.png(art.logo(64, palette))
 
     # -- measures and pictures ---------------------------------------------------------------------------------------
@@ -113,10 +113,17 @@ class Kit:
         """Return a Tk picture, drawn when it isn't kept from before."""
         kept = self._photos.get(key)
         if kept is None:
-            while len(self._photos) >= MAX_PHOTOS:
-                del self._photos[next(iter(self._photos))]
+            if len(self._photos) >= self._full:
+                self._forget()
             kept = self._photos[key] = tk.PhotoImage(master=self.root, data=art.png(draw()))
         return kept
+
+    def _forget(self) -> None:
+        """Drop the pictures that no widget shows; one that is shown would turn blank."""
+        for key, photo in list(self._photos.items()):
+            if not self.root.tk.getboolean(self.root.tk.call("image", "inuse", photo.name)):
+                del self._photos[key]
+        self._full = len(self._photos) + MAX_PHOTOS
 
     def icon(self, name: str, size: float = 18, colour: str = "", space: float = 0) -> tk.PhotoImage:
         """Return an icon, with `space` pixels of nothing at its right (for a label's icon)."""

@@ -189,10 +189,9 @@ class RowLog(sg.Column):
             "<Shift-F10>": self._menu_key, "<Control-c>": self._copy_key, "<Escape>": self._unchoose,
             "<FocusOut>": self._unchoose, "<Tab>": self._tab, "<Shift-Tab>": self._back_tab,
         }  # fmt: skip
-        system = kit.root.tk.call("tk", "windowingsystem")
-        if system == "aqua":
-            keys["<Button-2>"] = self._menu_at
-        elif system == "x11":
+        if kit.system == "aqua":
+            keys |= {"<Button-2>": self._menu_at, "<Command-c>": self._copy_key}
+        elif kit.system == "x11":
             keys |= {"<Menu>": self._menu_key, "<ISO_Left_Tab>": self._back_tab}
         for name, act in keys.items():
             text.bind(name, act)

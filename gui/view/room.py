@@ -155,10 +155,11 @@ class RoomPage:
         top = window.TKroot
         self.face.set(art.avatar(kit.p, state.room_id, kit.px(40), square=True))
         self.own_face.set(art.avatar(kit.p, state.own_fp, kit.px(36), presence="here", ring=kit.p.side))
-        for widget in (top, self.composer.text, self._log.text):
-            for keys, act in (("<Control-i>", lambda: self.emit(OpenInvite())), ("<Control-p>", self.toggle_people),
-                              ("<Control-j>", self._readers)):  # fmt: skip
-                widget.bind(keys, _stopping(act))
+        keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers}
+        main_key = "Command" if kit.system == "aqua" else "Control"
+        for widget in (top, self.composer.text, self._log.text):  # in a text Tk has uses of its own for these keys
+            for key, act in keys.items():
+                widget.bind(f"<{main_key}-{key}>", _stopping(act))
         top.bind("<Escape>", self._escape)
         top.bind("<Configure>", self._resized, add="+")
         self._log.text.bind("<Key>", self._typed)
@@ -303,7 +304,8 @@ class RoomPage:
 
     def _typed(self, event: Any) -> str | None:
         """Take a letter typed while the log has the keyboard into the composer."""
-        if event.char and event.char.isprintable() and not event.state & 0x4 and self.composer.state.enabled:
+        held = 0x4 | (0x20000 if self.kit.system == "win32" else 0x8)  # Control, Alt
+        if event.char and event.char.isprintable() and not event.state & held and self.composer.state.enabled:
             self.composer.text.focus_set()
             self.composer.text.insert("insert", event.char)
             return "break"
