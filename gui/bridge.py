@@ -45,13 +45,15 @@ class Bridge(Generic[T]):
         with self._changed:
             if not self._closed:
                 self._items.append(item)
-                self._changed.notify()
+                self._changed.notify_all()
 
-    def drain(self) -> list[T]:
-        """Take everything that is queued, in order; the list may be empty."""
+    def drain(self, *, wait: bool = False) -> list[T]:
+        """Take everything that is queued, in order; the list may be empty, with `wait` only after `close`."""
         with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: self._items or self._closed)
             self._reads += 1
-            self._changed.notify()
+            self._changed.notify_all()
             items, self._items = self._items, []
         return items
 
@@ -64,7 +66,7 @@ class Bridge(Generic[T]):
         with self._changed:
             self._closed = True
             self._items.clear()
-            self._changed.notify()
+            self._changed.notify_all()
         deadline = time.monotonic() + timeout_s
         while self._thread.is_alive() and time.monotonic() < deadline:
             pump()

@@ -97,9 +97,7 @@ class Controller:
             case events.Create():
                 self._make(event)
             case events.OpenRecent():
-                if name := self._checked_name(event.name):
-                    self._wait_for("Opening the room…")
-                    self._behind.open_recent(event.room_id, name)
+                self._open_recent(event)
             case events.ForgetRecent():
                 self._behind.forget(event.room_id)
             case events.Unlock():
@@ -200,6 +198,17 @@ class Controller:
             self._wait_for("Joining the room…")
             self._behind.join(name, event.invite_text, event.anonymous, event.passphrase)
 
+    def _open_recent(self, event: events.OpenRecent) -> None:
+        name = self._checked_name(event.name)
+        if not name:
+            return
+        if self._room is not None:  # from one room to the next: its page stays until the other comes
+            self._behind.close_room(self._room.room_id)
+            self._room = None
+        else:
+            self._wait_for("Opening the room…")
+        self._behind.open_recent(event.room_id, name)
+
     # -- making a room -------------------------------------------------------------------------------------------------
 
     def _begin_create(self, event: events.BeginCreate) -> None:
@@ -242,18 +251,22 @@ class Controller:
 
     def _failed(self, sentence: str) -> None:
         self._busy = False
+        page = self._current()
         if self._page is Page.NOTHING:  # the profile can't be read: one can still visit without it
             self._start = replace(self._start, problem=sentence, anonymous=True)
             self._show_start()
-            return
-        if self._page in (Page.START, Page.CREATE, Page.UNLOCK):
-            page = self._current()
-            if page is not None:
-                page.set_busy("")
-                page.set_problem(sentence)
+        elif self._page is Page.ROOM and self._room is not None:
+            self._room.trouble(sentence)
+        elif self._page is Page.ROOM:
+            self._start = replace(self._start, problem=sentence)
+            self._show_start()
+        elif page is not None:
+            page.set_busy("")
+            page.set_problem(sentence)
 
     def _opened(self, event: events.RoomOpened) -> None:
-        self._room = RoomController(self._view, self._behind, event, self._now_ms)
+        others = tuple(room for room in self._start.recent if room.room_id != event.room_id)
+        self._room = RoomController(self._view, self._behind, event, others, self._now_ms)
         self._page, self._busy = Page.ROOM, False
 
     def _from_room(self, event: events.FromRoom | events.WordsReady) -> None:
@@ -389,7 +402,7 @@ def check_invite(text: str) -> Check:
     except InviteError as refusal:
         sentence, _, cure = str(refusal).partition(". ")
         return Check(False, f"{sentence.rstrip('.')}.", cure)
-    rule = "you knock, and somebody lets you in" if invite.mode is Mode.ASK else "you come in at once"
+    rule = "you knock first" if invite.mode is Mode.ASK else "you come in at once"
     return Check(True, f"Invite to “{sentences.room_title(invite.title)}” · {rule}")
 
 

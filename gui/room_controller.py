@@ -37,7 +37,7 @@ from gui import events, sentences, wording
 from gui.events import CLEAR_CLIPBOARD_S, RoomOpened, Sheet
 from gui.history import History
 from gui.pages import Behind, RoomView, View, WaitingView
-from gui.shown import Banner, Composer, Person, Quiet, RoomState, Status, Tone, WaitingState
+from gui.shown import Banner, Composer, Person, Quiet, RecentRoom, RoomState, Status, Tone, WaitingState
 
 SETTLE_MS = 10_000  # who is met so soon after connecting was here all along: no line about each
 
@@ -47,11 +47,18 @@ Shown = TypeVar("Shown")
 class RoomController:
     """What is known of one room, and its page.
 
-    `now_ms` is the wall clock; `dirty` marks what `flush` has to tell the page.
+    `others` are the rooms to go to from here; `now_ms` is the wall clock.
     """
 
-    def __init__(self, view: View, behind: Behind, opened: RoomOpened, now_ms: Callable[[], int]) -> None:
-        self._view, self._behind, self.opened, self._now_ms = view, behind, opened, now_ms
+    def __init__(
+        self,
+        view: View,
+        behind: Behind,
+        opened: RoomOpened,
+        others: tuple[RecentRoom, ...],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._view, self._behind, self.opened, self._others, self._now_ms = view, behind, opened, others, now_ms
         self.room_id = opened.room_id
         self.title = sentences.room_title(opened.title)
         self.history = History()
@@ -144,6 +151,10 @@ class RoomController:
                     self._show_readers()
             case _:
                 assert_never(event)
+
+    def trouble(self, sentence: str) -> None:
+        """Say that something behind the window didn't work."""
+        self._alarms["trouble"] = Banner("trouble", Tone.WARN, "Something didn't work", sentence, closable=True)
 
     def take_words(self, fp: bytes, words: tuple[str, ...]) -> None:
         """Take in the words of oneself and `fp`."""
@@ -324,6 +335,7 @@ class RoomController:
                 self._quiet(),
                 self._people_shown,
                 draft,
+                self._others,
             )
         )
         self._title()

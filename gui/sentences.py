@@ -30,7 +30,7 @@ from gui.shown import (
     WaitingState,
 )
 
-HEX_BYTES = 10  # of the first block; enough to compare, and it fits on one line
+HEX_BYTES = 7  # of the first block; enough to compare, and it fits on one line
 NOBODY = "Somebody"
 NO_INVITE = "Paste the invite that you were sent first: a line that starts with parley:join."
 

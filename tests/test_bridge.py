@@ -125,6 +125,15 @@ def test_a_wake_that_goes_down_with_its_window_is_made_again() -> None:
     assert bridge.close()
 
 
+def test_a_reader_without_a_window_can_wait_for_the_first_item() -> None:
+    bridge: Bridge[str] = Bridge(lambda: None)
+    bridge.start()
+    threading.Timer(0.05, bridge.put, ["x"]).start()
+    assert bridge.drain(wait=True) == ["x"]
+    threading.Timer(0.05, bridge.close).start()
+    assert bridge.drain(wait=True) == []
+
+
 def test_after_the_end_nothing_is_kept_and_nothing_raises(reader: Reader) -> None:
     assert reader.bridge.close()
     assert reader.bridge.close()

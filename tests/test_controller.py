@@ -33,7 +33,7 @@ from chatcore.events import (
 from chatcore.invite import CUT_SHORT, NOT_A_RELAY, TITLE_TOO_LONG, Mode
 from gui import controller, events, sentences, wording
 from gui.events import Sheet
-from gui.shown import DayItem, MessageItem, Tick, Tone
+from gui.shown import Check, DayItem, MessageItem, Tick, Tone
 
 LINE = "parley:relay/relay.example.org:7256/" + "A" * 43
 WORDS = tuple(["amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper"])
@@ -96,7 +96,7 @@ def test_an_invite_given_at_the_start_is_in_the_field_and_checked() -> None:
 )
 def test_a_name_that_cannot_be_used_is_said_while_it_is_typed(typed: str, sentence: str) -> None:
     stage = Stage().start()(events.NameEdited(typed))
-    assert stage.page.name_check == controller.Check(False, sentence)
+    assert stage.page.name_check == Check(False, sentence)
     stage(events.NameEdited("Maya"))
     assert stage.page.name_check.ok
 
@@ -522,7 +522,7 @@ def test_the_sealed_blocks_are_shown_on_request() -> None:
     assert stage.view.sheets[Sheet.READERS].sealed_note == sentences.BLOCKS_COMING
     stage.core(SealedBlocks(mid(1), ((BOB, (bytes(range(256)), bytes(256))),)))
     line = stage.view.sheets[Sheet.READERS].sealed[0]
-    assert (line.name, line.hex, line.size) == ("Bob", "00 01 02 03 04 05 06 07 08 09 …", "2 × 256 bytes")
+    assert (line.name, line.hex, line.size) == ("Bob", "00 01 02 03 04 05 06 …", "2 × 256 bytes")
     stage(events.ShowSealed(mid(1), hide=True))
     assert stage.view.sheets[Sheet.READERS].sealed is None
     stage.core(SealedBlocks(mid(1), ()))
@@ -567,6 +567,26 @@ def test_closing_a_room_keeps_the_membership_and_its_late_events_are_dropped() -
     assert stage.view.sheets == {}
     stage.core(heard(1, "late"))
     assert stage.view.page == "start"
+
+
+def test_one_goes_from_room_to_room() -> None:
+    other = events.Remembered(b"o" * 32, "Book club", "relay.example.org:7256", NOON)
+    stage = Stage().start(other, nick="Alice", first_time=False).open()
+    assert [room.title for room in stage.page.state.rooms] == ["Book club"]
+    first = stage.room_id
+    stage(events.OpenRecent(b"o" * 32, "Alice"))
+    assert stage.back.asked[-2:] == [("close_room", first), ("open_recent", b"o" * 32, "Alice")]
+    stage(events.Failed("The profile is damaged."))
+    assert stage.view.page == "start"
+    assert stage.page.problem == "The profile is damaged."
+
+
+def test_trouble_behind_a_room_is_said_above_its_log() -> None:
+    stage = Stage().talking()
+    stage(events.Failed("The disk is full."))
+    assert [(b.text, b.closable) for b in stage.page.banners] == [("The disk is full.", True)]
+    stage(events.DismissBanner("trouble"))
+    assert stage.page.banners == []
 
 
 # -- the look and the end ----------------------------------------------------------------------------------------------

@@ -1,0 +1,291 @@
+"""What lies behind the window: profile, client, the relay of this computer, words.  A shell; no toolkit.
+
+What takes time (making a key, opening a locked profile, starting a relay, working out words) is done by one thread, in
+order; the answers go into the window's queue.  What the core says goes there straight from the client's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from chatcore.client import Client
+from chatcore.engines.openssl import OpenSSLEngine
+from chatcore.errors import ParleyError, ProfileError, RelayError, StateError
+from chatcore.events import LetIn, MemberJoined, MemberLeft, RoomEvent
+from chatcore.invite import Invite, Mode, RelayAddress, new_invite
+from chatcore.profile import Profile
+from chatcore.seal import fingerprint
+from chatcore.wordlist import english
+from chatcore.words import pair_words
+from gui.events import AppEvent, Failed, FromRoom, ProfileFound, Remembered, RoomOpened, WordsReady
+from relay.embedded import EmbeddedRelay
+
+log = logging.getLogger("parley.gui")
+
+UNEXPECTED = (
+    "Something went wrong inside Parley, and nothing was changed. Try again; if it stays so, start Parley anew."
+)
+OPEN_ALREADY = "This room is open already."
+NOT_REMEMBERED = "This room is no longer in your profile. Ask for its invite again."
+RELAY_DIRECTORY = "relay"  # below the profile's: key and certificate of this computer's relay
+
+
+class Backroom:
+    """Implements `gui.pages.Behind`.  `put` queues an event for the window and returns at once."""
+
+    def __init__(self, directory: Path, put: Callable[[AppEvent], None]) -> None:
+        self._directory, self._put = directory, put
+        self._engine = OpenSSLEngine()
+        self._client = Client(self._from_core, engine=self._engine)
+        self._profile: Profile | None = None
+        self._visitor: Profile | None = None  # for one visit, beside the profile or without one
+        self._rooms: dict[bytes, tuple[Invite, Profile]] = {}
+        self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
+        self._relay: EmbeddedRelay | None = None
+        self._relay_scratch: str | None = None  # where the relay of somebody without a profile keeps its key
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="parley-backroom", daemon=True)
+
+    def start(self) -> None:
+        """Start the client and the thread for what takes time."""
+        self._client.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Keep what is to be kept, end the client, the thread and the relay of this computer."""
+        self._jobs.put(self._keep_rooms)
+        self._jobs.put(None)
+        self._thread.join(5.0)
+        self._client.stop()
+        if self._relay is not None:
+            self._relay.stop()
+        if self._relay_scratch is not None:
+            shutil.rmtree(self._relay_scratch, ignore_errors=True)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except ParleyError as error:
+                self._put(Failed(_as_sentence(str(error))))
+            except Exception as error:  # a fault of ours: said, and logged without its text, which may quote anything
+                log.error("the backroom failed: %s", type(error).__name__)
+                self._put(Failed(UNEXPECTED))
+
+    def _from_core(self, room_id: bytes, event: RoomEvent) -> None:
+        self._put(FromRoom(room_id, event))
+        if isinstance(event, (LetIn, MemberJoined, MemberLeft)) and room_id not in self._unkept:
+            self._unkept.add(room_id)  # a program that is killed must not forget who belongs to the room
+            self._jobs.put(lambda: self._keep(room_id))
+
+    # -- the profile ---------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Look for the profile."""
+        self._jobs.put(self._look)
+
+    def unlock(self, passphrase: str) -> None:
+        """Open the profile."""
+        self._jobs.put(lambda: self._open_profile(passphrase))
+
+    def forget(self, room_id: bytes) -> None:
+        """Take a room off the profile."""
+        self._jobs.put(lambda: self._forget(room_id))
+
+    def _look(self) -> None:
+        if self._profile is None and Profile.exists(self._directory):
+            if Profile.needs_passphrase(self._directory):
+                self._put(ProfileFound(locked=True))
+                return
+            self._open_profile(None)
+            return
+        self._say_profile()
+
+    def _open_profile(self, passphrase: str | None) -> None:
+        self._profile = Profile.open(self._directory, passphrase, self._engine)
+        self._say_profile()
+
+    def _say_profile(self) -> None:
+        profile = self._profile
+        if profile is None:
+            self._put(ProfileFound(first_time=True))
+            return
+        rooms = tuple(
+            Remembered(room.invite.room_id, room.invite.title, room.invite.relay.place, room.last_visit_ms)
+            for room in profile.rooms
+        )
+        self._put(ProfileFound(profile.nick, rooms))
+
+    def _forget(self, room_id: bytes) -> None:
+        if self._profile is not None:
+            self._profile.forget(room_id)
+            self._profile.save()
+        self._say_profile()
+
+    def _who(self, name: str, anonymous: bool, passphrase: str) -> Profile:
+        """Return the profile to be used, made if there is none; the name is kept in it."""
+        if anonymous:
+            if self._visitor is None:
+                self._visitor = Profile.anonymous(self._engine, name)
+            return self._visitor
+        if self._profile is None:
+            self._profile = Profile.create(self._directory, name, passphrase or None, self._engine)
+        elif self._profile.nick != name:
+            self._profile.nick = name
+            self._profile.save()
+        return self._profile
+
+    # -- rooms ---------------------------------------------------------------------------------------------------------
+
+    def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
+        """Open the room of an invite."""
+        self._jobs.put(lambda: self._join(name, Invite.parse(invite_text), self._who(name, anonymous, passphrase)))
+
+    def create(
+        self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
+    ) -> None:
+        """Make a room."""
+        self._jobs.put(lambda: self._create(name, title, mode, relay_line, anonymous, passphrase))
+
+    def open_recent(self, room_id: bytes, name: str) -> None:
+        """Open a room of the profile."""
+        self._jobs.put(lambda: self._open_recent(room_id, name))
+
+    def _create(
+        self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
+    ) -> None:
+        who = self._who(name, anonymous, passphrase)
+        line = self._relay_here(who, 0).line if relay_line is None else relay_line
+        owner = fingerprint(who.identity.modulus)
+        invite = new_invite(owner, mode, RelayAddress.parse(line), title, secret=secrets.token_bytes(32))
+        self._join(name, invite, who)
+
+    def _open_recent(self, room_id: bytes, name: str) -> None:
+        profile = self._profile
+        record = next((r for r in profile.rooms if r.invite.room_id == room_id), None) if profile else None
+        if profile is None or record is None:
+            raise ProfileError(NOT_REMEMBERED)
+        self._join(name, record.invite, self._who(name, False, ""))
+
+    def _join(self, name: str, invite: Invite, who: Profile) -> None:
+        if invite.room_id in self._rooms:
+            raise StateError(OPEN_ALREADY)
+        own = fingerprint(who.identity.modulus)
+        if own == invite.owner_fp and _is_here(invite.relay):
+            self._relay_again(who, invite.relay)
+        kept = next((room.statements for room in who.rooms if room.invite.room_id == invite.room_id), ())
+        room_id = invite.room_id
+        self._put(
+            RoomOpened(
+                room_id, invite.to_text(), invite.title, invite.mode, own, name, invite.owner_fp, _is_here(invite.relay)
+            )
+        )
+        self._client.open_room(invite, who.identity, name, kept)
+        self._rooms[room_id] = (invite, who)
+        self._keep(room_id)
+
+    def _keep(self, room_id: bytes) -> None:
+        """Write down that the room was visited now, and what is known of its members."""
+        self._unkept.discard(room_id)
+        if room_id not in self._rooms:
+            return
+        invite, who = self._rooms[room_id]
+        statements = self._client.statements(room_id)
+        if not statements:
+            statements = next((room.statements for room in who.rooms if room.invite.room_id == room_id), ())
+        who.remember(invite, time.time_ns() // 1_000_000, statements)
+        who.save()
+
+    def _keep_rooms(self) -> None:
+        for room_id in list(self._rooms):
+            self._keep(room_id)
+
+    # -- the relay of this computer ------------------------------------------------------------------------------------
+
+    def _relay_here(self, who: Profile, port: int) -> EmbeddedRelay:
+        if self._relay is None:
+            if who.is_anonymous:
+                self._relay_scratch = tempfile.mkdtemp(prefix="parley-")
+                state = Path(self._relay_scratch)
+            else:
+                state = self._directory / RELAY_DIRECTORY
+            relay = EmbeddedRelay(state, port=port)
+            relay.start()
+            self._relay = relay
+        return self._relay
+
+    def _relay_again(self, who: Profile, address: RelayAddress) -> None:
+        """Start the relay of a room that was made on this computer; another window may have it running already."""
+        try:
+            self._relay_here(who, address.port)
+        except RelayError:
+            log.info("the relay of this computer was not started: its port is taken")
+
+    # -- in a room -----------------------------------------------------------------------------------------------------
+
+    def work_out_words(self, room_id: bytes, fp: bytes) -> None:
+        """Work out the words of oneself and `fp`."""
+        self._jobs.put(lambda: self._words(room_id, fp))
+
+    def _words(self, room_id: bytes, fp: bytes) -> None:
+        if room_id in self._rooms:
+            invite, who = self._rooms[room_id]
+            own = fingerprint(who.identity.modulus)
+            self._put(WordsReady(room_id, fp, pair_words(english(), room_id, invite.epoch, own, fp)))
+
+    def say(self, room_id: bytes, text: str) -> None:
+        """Say something; raises TextError or StateError at once."""
+        self._client.say(room_id, text)
+
+    def let_in(self, room_id: bytes, fp: bytes) -> None:
+        """Let a knocker in."""
+        self._client.let_in(room_id, fp)
+
+    def turn_away(self, room_id: bytes, fp: bytes) -> None:
+        """Turn a knocker away."""
+        self._client.turn_away(room_id, fp)
+
+    def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
+        """Ask for the blocks of a message."""
+        self._client.ask_sealed_blocks(room_id, mid)
+
+    def leave(self, room_id: bytes) -> None:
+        """Leave a room for good; it leaves the list of recent rooms too."""
+        self._jobs.put(lambda: self._end(room_id, for_good=True))
+
+    def close_room(self, room_id: bytes) -> None:
+        """Give up one's seat and stay a member."""
+        self._jobs.put(lambda: self._end(room_id, for_good=False))
+
+    def _end(self, room_id: bytes, for_good: bool) -> None:
+        if room_id not in self._rooms:
+            return
+        if for_good:
+            self._client.leave(room_id)
+            _, who = self._rooms.pop(room_id)
+            who.forget(room_id)
+            who.save()
+            return
+        try:
+            self._keep(room_id)
+        finally:
+            self._client.close_room(room_id)
+            del self._rooms[room_id]
+
+
+def _is_here(relay: RelayAddress) -> bool:
+    return relay.host in ("localhost", "::1") or relay.host.startswith("127.")
+
+
+def _as_sentence(text: str) -> str:
+    """Begin with a capital letter and end with a full stop, whoever wrote it."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

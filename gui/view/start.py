@@ -1,0 +1,263 @@
+"""The start page: one's name, an invite to paste, or a room to make; below, the rooms visited last."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from gui import art, theme
+from gui.events import BeginCreate, Emit, ForgetRecent, InviteEdited, Join, NameEdited, OpenRecent, ThemeToggled
+from gui.psg import sg
+from gui.shown import Check, RecentRoom, StartState
+from gui.view.choice import Choice
+from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.parts import Remark, on_text, press_on_return
+
+SIZE = (600, 812)
+CARD, INNER = 510, 424  # pixels across: the card, and what lies in it
+NAME, INVITE, PASSPHRASE = "-NAME-", "-INVITE-", "-PASSPHRASE-"
+RECENT = 3
+ANONYMOUS = "Just this visit: a new identity, and nothing is kept"
+PROTECT = "Protect my identity with a passphrase"
+NO_RESET = "Without it nobody can use this identity, you included: it can't be reset."
+
+
+class StartPage:
+    """Implements `gui.pages.StartView`."""
+
+    def __init__(self, kit: Kit, state: StartState, emit: Emit):
+        self.kit, self.state, self.emit = kit, state, emit
+        self.recent: Sequence[RecentRoom] = ()
+        self.busy = False
+        self.check = state.invite_check
+
+    def layout(self) -> Rows:
+        """Return the rows of the window."""
+        kit, p = self.kit, self.kit.p
+        label = partial(kit.text, size=theme.NOTE, bold=True, pad=((3, 0), (0, 7)))
+        self.again = kit.button("Paste again", kind="outline", command=self._paste, height=32, size=theme.NOTE)
+        self.paste_gap = kit.gap(8)
+        self.name = kit.field(NAME, value=self.state.name, placeholder="What the others will see", expand_x=True)
+        self.invite = kit.field(
+            INVITE,
+            value=self.state.invite_text,
+            placeholder="Paste the link that you were sent",
+            expand_x=True,
+            trailing=(kit.gap(1, 32), self.paste_gap, self.again),
+        )
+        self.name_remark, self.invite_remark = Remark(kit, wrap=INNER - 30), Remark(kit, wrap=INNER - 30)
+        self.problem = Remark(kit, wrap=INNER - 30)
+        self.join = kit.button("Join room", command=self._join, height=44, size=theme.TEXT, expand_x=True)
+        self.create = kit.button(
+            "Create a room", kind="outline", command=partial(self._begin, False), height=42, width=204
+        )
+        self.host = kit.button(
+            "Host on this computer", kind="outline", command=partial(self._begin, True), height=42, width=204
+        )
+        self.anonymous = Choice(kit, ANONYMOUS, value=self.state.anonymous, changed=self._arrange, size=theme.NOTE)
+        self.protect = Choice(kit, PROTECT, changed=self._arrange, size=theme.NOTE)
+        self.passphrase = kit.field(
+            PASSPHRASE, placeholder="Passphrase", password=True, height=42, expand_x=True, pad=(0, (6, 0))
+        )
+        self.passphrase_note = kit.text(NO_RESET, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
+        self.logo = kit.picture(art.logo(kit.px(60), p))
+        card = kit.card(
+            [
+                [self.logo],
+                [kit.text("Welcome to Parley", size=theme.BIG, bold=True, pad=(0, (12, 3)))],
+                [kit.text("Private rooms for friends. No account, no phone number.", size=theme.BODY, colour=p.soft)],
+                [kit.panel([
+                    [kit.gap(1, 18)],
+                    [label("Your name")],
+                    [self.name],
+                    [self.name_remark],
+                    [kit.gap(1, 14)],
+                    [label("Invite link")],
+                    [self.invite],
+                    [self.invite_remark],
+                    [kit.gap(1, 14)],
+                    [self.anonymous],
+                    [self.protect],
+                    [self.passphrase],
+                    [self.passphrase_note],
+                    [self.problem],
+                    [kit.gap(1, 12)],
+                    [self.join],
+                    [kit.rule(pad=(0, (18, 18))), kit.text("or", size=theme.SMALL, colour=p.soft, pad=(10, 0)),
+                     kit.rule(pad=(0, (18, 18)))],
+                    [self.create, kit.push(), self.host],
+                    [kit.gap(INNER, 1)],
+                ])],
+            ],
+            fill=p.ground, radius=theme.RADIUS_PAGE, inset=(43, 32), justify="center",
+        )  # fmt: skip
+        self.recent_title = kit.text("Recent rooms", size=theme.NOTE, bold=True, colour=p.soft, pad=(0, (0, 6)))
+        self.rows = [_RecentRow(kit, self.emit, self._open) for _ in range(RECENT)]
+        rooms = kit.panel([[self.recent_title], *([row.panel] for row in self.rows)], pad=(5, (16, 0)), ground=p.well)
+        self.look = kit.icon_button(
+            "eye",
+            tooltip="Light look" if p.dark else "Dark look",
+            command=lambda: self.emit(ThemeToggled()),
+            side=32,
+            glyph=18,
+        )
+        return [
+            [kit.push(), self.look, kit.gap(10, 40)],
+            [kit.fill()],
+            [kit.push(), kit.panel([[card], [rooms]], ground=p.well), kit.push()],
+            [kit.fill()],
+            [kit.gap(1, 30)],
+        ]
+
+    def attach(self, window: sg.Window) -> None:
+        """Bring the page to life, and fill it from the state."""
+        self.window, state = window, self.state
+        for remark in (self.name_remark, self.invite_remark, self.problem):
+            remark.tell(Check())
+        self.set_name_check(state.name_check)
+        self.set_invite_check(state.invite_check)
+        self.set_recent(state.recent)
+        self.set_problem(state.problem)
+        on_text(window[NAME], lambda text: self.emit(NameEdited(text)))
+        on_text(window[INVITE], lambda text: self.emit(InviteEdited(text)))
+        for key in (NAME, INVITE, PASSPHRASE):
+            press_on_return(window[key].Widget, self.join)
+        self._arrange()
+        window.TKroot.bind("<Configure>", self._fit, add="+")
+        (window[INVITE] if state.name else window[NAME]).Widget.focus_set()
+
+    # -- StartView -----------------------------------------------------------------------------------------------------
+
+    def set_name_check(self, check: Check) -> None:
+        """Say what is wrong with the name, or nothing."""
+        bad = check.ok is False
+        self.name.fail(bad)
+        self.name_remark.tell(check if bad else Check())
+
+    def set_invite_check(self, check: Check) -> None:
+        """Green line, or red border with sentence, cure and "Paste again"; Join is on only when `check.ok`."""
+        self.check = check
+        bad = check.ok is False
+        self.invite.fail(bad)
+        self.invite_remark.tell(check)
+        show(self.again, bad)
+        show(self.paste_gap, bad)
+        if bad:
+            self.window[INVITE].Widget.xview_moveto(1.0)  # a link is mostly cut off at its end
+        self._switch()
+
+    def set_recent(self, recent: Sequence[RecentRoom]) -> None:
+        """Show these recent rooms."""
+        self.recent = recent
+        show(self.recent_title, bool(recent))
+        for number, row in enumerate(self.rows):
+            row.tell(recent[number] if number < len(recent) else None)
+
+    def set_busy(self, sentence: str) -> None:
+        """Switch the page off and say what it waits for; an empty sentence switches it on."""
+        self.busy = bool(sentence)
+        self.join.set_words(sentence or "Join room")
+        self._switch()
+
+    def set_problem(self, sentence: str) -> None:
+        """Say why it didn't work, in red above the button; empty takes it away."""
+        self.problem.tell(Check(False, sentence) if sentence else Check())
+
+    # -- what the person does ------------------------------------------------------------------------------------------
+
+    def _text(self, key: str) -> str:
+        return str(self.window[key].get())
+
+    def _choices(self) -> dict[str, Any]:
+        anonymous = self.anonymous.value
+        protected = self.state.first_time and self.protect.value and not anonymous
+        return {"anonymous": anonymous, "passphrase": self._text(PASSPHRASE) if protected else ""}
+
+    def _join(self) -> None:
+        if not self.busy:
+            self.emit(Join(self._text(NAME), self._text(INVITE), **self._choices()))
+
+    def _begin(self, host_here: bool) -> None:
+        if not self.busy:
+            self.emit(BeginCreate(self._text(NAME), host_here, **self._choices()))
+
+    def _open(self, room_id: bytes) -> None:
+        if not self.busy:
+            self.emit(OpenRecent(room_id, self._text(NAME)))
+
+    def _paste(self) -> None:
+        try:
+            text = self.window.TKroot.clipboard_get()
+        except tk.TclError:  # empty, or no text
+            text = ""
+        self.window[INVITE].update(text)
+        self.window[INVITE].Widget.focus_set()
+
+    def _arrange(self) -> None:
+        offer = self.state.first_time and not self.anonymous.value
+        show(self.protect, offer)
+        show(self.passphrase, offer and self.protect.value)
+        show(self.passphrase_note, offer and self.protect.value)
+
+    def _fit(self, event: Any) -> None:
+        """Leave the picture out where the window is low."""
+        if event.widget is self.window.TKroot:
+            show(self.logo, event.height >= self.kit.px(760))
+
+    def _switch(self) -> None:
+        self.join.set_on(bool(self.check.ok) and not self.busy)
+        for button in (self.create, self.host):
+            button.set_on(not self.busy)
+        for row in self.rows:
+            row.open.set_on(not self.busy)
+
+
+class _RecentRow:
+    """One recent room: its picture, title and relay; opened by a click, forgotten by the cross."""
+
+    def __init__(self, kit: Kit, emit: Emit, act: Any):
+        p = kit.p
+        self.kit, self.room_id = kit, b""
+        self.face = kit.picture()
+        self.title = kit.text("", bold=True, name=True)
+        self.detail = kit.text("", size=theme.SMALL, colour=p.soft)
+        self.when = kit.text("", size=theme.SMALL, colour=p.soft)
+        self.open = kit.button("Open", kind="link", command=lambda: act(self.room_id), size=theme.NOTE)
+        self.forget = kit.icon_button(
+            "close", tooltip="Take this room off the list", command=lambda: emit(ForgetRecent(self.room_id)), side=28,
+            glyph=14,
+        )  # fmt: skip
+        words = kit.panel([[self.title], [self.detail]], ground=p.well)
+        self.panel = kit.panel(
+            [[self.face, kit.gap(13), words, kit.push(), self.when, kit.gap(10), self.open, kit.gap(4), self.forget],
+             [kit.gap(CARD - 10, 8)]],
+            ground=p.well,
+        )  # fmt: skip
+        self.act = act
+
+    def tell(self, room: RecentRoom | None) -> None:
+        """Show this room, or nothing."""
+        show(self.panel, room is not None)
+        if room is None:
+            return
+        kit = self.kit
+        self.room_id = room.room_id
+        self.face.set(art.avatar(kit.p, room.room_id, kit.px(36), square=True))
+        self.title.update(kit.clip(room.title, kit.font(theme.BODY, bold=True), kit.px(270)))
+        self.detail.update(kit.clip(room.detail, kit.font(theme.SMALL), kit.px(270)))
+        self.when.update(room.when)
+        for element in (self.face, self.title, self.detail):
+            element.Widget.configure(cursor="hand2")
+            element.Widget.bind("<ButtonRelease-1>", lambda event: self.open.press())
+
+
+def open_start(kit: Kit, state: StartState, emit: Emit, **where: Any) -> tuple[StartPage, sg.Window]:
+    """Make the page in a window of its own."""
+    page = StartPage(kit, state, emit)
+    window = make_window(
+        kit, "Parley", page.layout(), size=SIZE, least=(560, 640), ground=kit.p.well, resizable=True, **where
+    )
+    page.attach(window)
+    return page, window

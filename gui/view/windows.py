@@ -1,0 +1,270 @@
+"""The windows: one page at a time, sheets over it, and the one loop that reads them all.
+
+Implements `gui.pages.View`.  Every page and sheet is a window of PySimpleGUI; another page is another window, put where
+the old one was, and so is the same page in another look.  The pages queue what the person does; what PySimpleGUI itself
+has to say (a window's X, mostly) is turned into an event here.  `read` is called in one place, never within itself.
+"""
+
+from __future__ import annotations
+
+import tkinter as tk
+import webbrowser
+from collections.abc import Callable
+from typing import Any
+
+from gui import theme
+from gui.bridge import Bridge
+from gui.events import AppEvent, Close, Emit, FocusChanged, Sheet, SheetClosed
+from gui.psg import hidden_root, safe_name, sg
+from gui.shown import (
+    ConfirmState,
+    CreateState,
+    InviteState,
+    KnockState,
+    ReadersState,
+    RoomState,
+    StartState,
+    WaitingState,
+)
+from gui.view.confirm import open_confirm
+from gui.view.create import CreatePage, UnlockPage, open_create, open_unlock
+from gui.view.invite import open_invite
+from gui.view.kit import Kit, make_window
+from gui.view.knock import WaitingPage, open_knock, open_waiting
+from gui.view.readers import open_readers
+from gui.view.room import LEAST, SIZE, RoomPage
+from gui.view.start import StartPage, open_start
+
+WAKE = "-WAKE-"
+BARS = 72  # pixels that title bar and task bar take
+
+
+class Windows:
+    """All windows of the program.  `emit` queues what the person does; use everything from the GUI thread."""
+
+    def __init__(self, emit: Emit, *, dark: bool = False, open_url: Callable[[str], Any] = webbrowser.open) -> None:
+        self._emit, self._open_url = emit, open_url
+        self.kit = Kit(theme.DARK if dark else theme.LIGHT)
+        self.page: Any = None
+        self.main: sg.Window | None = None
+        self.sheets: dict[Sheet, tuple[Any, sg.Window]] = {}
+        self._kind = ""
+        self._focused = True
+        self._passing, self._timer = "", ""  # what leaves the clipboard again, and the timer for it
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Make `run` look into its queue; from any thread but the GUI's.  Waits until it does, and may raise."""
+        if self.main is not None:
+            self.main.write_event_value(WAKE, None)
+
+    def run(self, bridge: Bridge[AppEvent], handle: Callable[[AppEvent], bool], flush: Callable[[], None]) -> None:
+        """Read and handle until `handle` says that it is enough."""
+        while True:
+            # Before the first page there is no window that could be woken.
+            while batch := bridge.drain(wait=self.main is None):
+                for event in batch:
+                    if not handle(event):
+                        return
+                flush()
+            window, event, _ = sg.read_all_windows()
+            if event in (sg.WINDOW_CLOSE_ATTEMPTED_EVENT, sg.WIN_CLOSED):
+                self._asked_to_close(window)
+
+    def _asked_to_close(self, window: sg.Window | None) -> None:
+        if window is None or window is self.main:
+            self._emit(Close())
+        for kind, (_, sheet) in self.sheets.items():
+            if sheet is window:
+                self._emit(SheetClosed(kind))
+                self.close_sheet(kind)
+                return
+
+    # -- View: pages ---------------------------------------------------------------------------------------------------
+
+    def show_start(self, state: StartState) -> StartPage:
+        """Show the start page."""
+        return self._turn("small", lambda **where: open_start(self.kit, state, self._emit, **where))
+
+    def show_create(self, state: CreateState) -> CreatePage:
+        """Show the page that makes a room."""
+        return self._turn("small", lambda **where: open_create(self.kit, state, self._emit, **where))
+
+    def show_unlock(self, name: str) -> UnlockPage:
+        """Show the page that asks for the passphrase."""
+        return self._turn("lock", lambda **where: open_unlock(self.kit, name, self._emit, **where))
+
+    def show_waiting(self, state: WaitingState) -> WaitingPage:
+        """Show the page of the one who knocks."""
+        return self._turn("door", lambda **where: open_waiting(self.kit, state, self._emit, **where))
+
+    def show_room(self, state: RoomState) -> RoomPage:
+        """Show the room page."""
+
+        def make(**where: Any) -> tuple[RoomPage, sg.Window]:
+            page = RoomPage(self.kit, state, self._emit, copy=self.copy)
+            window = make_window(self.kit, state.title, page.layout(), size=SIZE, least=LEAST, resizable=True, **where)
+            page.attach(window)
+            return page, window
+
+        return self._turn("room", make)
+
+    def _turn(self, kind: str, make: Callable[..., tuple[Any, sg.Window]]) -> Any:
+        """Put a page in the place of the one before: the same size if it is of the same kind, else about its middle."""
+        before = self.main
+        for sheet in list(self.sheets):
+            self.close_sheet(sheet)
+        place = _place(before.TKroot) if before is not None else None
+        page, window = make(**({"location": place[:2]} if place else {}))
+        if place is not None:
+            _put(window.TKroot, place, same_size=kind == self._kind)
+        _keep_on_screen(window.TKroot)
+        self.page, self.main, self._kind = page, window, kind
+        self._watch_focus(window.TKroot)
+        if before is not None:
+            before.close()
+        return page
+
+    def _watch_focus(self, top: Any) -> None:
+        top.bind("<FocusIn>", lambda event: self._look_at_focus(), add="+")
+        top.bind("<FocusOut>", lambda event: top.after_idle(self._look_at_focus), add="+")
+
+    def _look_at_focus(self) -> None:
+        """Tell whether any of our windows has the keyboard, when that changed."""
+        try:
+            focused = hidden_root().focus_get() is not None
+        except KeyError:  # a menu of Tk's own, unknown to Python
+            focused = True
+        if focused != self._focused:
+            self._focused = focused
+            self._emit(FocusChanged(focused))
+
+    # -- View: sheets --------------------------------------------------------------------------------------------------
+
+    def show_invite(self, state: InviteState) -> None:
+        """Open the invite sheet, or show this state in the one that is open."""
+        self._sheet(Sheet.INVITE, state, open_invite)
+
+    def show_knock(self, state: KnockState) -> None:
+        """Open the knock sheet, or show this state in the one that is open."""
+        self._sheet(Sheet.KNOCK, state, open_knock)
+
+    def show_readers(self, state: ReadersState) -> None:
+        """Open the sheet of readers, or show this state in the one that is open."""
+        shown = self.sheets.get(Sheet.READERS)
+        if shown is not None and shown[0].state.mid != state.mid:
+            self.close_sheet(Sheet.READERS)
+        self._sheet(Sheet.READERS, state, open_readers)
+
+    def show_confirm(self, state: ConfirmState) -> None:
+        """Ask; replaces a question that is open."""
+        self.close_sheet(Sheet.CONFIRM)
+        self._sheet(Sheet.CONFIRM, state, open_confirm)
+
+    def _sheet(self, kind: Sheet, state: Any, make: Callable[..., tuple[Any, sg.Window]]) -> None:
+        if kind in self.sheets:
+            self.sheets[kind][0].tell(state)
+        elif self.main is not None:
+            self.sheets[kind] = make(self.kit, state, self._emit, self.main)
+            self.sheets[kind][1].TKroot.focus_force()
+            self._watch_focus(self.sheets[kind][1].TKroot)
+
+    def close_sheet(self, sheet: Sheet) -> None:
+        """Close this sheet if it is open, and give the keyboard back to the page."""
+        shown = self.sheets.pop(sheet, None)
+        if shown is None:
+            return
+        had_keyboard = shown[1].TKroot.focus_get() is not None
+        shown[1].close()
+        if had_keyboard and self.main is not None and not self.sheets:
+            self.main.TKroot.focus_force()
+            if isinstance(self.page, RoomPage):
+                self.page.focus()
+
+    # -- View: the rest ------------------------------------------------------------------------------------------------
+
+    def set_title(self, title: str) -> None:
+        """Name the main window."""
+        if self.main is not None:
+            self.main.TKroot.title(safe_name(title, limit=120))
+
+    def set_theme(self, dark: bool) -> None:
+        """Use this look from now on; the controller shows everything again."""
+        self.kit = Kit(theme.DARK if dark else theme.LIGHT)
+
+    def copy(self, text: str, clear_after_s: int = 0) -> None:
+        """Put `text` on the clipboard; after `clear_after_s` seconds empty it, if it still holds `text`."""
+        root = hidden_root()
+        self._forget_timer()
+        root.clipboard_clear()
+        root.clipboard_append(text)
+        if clear_after_s:
+            self._passing = text
+            self._timer = root.after(clear_after_s * 1000, self._clear_clipboard)
+
+    def _forget_timer(self) -> str:
+        text, timer, self._passing, self._timer = self._passing, self._timer, "", ""
+        if timer:
+            hidden_root().after_cancel(timer)
+        return text
+
+    def _clear_clipboard(self) -> None:
+        text, root = self._forget_timer(), hidden_root()
+        try:
+            there = str(root.clipboard_get())
+        except tk.TclError:  # empty, or no text
+            return
+        if text and there == text:
+            root.clipboard_clear()
+            root.clipboard_append("")
+
+    def open_link(self, url: str) -> None:
+        """Hand a link to the browser."""
+        self._open_url(url)
+
+    def close(self) -> None:
+        """Close every window.  An invite doesn't stay on the clipboard of a program that is gone."""
+        self._clear_clipboard()
+        for sheet in list(self.sheets):
+            self.sheets.pop(sheet)[1].close()
+        if self.main is not None:
+            self.main.close()
+            self.main = None
+
+    def hide(self) -> None:
+        """Take every window off the screen: what is left to do may take a moment."""
+        for window in (*(sheet for _, sheet in self.sheets.values()), self.main):
+            if window is not None:
+                window.TKroot.withdraw()
+
+    @staticmethod
+    def pump() -> None:
+        """Let Tk handle what is due, a wake that waits for this thread among it."""
+        hidden_root().update()
+
+
+def _place(top: Any) -> tuple[int, int, int, int]:
+    return top.winfo_x(), top.winfo_y(), top.winfo_width(), top.winfo_height()
+
+
+def _put(top: Any, place: tuple[int, int, int, int], same_size: bool) -> None:
+    """Move a new window to where the old one was: its corner if the size stays, else its middle."""
+    x, y, width, height = place
+    if same_size:
+        top.geometry(f"{width}x{height}+{x}+{y}")
+        return
+    top.update_idletasks()
+    wide, tall = top.winfo_width(), top.winfo_height()
+    x = max(0, min(x + (width - wide) // 2, top.winfo_screenwidth() - wide))
+    y = max(0, min(y + (height - tall) // 2, top.winfo_screenheight() - tall))
+    top.geometry(f"+{x}+{y}")
+
+
+def _keep_on_screen(top: Any) -> None:
+    """Make a window smaller that is larger than the screen, title bar and task bar included."""
+    top.update_idletasks()
+    wide = min(top.winfo_width(), top.winfo_screenwidth())
+    tall = min(top.winfo_height(), top.winfo_screenheight() - BARS)
+    if (wide, tall) != (top.winfo_width(), top.winfo_height()):
+        top.geometry(f"{wide}x{tall}+{max(0, (top.winfo_screenwidth() - wide) // 2)}+0")

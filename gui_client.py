@@ -1,0 +1,121 @@
+"""Parley's window: `python gui_client.py [--name N] [--profile DIR] [--theme light|dark] [--invite-stdin]`.
+
+Joins the parts: the windows, their controller, what lies behind them, and the queue between.  An invite or a passphrase
+is never an argument, for arguments can be read by every program on the computer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+log = logging.getLogger("parley.gui")
+
+MAX_STDIN_CHARS = 65_536
+INVITE_IN_ARGUMENTS = (
+    "An invite doesn't belong on the command line, where other programs can read it. "
+    "Paste it in the window, or give it on standard input with --invite-stdin."
+)
+NO_TKINTER = (
+    "Parley's window needs tkinter, which this Python doesn't have. "
+    "On Debian and Ubuntu: apt install python3-tk. Elsewhere, install Python from python.org."
+)
+NO_PACKAGE = (
+    "Parley's window needs the Python package {}. Install what requirements.txt names: pip install -r requirements.txt."
+)
+NO_DISPLAY = "Parley's window needs a screen, and there is none here. Start it in a desktop session."
+UNEXPECTED = "Something went wrong inside Parley. Try again; if it stays so, close the window and start Parley anew."
+ENDED = "Parley had to stop because of a mistake of its own. Start it again; nothing that was kept is lost."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the window until it is closed.  Returns the exit status: 0, 1 when it can't run, 2 for wrong arguments."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if any("parley:" in word.lower() for word in words):  # before argparse, whose message would repeat it
+        return _refuse(INVITE_IN_ARGUMENTS, 2)
+    options = _parser().parse_args(words)
+    logging.basicConfig(level=logging.WARNING, format="parley: %(message)s")
+    invite_text = sys.stdin.read(MAX_STDIN_CHARS).strip() if options.invite_stdin else ""
+    try:
+        return _run(options.name, options.profile, options.theme == "dark", invite_text)
+    except ModuleNotFoundError as missing:
+        name = (missing.name or "").split(".")[0]
+        return _refuse(NO_TKINTER if name in ("tkinter", "_tkinter") else NO_PACKAGE.format(name), 1)
+    except Exception as error:
+        if type(error).__name__ == "TclError" and "display" in str(error):
+            return _refuse(NO_DISPLAY, 1)
+        log.error("a fault ended the window: %s", _where(error))
+        return _refuse(ENDED, 1)
+
+
+def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int:
+    """Join the parts and read until the end.  They are imported here so that a missing one can be named."""
+    import platformdirs
+
+    from gui.backroom import Backroom
+    from gui.bridge import Bridge
+    from gui.controller import Controller
+    from gui.events import AppEvent, Close, Failed
+    from gui.psg import catch_faults, catch_interrupts
+    from gui.view.windows import Windows
+
+    place = directory or Path(platformdirs.user_data_dir("parley", appauthor=False))
+    bridge: Bridge[AppEvent] = Bridge(lambda: windows.wake())
+    windows = Windows(bridge.put, dark=dark)
+    backroom = Backroom(place.expanduser(), bridge.put)
+    controller = Controller(windows, backroom, name=name, invite_text=invite_text, dark=dark)
+
+    def handle(event: AppEvent) -> bool:
+        try:
+            return controller.handle(event)
+        except Exception as error:
+            log.error("a fault in the window: %s", _where(error))
+            return controller.handle(Failed(UNEXPECTED))
+
+    catch_faults(lambda: bridge.put(Failed(UNEXPECTED)))
+    let_go = catch_interrupts(lambda: bridge.put(Close()))
+    bridge.start()
+    backroom.start()
+    try:
+        controller.begin()
+        windows.run(bridge, handle, controller.flush)
+    finally:
+        # The core may still put things in, so it ends first; a wake may wait for this thread, so the bridge ends last.
+        windows.hide()
+        backroom.stop()
+        windows.close()
+        bridge.close(windows.pump)
+        let_go()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parley", description="Private rooms for friends, over a relay that can't listen.", allow_abbrev=False
+    )
+    parser.add_argument("--name", default="", help="the name to begin with; you can still change it")
+    parser.add_argument("--profile", type=Path, metavar="DIR", help="where your identity and rooms are kept")
+    parser.add_argument("--theme", choices=("light", "dark"), default="light", help="the look to begin with")
+    parser.add_argument("--invite-stdin", action="store_true", help="read an invite from standard input")
+    return parser
+
+
+def _refuse(sentence: str, status: int) -> int:
+    print(sentence, file=sys.stderr)
+    return status
+
+
+def _where(error: BaseException) -> str:
+    """Return kind and place of a fault.  Never its text, which may quote a message, and never a traceback."""
+    trace, where = error.__traceback__, "unknown"
+    while trace is not None:
+        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__} at {where}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
