@@ -13,10 +13,11 @@ from gallery import fp, said
 
 from gui import theme
 from gui.events import OpenLink, ShowReaders, ViewEvent
+from gui.links import split_links
 from gui.psg import sg
 from gui.shown import DayItem, Delivery, LineItem, MessageItem, Tick, Tone
 from gui.view.kit import Kit, make_window
-from gui.view.log import MAX_SHOWN, SLACK, RowLog, count_words, split_links
+from gui.view.log import MAX_SHOWN, SLACK, RowLog, count_words
 
 
 class Shown:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from gui import art, theme
 from gui.events import DismissBanner, Emit
 from gui.shown import Banner, Tone
-from gui.view.elements import Card, Panel
+from gui.view.boxes import Card
+from gui.view.elements import Panel
 from gui.view.kit import Kit, show
 
 SLOTS = 3  # shown at once; the last one counts the rest

@@ -9,7 +9,8 @@ from gui import theme
 from gui.events import Emit, Send
 from gui.psg import safe_text, sg, wide_glyphs_are_safe
 from gui.shown import Composer
-from gui.view.elements import Card, Panel
+from gui.view.boxes import Card
+from gui.view.elements import Panel
 from gui.view.kit import Kit
 
 MAX_LINES = 6

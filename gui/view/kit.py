@@ -40,8 +40,9 @@ from PIL import Image
 from gui import art, theme
 from gui.psg import hidden_root, pixel_factor, safe_name, safe_text, sg
 from gui.theme import Palette
+from gui.view.boxes import Card, Field, ThinBar
 from gui.view.dressing import dress, show
-from gui.view.elements import Card, Command, Field, Panel, Picture, Push, Rows, Rule, ThinBar, Words
+from gui.view.elements import Command, Panel, Picture, Push, Rows, Rule, Words
 
 __all__ = [
     "Card",

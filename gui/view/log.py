@@ -7,7 +7,6 @@ margins that no text of a message can take, so a text can't look like another ro
 
 from __future__ import annotations
 
-import re
 import tkinter as tk
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,34 +17,18 @@ from PIL import Image
 
 from gui import art, theme
 from gui.events import Emit, OpenLink, ShowReaders
+from gui.links import LINK, split_links
 from gui.psg import safe_name, safe_text, sg
 from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Tick, Tone
 from gui.theme import person_colour
 from gui.view.kit import Kit, ThinBar
+from gui.view.menu import popup
 
 MAX_SHOWN = 2000  # messages; Tk's cost of an embedded picture grows with their number
 SLACK = 100  # messages above it before the oldest are taken off, so that this is rare
 FACES = 6  # small avatars in the delivery line
-LINK = re.compile(r"https?://[^\s<>\"“”]+", re.IGNORECASE)
 SIDE, AVATAR, INDENT = 24, 40, 52  # margin; picture; from the margin to the text
 TONES = {Tone.PLAIN: "info", Tone.GOOD: "tick", Tone.WARN: "warning", Tone.BAD: "warning", Tone.ACCENT: "invite"}
-
-
-def split_links(text: str) -> list[tuple[str, bool]]:
-    """Cut a text into pieces, each with whether it is an http or https link; joined they are the text again."""
-    pieces: list[tuple[str, bool]] = []
-    at = 0
-    for found in LINK.finditer(text):
-        link = found[0].rstrip(".,;:!?'*_»’")
-        while link.endswith((")", "]")) and link.count(link[-1]) > link.count({")": "(", "]": "["}[link[-1]]):
-            link = link[:-1].rstrip(".,;:!?'*_»’")
-        if len(link) <= len("https://"):
-            continue
-        pieces.append((text[at : found.start()], False))
-        pieces.append((link, True))
-        at = found.start() + len(link)
-    pieces.append((text[at:], False))
-    return [piece for piece in pieces if piece[0]]
 
 
 def count_words(count: int) -> str:
@@ -466,22 +449,6 @@ class RowLog(sg.Column):
     def _back_tab(self, event: Any) -> str:
         event.widget.tk_focusPrev().focus_set()
         return "break"
-
-
-def popup(kit: Kit, over: Any, entries: Sequence[tuple[str, Callable[[], None]]], x: int, y: int) -> tk.Menu:
-    """Show a menu at a place on the screen."""
-    p = kit.p
-    old = getattr(over, "popup_menu", None)
-    if old is not None:
-        old.destroy()
-    menu = over.popup_menu = tk.Menu(
-        over, tearoff=False, bg=p.field, fg=p.text, activebackground=p.tint, activeforeground=p.accent_text, bd=1,
-        relief="flat", activeborderwidth=kit.px(5), font=kit.font(theme.NOTE),
-    )  # fmt: skip
-    for words, act in entries:
-        menu.add_command(label=f" {words}  ", command=act)
-    menu.tk_popup(x, y)
-    return menu
 
 
 class _Unlocked:

@@ -40,7 +40,8 @@ from gui.view.banners import Banners
 from gui.view.composer import ComposerBox
 from gui.view.elements import Panel
 from gui.view.kit import Kit, Rows, show
-from gui.view.log import RowLog, popup
+from gui.view.log import RowLog
+from gui.view.menu import popup
 from gui.view.quiet import QuietPanel
 from gui.view.roster import Roster
 from gui.view.rows import Row, RowList
