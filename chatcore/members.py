@@ -20,8 +20,11 @@ from chatcore.seal import LABEL, digest, fingerprint
 FP_SIZE = 32
 HASH_SIZE = 32
 NICK_SIZE = 64
-MAX_STATEMENTS = 1024
+MAX_SUBJECTS = 341  # people about whom there may be statements: a JOIN, a LEAVE and an ADMIT each
+MAX_STATEMENTS = 3 * MAX_SUBJECTS  # 1,023
+MAX_WAITING = 64  # people in an `ask` room with a JOIN and no ADMIT: anybody with the invite can make those
 MAX_MEMBERS = 256
+MAX_SHOWN = 64  # keys remembered of those without a statement
 MAX_PENDING = 64  # statements whose signer's key isn't known yet
 
 _HEAD = struct.Struct(">B32s32sQ")  # type, signer, subject, time
@@ -49,9 +52,9 @@ def pack_nick(nick: str) -> bytes:
 
 def parse_nick(data: bytes) -> str:
     """Read the 65 bytes of `pack_nick`.  Raises WireError."""
-    length = data[0]
-    if len(data) != 1 + NICK_SIZE or length > NICK_SIZE or any(data[1 + length :]):
+    if len(data) != 1 + NICK_SIZE or data[0] > NICK_SIZE or any(data[1 + data[0] :]):
         raise WireError("not a nick")
+    length = data[0]
     try:
         return data[1 : 1 + length].decode()
     except UnicodeDecodeError:
@@ -122,22 +125,36 @@ class Members:
         self._engine, self._room_id, self._mode = engine, room_id, mode
         self.owner = owner
         self._keys: dict[bytes, PublicKey] = {}
+        self._shown: dict[bytes, PublicKey] = {}
         self._about: dict[bytes, dict[tuple[StatementType, bytes], Statement]] = {}  # by subject; by type and signer
         self._pending: list[Statement] = []
-        self._count = 0
         self._set: bytes | None = None  # these two are worked out when first asked for after a change
         self._fps: frozenset[bytes] | None = None
 
     # -- merging
 
     def key(self, identity: bytes) -> PublicKey:
-        """Return, and remember, the key of an identity (256-byte modulus).  Raises CryptoError."""
+        """Return, and remember, the key of an identity (256-byte modulus).  Raises CryptoError.
+
+        Those with a JOIN, and the owner, are remembered for good.  Of others, who are merely shown, the newest few:
+        anybody can make any number of them.
+        """
         fp = fingerprint(identity)
-        if fp not in self._keys:
-            if len(self._keys) >= MAX_STATEMENTS:
-                return self._engine.public_key(identity)
-            self._keys[fp] = self._engine.public_key(identity)
-        return self._keys[fp]
+        known = self._keys.get(fp) or self._shown.get(fp)
+        if known is None:
+            known = self._engine.public_key(identity)
+            if fp == self.owner:
+                self._learn(fp, known)
+            else:
+                self._shown[fp] = known
+                while len(self._shown) > MAX_SHOWN:
+                    del self._shown[next(iter(self._shown))]
+        return known
+
+    def _learn(self, fp: bytes, key: PublicKey) -> None:
+        self._shown.pop(fp, None)
+        self._keys[fp] = key
+        self._retry_pending(fp)
 
     def add(self, raw: bytes) -> bool:
         """Merge one statement; says whether the set changed.
@@ -152,21 +169,31 @@ class Members:
             raise CryptoError
         slot = (new.type, new.signer)
         old = self._about.get(new.subject, {}).get(slot)
-        if new.rank <= old.rank if old else self._count >= MAX_STATEMENTS:
+        if new.rank <= old.rank if old else not self._has_place(new):
             return False
+        known = self._keys.get(new.signer) or self._shown.get(new.signer)
         if new.type is StatementType.JOIN:
-            key = self.key(new.identity)
-        elif new.signer in self._keys:
-            key = self._keys[new.signer]
-        else:
-            self._pending = [*self._pending, new][-MAX_PENDING:]
+            known = self.key(new.identity)
+        if known is None:
+            if new not in self._pending:
+                self._pending = [*self._pending, new][-MAX_PENDING:]
             return False
-        key.verify(new.signed_bytes(self._room_id, key.modulus), new.raw[-SIGNATURE_SIZE:])
+        known.verify(new.signed_bytes(self._room_id, known.modulus), new.raw[-SIGNATURE_SIZE:])
         self._about.setdefault(new.subject, {})[slot] = new
-        self._count += old is None
         self._set = self._fps = None
-        self._retry_pending(new.signer)
+        self._learn(new.signer, known)
         return True
+
+    def _has_place(self, new: Statement) -> bool:
+        """Say whether there is room for a first statement of its kind about somebody."""
+        if new.subject in self._about:
+            return True
+        if len(self._about) >= MAX_SUBJECTS:
+            return False
+        return new.type is StatementType.ADMIT or self.may_join(new.subject) or self._waiting() < MAX_WAITING
+
+    def _waiting(self) -> int:
+        return sum(not self.may_join(subject) for subject in self._about)
 
     def _retry_pending(self, signer: bytes) -> None:
         ripe = [statement for statement in self._pending if statement.signer == signer]
