@@ -282,9 +282,20 @@ def test_a_roster_of_256_is_drawn_and_scrolls(opened: Open) -> None:
     room.top.update()
     canvas = room.page.roster.list.canvas.Widget
     assert canvas.yview()[1] < 0.2
+
+    def names() -> list[str]:
+        texts = [item for item in canvas.find_all() if canvas.type(item) == "text"]
+        return [str(canvas.itemcget(item, "text")) for item in texts]
+
+    assert "person 0" in names()
+    assert "person 255" not in names(), "what isn't in view isn't drawn"
     canvas.event_generate("<Button-5>")
     room.top.update()
     assert canvas.yview()[0] > 0
+    canvas.yview_moveto(1.0)
+    room.top.update()
+    assert "person 255" in names()
+    assert "person 0" not in names()
 
 
 def test_the_people_can_be_hidden_and_shown(opened: Open) -> None:

@@ -60,6 +60,7 @@ class RowList(sg.Column):
         self._at: Hashable = None
         self._slim = False
         self._ready = False
+        self._drawn_at = 0.0
         self.canvas = sg.Canvas(size=(self.wide - kit.px(8), 40), key=key, pad=(0, 0), expand_x=True, expand_y=True)
         self.bar = ThinBar(kit)
         super().__init__([[self.canvas, self.bar]], pad=(0, 0), expand_x=True, expand_y=True,
@@ -74,6 +75,7 @@ class RowList(sg.Column):
         canvas.configure(bg=self.ground, bd=0, highlightthickness=0, takefocus=1 if self.act else 0)
         self.bar.dress(self.ground)
         self.bar.attach(canvas)
+        canvas.configure(yscrollcommand=self._scrolled)
         for name, do in (("<Configure>", self._draw), ("<Motion>", self._move), ("<Leave>", self._leave),
                          ("<ButtonRelease-1>", self._click), ("<Button-4>", lambda e: self._wheel(-1)),
                          ("<Button-5>", lambda e: self._wheel(1)), ("<Up>", lambda e: self._step(-1)),
@@ -106,19 +108,28 @@ class RowList(sg.Column):
         width = canvas.winfo_width()
         if width < 10:
             width = self.wide - kit.px(8)
+        rows = [row for row in self._rows if not (row.heading and self._slim)]
+        heights = [kit.px(36) if row.heading else self.row_height for row in rows]
+        canvas.configure(scrollregion=(0, 0, width, max(sum(heights), 1)))
+        top, bottom = canvas.canvasy(0), canvas.canvasy(canvas.winfo_height())
+        self._drawn_at = top
         y = 0
-        for row in self._rows:
-            height = kit.px(36) if row.heading else self.row_height
-            if row.heading:
-                if self._slim:
-                    continue
+        for row, height in zip(rows, heights, strict=True):
+            if y + height <= top or y >= bottom:  # two hundred avatars at once would take a second
+                if not row.heading:
+                    self._spots.append((y, y + height, row))
+            elif row.heading:
                 canvas.create_text(kit.px(20), y + kit.px(10), text=row.title, anchor="nw", fill=kit.p.soft,
                                    font=kit.font(theme.SMALL, bold=True))  # fmt: skip
             else:
                 self._row(canvas, row, y, width, height)
                 self._spots.append((y, y + height, row))
             y += height
-        canvas.configure(scrollregion=(0, 0, width, max(y, 1)))
+
+    def _scrolled(self, first: str, last: str) -> None:
+        self.bar.set(first, last)
+        if self._ready and self.canvas.Widget.canvasy(0) != self._drawn_at:
+            self._draw()
 
     def _row(self, canvas: Any, row: Row, y: int, width: int, height: int) -> None:
         kit, p, px = self.kit, self.kit.p, self.kit.px
