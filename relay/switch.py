@@ -163,13 +163,17 @@ class Seat:
         """Forward the first frames of the buffer, which are all SEND and nothing else."""
         intake = self.switch.intake
         words = intake.words[1 : frames * _FRAME_WORDS : _FRAME_WORDS]
-        around = len(room) - 1  # who writes message after message to everybody else addresses them in the same turn
-        if 0 < around < frames and words[around:] == words[:-around]:
-            members = [room[word] for word in words[:around].tolist()]
+        around = len(room) - 1
+        if (
+            0 < around < frames
+            and words[around:] == words[:-around]
+            and len(set(first := words[:around].tolist())) == around
+        ):
+            # Message after message to everybody else, in the same order each time: deal them out member by member.
             words[:] = memoryview(self.address * frames).cast("Q")
             pieces = intake.cut(frames)
-            for at, out in enumerate(members):
-                out += pieces[at::around]
+            for at, word in enumerate(first):
+                room[word].extend(pieces[at::around])
         else:
             outs = map(room.__getitem__, words.tolist())
             words[:] = memoryview(self.address * frames).cast("Q")

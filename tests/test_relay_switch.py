@@ -93,6 +93,26 @@ def test_many_frames_at_once_keep_their_order(count: int) -> None:
         assert all(f.address == alice.address for f in got)
 
 
+@pytest.mark.parametrize("seats", [2, 3, 5])
+@pytest.mark.parametrize(
+    "pattern", [[0], [0, 0], [0, 1], [0, 0, 1], [0, 1, 1, 0], [0, 1, 2, 3], [9], [9, 0], [0, 1, 2, 9]]
+)
+def test_any_repeated_pattern_of_addresses_keeps_each_readers_order(seats: int, pattern: list[int]) -> None:
+    """What is dealt out member by member must be what one by one would be; 9 is nobody."""
+    bench = Bench()
+    alice, *readers = (bench.join() for _ in range(seats))
+    addresses = [reader.address for reader in readers] + [b"nobody%02d" % n for n in range(10)]
+    for reader in readers:
+        reader.take()
+    sent = [addresses[pattern[mark % len(pattern)]] for mark in range(150)]
+    alice.feed(b"".join(send_frame(address, mark) for mark, address in enumerate(sent)))
+    for reader in readers:
+        marks = [int.from_bytes(f.block[:4], "big") for f in reader.take()]
+        assert marks == [mark for mark, address in enumerate(sent) if address == reader.address]
+    assert len(bench.switch.rooms[ROOM]) == seats
+    assert bench.switch.rooms[ROOM].nowhere == []
+
+
 def test_the_frames_of_one_turn_are_one_write() -> None:
     bench = Bench()
     alice, bob = bench.join(), bench.join()
@@ -449,8 +469,14 @@ headers = st.builds(
 known = st.sampled_from([(n + 1).to_bytes(8, "big") for n in range(4)])
 
 
+plain = st.just(b"\1\5" + bytes(6))
+mixed = st.lists(st.tuples(headers, known, st.binary(min_size=4, max_size=4)), max_size=40)
+sends = st.lists(st.tuples(plain, known, st.binary(min_size=4, max_size=4)), min_size=1, max_size=8)
+streams = st.one_of(mixed, st.builds(lambda some, times, rest: some * times + rest, sends, st.integers(1, 12), mixed))
+
+
 @given(
-    st.lists(st.tuples(headers, known, st.binary(min_size=4, max_size=4)), min_size=1, max_size=80),
+    streams,
     st.lists(st.integers(1, 2000), max_size=20),
 )
 @settings(max_examples=200, deadline=None)
