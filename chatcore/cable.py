@@ -131,12 +131,13 @@ class Cable(asyncio.Protocol):
             return
         self.heard_s = self._loop.time()
         try:
-            frames = self._reader.receive_data(data)
+            while frames := self._reader.receive_data(data):  # the second time around there is nothing, or trouble
+                for frame in frames:
+                    self._take(frame)
+                data = b""
         except WireError:  # before it gave us a seat: no relay that we understand
             self.drop(End(GARBLED) if self.seated else End(refusal=Refusal.VERSION))
             return
-        for frame in frames:
-            self._take(frame)
         if self.inbox:
             self._owner.frames_came(self)
             if self._reading and len(self.inbox) * FRAME_SIZE > READ_HIGH_BYTES:

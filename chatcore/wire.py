@@ -115,9 +115,22 @@ class FrameReader:
         return len(self._tail)
 
     def receive_data(self, data: bytes) -> list[Frame]:
-        """Take bytes in pieces of any size, return the whole frames.  Raises WireError as `parse_frame` does."""
+        """Take bytes in pieces of any size, return the whole frames.
+
+        Raises WireError as `parse_frame` does; but the good frames before a bad one are returned first, and the next
+        call raises, and every one after it: what a stream means doesn't depend on the pieces it came in.
+        """
         data = self._tail + data
         end = len(data) - len(data) % FRAME_SIZE
         self._tail = data[end:]
         view = memoryview(data)
-        return [parse_frame(view[at : at + FRAME_SIZE]) for at in range(0, end, FRAME_SIZE)]
+        frames: list[Frame] = []
+        for at in range(0, end, FRAME_SIZE):
+            try:
+                frames.append(parse_frame(view[at : at + FRAME_SIZE]))
+            except WireError:
+                self._tail = data[at : at + FRAME_SIZE]
+                if not frames:
+                    raise
+                break
+        return frames
