@@ -132,12 +132,12 @@ class Seat:
     def receive_data(self, data: bytes, now: Moment) -> Iterator[SeatEvent]:
         """Take bytes from the relay; yields what they mean, each before the next frame is looked at."""
         try:
-            frames = self._reader.receive_data(data)
+            while frames := self._reader.receive_data(data):  # the second time around there is nothing, or trouble
+                for frame in frames:
+                    yield from self._receive(frame, now)
+                data = b""
         except WireError:
             yield Garbled()
-            return
-        for frame in frames:
-            yield from self._receive(frame, now)
 
     def _receive(self, frame: Frame, now: Moment) -> Iterator[SeatEvent]:
         match frame.kind:
@@ -146,7 +146,8 @@ class Seat:
                 self._expected = frame.argument
                 yield Seated(frame.argument)
             case Kind.PRESENT:
-                self._arrive(frame.address, now)
+                self._arrive(frame.address, now, first=self._expected > 0)  # they were there: it is for us to speak
+                self._expected = max(0, self._expected - 1)
             case Kind.LEFT:
                 yield from self._leave(frame.address)
             case Kind.SEND:
@@ -160,11 +161,9 @@ class Seat:
 
     # -- addresses
 
-    def _arrive(self, address: bytes, now: Moment) -> None:
+    def _arrive(self, address: bytes, now: Moment, *, first: bool) -> None:
         if address in self._places or address == self.address or len(self._places) >= MAX_ADDRESSES:
             return
-        first = self._expected > 0  # they were there before us: it is for us to speak
-        self._expected -= first
         self._places[address] = place = _Place(address, first=first, retry_s=now.s + ATTEMPT_S)
         if first:
             self._send_key(place, now)
@@ -208,6 +207,8 @@ class Seat:
     # -- blocks
 
     def _receive_block(self, address: bytes, block: bytes, now: Moment) -> Iterator[SeatEvent]:
+        if address not in self._places:  # there was no place left when they came, or the relay didn't say
+            self._arrive(address, now, first=False)
         place = self._places.get(address)
         if place is None:
             self.dropped += 1
