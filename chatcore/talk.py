@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chatcore.clock import Moment
+from chatcore.clock import Bucket, Moment
 from chatcore.delivery import NO_LOG, Ready
 from chatcore.link import Link, State
+from chatcore.members import MAX_STATEMENTS
 
 ACK_TICK_S = (0.2, 0.8)
 HEARTBEAT_S = (25.0, 35.0)
 READY_AGAIN_S = (5.0, 60.0)  # a READY said again is repeated, at doubling intervals, until an ACK shows that it came
 WANT_AGAIN_S = (3.0, 300.0)
+STATEMENT_BUDGET = (2.0 * MAX_STATEMENTS, 8.0)  # each costs a verification, and a look at all that follows from it
 
 
 class Talk:
@@ -30,6 +32,7 @@ class Talk:
         self.ack_s = 0.0
         self.want_s = 0.0
         self._want_gap_s = WANT_AGAIN_S[0]
+        self.statements = Bucket(*STATEMENT_BUDGET)  # what may come from them
         self._ready_s: float | None = None
         self._ready_gap_s = READY_AGAIN_S[0]
         self._random = random
@@ -84,6 +87,10 @@ class Talk:
         """We asked them for statements; ask them again later and later."""
         self.want_s = now.s + self._want_gap_s
         self._want_gap_s = min(self._want_gap_s * 2, WANT_AGAIN_S[1])
+
+    def agreed(self) -> None:
+        """They hold what we hold: the next difference is a new one."""
+        self._want_gap_s, self.want_s = WANT_AGAIN_S[0], 0.0
 
     def is_due(self, now: Moment) -> bool:
         """Whether something is to be sent on the link."""
