@@ -42,7 +42,7 @@ from chatcore.wire import NO_PASS
 ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
 WANT_DELAY_S = (0.1, 0.4)  # let an arrival settle before asking what it brought
 WANT_PATIENCE_S = 3.0
-WANT_BUDGET = (64.0, 0.5)  # answers to WANTs, each up to 1,024 statements
+WANT_BUDGET = (4096.0, 64.0)  # statements sent in answer to WANTs, and one for each answer
 OLD_LINK_S = 120.0  # an older link of the same identity is kept, to be read, so long
 MAX_VIEWS = 64  # member lists remembered, to tell by its digest whom a message was sealed for
 RECENT_MS = 5_000  # a statement older than one's own coming by more than this is history, not news
@@ -353,7 +353,7 @@ class Room:
         match kind:
             case ContentKind.READY:
                 self._on_ready(talk, parse_ready(data), now)
-            case ContentKind.STMT:
+            case ContentKind.STMT if talk.statements.take(now):
                 self._merge(data)
             case ContentKind.WANT:
                 self._on_want(talk, data, now)
@@ -448,7 +448,8 @@ class Room:
             self.ignored += 1
         else:
             nick, readers = self._members.nick(talk.fp), self._views.get(message.who)
-            self._events.append(events.MessageReceived(mid, talk.fp, nick, text, message.time_ms, now.ms, readers))
+            sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
+            self._events.append(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
         talk.untold += 1
         if talk.untold >= ACK_AT_ONCE:
             self._send_ack(talk, now)
@@ -538,7 +539,9 @@ class Room:
 
     def _compare(self, talk: Talk, others_set: bytes, now: Moment) -> None:
         talk.others_set = others_set
-        if others_set != self._members.set_digest and self._want_s is None:
+        if others_set == self._members.set_digest:
+            talk.agreed()
+        elif self._want_s is None:
             self._want_s = now.s + self._between(*WANT_DELAY_S)
 
     def _send_want(self, now: Moment) -> None:
@@ -549,17 +552,19 @@ class Room:
         if ripe:
             talk = min(ripe, key=lambda one: one.want_s)
             talk.wanted(now)
-            self._send(talk, ContentKind.WANT, b"".join(self._members.hashes()), now)
+            known = self._members.hashes() if self._members.is_member(talk.fp) else []  # to others, not even how many
+            self._send(talk, ContentKind.WANT, b"".join(known), now)
         self._want_s = now.s + WANT_PATIENCE_S if others else None
 
     def _on_want(self, talk: Talk, data: bytes, now: Moment) -> None:
         if len(data) % HASH_SIZE or len(data) > MAX_STATEMENTS * HASH_SIZE:
             raise WireError("not a WANT")
-        if not self._members.is_member(talk.fp) or not self._want_budget.take(now):
+        theirs = {data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)}
+        missing = self._members.statements(besides=theirs) if self._members.is_member(talk.fp) else None
+        if missing is None or not self._want_budget.take(now, 1 + len(missing)):
             self.ignored += 1
             return
-        theirs = {data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)}
-        for raw in self._members.statements(besides=theirs):
+        for raw in missing:
             self._send(talk, ContentKind.STMT, raw, now)
         if theirs - set(self._members.hashes()) and self._want_s is None:
             self._want_s = now.s + self._between(*WANT_DELAY_S)
@@ -589,6 +594,9 @@ class Room:
         if self.is_member and not self._was_member:
             admit = self._members.find(StatementType.ADMIT, self.fp)
             self._events.append(events.LetIn(admit.signer if admit is not None else self.fp))
+            self._publish(
+                self._members.find(StatementType.JOIN, self.fp), now
+            )  # they may have had no place for it before
             if self._seat is not None:
                 self._seat.attempt_now(now)
         self._was_member = self.is_member
@@ -599,9 +607,10 @@ class Room:
             self._end_knock(fp)
             since_ms = self._members.member_since_ms(fp)
             if since_ms >= self._opened_ms - RECENT_MS:
-                self._events.append(events.MemberJoined(fp, self._members.nick(fp), since_ms))
+                self._events.append(events.MemberJoined(fp, self._members.nick(fp), min(since_ms, now.ms)))
         for fp in sorted(self._known - fps - {self.fp}):
-            self._events.append(events.MemberLeft(fp, self._members.nick(fp), self._members.newest_ms(fp)))
+            left_ms = min(self._members.newest_ms(fp), now.ms)
+            self._events.append(events.MemberLeft(fp, self._members.nick(fp), left_ms))
             self._sending.pop(fp, None)
             self._give_up(fp, self._outbox(fp).give_up_all(), now)  # the numbers go on if they come back
         self._known = fps
