@@ -253,6 +253,7 @@ key = "{keys.KEY_NAME}"
 # relay_pass = "{keys.new_relay_pass()}"
 
 # Set this only if a program in front of the relay does TLS; `run --plaintext` then serves other addresses, too.
+# Put the pin of that program's key into spare_pin, and 0 into both limits for one address: all come from there.
 # behind_tls_terminator = false
 
 # "auto" takes uvloop where it is installed; or "asyncio", or "uvloop".

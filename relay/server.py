@@ -31,11 +31,14 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def line_of(config: Config) -> str:
-    """Return the line that people put into invites.  Raises ConfigError when the certificate can't be used."""
-    pins: tuple[bytes, ...] = ()
-    if config.certificate is not None:
-        pins = (keys.pin_of(config.certificate), *((config.spare_pin,) if config.spare_pin else ()))
-    return keys.relay_line(config.host, config.port, pins, config.relay_pass)
+    """Return the line that people put into invites.  Raises ConfigError when the certificate can't be used.
+
+    Behind a TLS terminator it is the terminator's key that clients see, so its pin is the spare one.
+    """
+    pins = [config.spare_pin] if config.spare_pin else []
+    if not config.behind_tls_terminator:
+        pins = [keys.pin_of(config.certificate), *pins] if config.certificate is not None else []
+    return keys.relay_line(config.host, config.port, tuple(pins), config.relay_pass)
 
 
 class Server:
@@ -232,6 +235,11 @@ def check_exposure(config: Config, *, plaintext: bool, unlimited: bool) -> None:
         raise ConfigError(
             f"--plaintext is refused on {public[0] or 'a public address'}, because others could read along; leave it "
             "out, or set behind_tls_terminator = true if a program in front of the relay does TLS."
+        )
+    if public and is_loopback(config.host) and not plaintext:
+        raise ConfigError(
+            f"the line for invites would say {config.host}, which others can't dial; write what they dial as host into "
+            "the configuration, or make one with: parley-relay init --host NAME-OR-IP"
         )
     if unlimited and public:
         raise ConfigError(

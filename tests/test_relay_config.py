@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -21,7 +22,7 @@ from relay import config as configuration
 from relay import keys
 from relay.config import Config, load
 from relay.limits import Limits
-from relay.server import check_exposure
+from relay.server import check_exposure, line_of
 
 PIN_TEXT = "A" * 42 + "E"
 
@@ -277,7 +278,7 @@ LOCAL = ("127.0.0.1", "127.1.2.3", "::1", "localhost")
 
 @pytest.mark.parametrize("host", PUBLIC)
 def test_plaintext_and_unlimited_are_refused_where_others_can_come(host: str) -> None:
-    config = Config(listen=("127.0.0.1", host))
+    config = Config(host="192.0.2.7", listen=("127.0.0.1", host))
     with pytest.raises(ConfigError, match=f"--plaintext is refused on {re.escape(host)}"):
         check_exposure(config, plaintext=True, unlimited=False)
     with pytest.raises(ConfigError, match=f"--unlimited is refused on {re.escape(host)}"):
@@ -287,6 +288,21 @@ def test_plaintext_and_unlimited_are_refused_where_others_can_come(host: str) ->
     with pytest.raises(ConfigError, match="--unlimited is refused"):
         check_exposure(behind, plaintext=True, unlimited=True)
     check_exposure(config, plaintext=False, unlimited=False)
+
+
+@pytest.mark.parametrize("host", PUBLIC)
+def test_a_relay_for_others_needs_a_host_that_others_can_dial(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"would say 127\.0\.0\.1, which others can't dial"):
+        check_exposure(Config(listen=(host,)), plaintext=False, unlimited=False)
+
+
+def test_behind_a_terminator_the_line_has_the_terminators_pin(state: Path) -> None:
+    pin = keys.from_base64url(PIN_TEXT)
+    own = keys.pin_of(state / "relay.crt")
+    with_key = Config(host="h", certificate=state / "relay.crt", key=state / "relay.key", spare_pin=pin)
+    assert line_of(with_key) == keys.relay_line("h", 7256, (own, pin))
+    assert line_of(dataclasses.replace(with_key, behind_tls_terminator=True)) == keys.relay_line("h", 7256, (pin,))
+    assert line_of(Config(spare_pin=pin)) == "parley:relay/127.0.0.1:7256/plain"
 
 
 @pytest.mark.parametrize("host", LOCAL)
