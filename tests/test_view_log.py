@@ -334,6 +334,46 @@ def test_a_link_is_what_it_looks_like(shown: Shown) -> None:
     assert shown.emitted == [OpenLink("https://good.example/gpj.evil")]
 
 
+def test_a_link_with_letters_that_are_turned_round_can_t_be_clicked(shown: Shown) -> None:
+    shown.log.extend([said(1, "bob", "https://one.example/\u05d0\u05d1 https://two.example/a \u05d0")])
+    _click_on(shown, "https://one")
+    _click_on(shown, "https://two")
+    assert shown.emitted == [OpenLink("https://two.example/a")]
+
+
+# -- right to left ---------------------------------------------------------------------------------------------------
+
+SHALOM, TURNED = "\u05e9\u05dc\u05d5\u05dd", "\u05dd\u05d5\u05dc\u05e9"
+
+
+def test_right_to_left_text_is_drawn_in_its_order_and_copied_as_it_was_sent(shown: Shown) -> None:
+    if shown.log.kit.system != "x11":
+        pytest.skip("this system puts it in order itself")
+    shown.log.extend(
+        [said(1, "bob", f"{SHALOM} 12"), replace(said(2, "b", "hi"), name=SHALOM), LineItem(f"{SHALOM} joined")]
+    )
+    shown.log.rename(fp("bob"), f"a {SHALOM}")
+    assert shown.lines()[0].startswith(f"a {TURNED}  ")
+    assert shown.lines()[1] == f"12 {TURNED}"
+    assert shown.lines()[2].startswith(f"{TURNED}  ")
+    assert shown.lines()[4] == f"joined {TURNED}"
+    shown.log.menu_for(shown.log.message_at("2.0"))[0][1]()
+    assert shown.copied == [f"{SHALOM} 12"]
+
+
+def test_a_long_right_to_left_text_is_broken_before_it_is_turned(shown: Shown) -> None:
+    if shown.log.kit.system != "x11":
+        pytest.skip("this system puts it in order itself")
+    words = [f"{SHALOM}{n}" for n in range(80)]
+    shown.log.extend([said(1, "bob", " ".join(words))])
+    body = shown.lines()[1:]
+    assert len(body) > 2
+    assert "0" in body[0]
+    assert "79" in body[-1]
+    shown.update()
+    assert all(int(shown.text.count(f"{n}.0", f"{n}.end", "displaylines") or 0) == 0 for n in range(2, 2 + len(body)))
+
+
 # -- the menu and the keyboard ---------------------------------------------------------------------------------------
 
 

@@ -139,7 +139,7 @@ class ComposerBox(Panel):
         border = p.bad if self._refused else p.accent if inside else p.edge
         self.card.paint(fill=fill, border=border)
         text.configure(bg=fill, fg=p.text if self.state.enabled else p.faint)
-        self._hint.configure(text=safe_text(self.state.placeholder), bg=fill)
+        self._hint.configure(text=self.kit.line(safe_text(self.state.placeholder)), bg=fill)
         if text.compare("end-1c", "==", "1.0"):
             place = text.bbox("1.0") or (0, self.kit.px(4))
             self._hint.place(x=place[0] + 1, y=place[1], bordermode="outside")

@@ -69,7 +69,7 @@ class Words(sg.Text):
         )
 
     def _safe(self, text: str) -> str:
-        return safe_name(text) if self.name and text else safe_text(text)
+        return self.kit.line(safe_name(text) if self.name and text else safe_text(text))
 
     def dress(self, ground: str) -> None:
         """Take the ground's colour and drop Tk's stray pixels."""

@@ -38,6 +38,7 @@ from typing import Any
 from PIL import Image
 
 from gui import art, theme
+from gui.bidi import RTL, visual, visual_lines
 from gui.psg import hidden_root, pixel_factor, safe_name, safe_text, sg
 from gui.theme import Palette
 from gui.view.boxes import Card, Field, ThinBar
@@ -109,6 +110,24 @@ class Kit:
             mid = (low + high + 1) // 2
             low, high = (mid, high) if self.measure(text[:mid] + "…", font) <= width else (low, mid - 1)
         return text[:low].rstrip() + "…"
+
+    def line(self, text: str) -> str:
+        """Return text as it is to be drawn: on X11, right-to-left parts put in order, line by line.  Apply once."""
+        if self.system != "x11" or not RTL.search(text):
+            return text
+        return "\n".join(visual(line) for line in text.split("\n"))
+
+    def lines(self, text: str, font: tuple[str, int, str], width: int) -> str:
+        """Return text of several lines as it is to be drawn; lines with right-to-left parts are broken at `width`."""
+        if self.system != "x11" or not RTL.search(text):
+            return text
+        out: list[str] = []
+        for line in text.split("\n"):
+            if RTL.search(line):
+                out += visual_lines(line, lambda part: self.measure(part, font) <= width)
+            else:
+                out.append(line)
+        return "\n".join(out)
 
     def photo(self, key: Hashable, draw: Callable[[], Image.Image]) -> tk.PhotoImage:
         """Return a Tk picture, drawn when it isn't kept from before."""

@@ -119,7 +119,7 @@ class RowLog(sg.Column):
             ranges = [str(index) for index in text.tag_ranges(tag)]
             for start, end in reversed(list(zip(ranges[::2], ranges[1::2], strict=True))):
                 text.delete(start, end)
-                text.insert(start, safe_name(name), ("head", tag))
+                text.insert(start, self.kit.line(safe_name(name)), ("head", tag))
 
     # -- what the page uses ------------------------------------------------------------------------------------------
 
@@ -212,7 +212,8 @@ class RowLog(sg.Column):
     # -- rows --------------------------------------------------------------------------------------------------------
 
     def _message(self, text: tk.Text, item: MessageItem) -> None:
-        body = safe_text(item.text)
+        width = text.winfo_width() - self.kit.px(2 * SIDE + INDENT + 24)
+        body = self.kit.lines(safe_text(item.text), self.kit.font(theme.TEXT), max(width, self.kit.px(280)))
         if item.group:
             tags = ("next", "body")
         else:
@@ -222,7 +223,9 @@ class RowLog(sg.Column):
         first, feed, rest = body.partition("\n")
         for chunk, tag in ((first, tags[0]), (feed + rest, tags[1])):
             for piece, is_link in split_links(chunk):
-                parts += [piece, (tag, "link") if is_link else (tag,)]
+                # A link whose letters were put in another order to be drawn isn't the link any more: no click.
+                whole = is_link and self.kit.line(piece) == piece
+                parts += [piece, (tag, "link") if whole else (tag,)]
         if parts:
             text.insert("end-1c", *parts)
         if item.tick is not None:
@@ -237,7 +240,7 @@ class RowLog(sg.Column):
         start = text.index("end-1c")
         text.image_create("end-1c", image=self._half(item.fp, 0), align="bottom")
         text.tag_add("head", start)
-        name = safe_name(self._names.get(item.fp, item.name))
+        name = self.kit.line(safe_name(self._names.get(item.fp, item.name)))
         text.insert("end-1c", name, ("head", tag), "  " + safe_name(item.clock), ("head", "time"), "\n", ("head",))
         start = text.index("end-1c")
         text.image_create("end-1c", image=self._half(item.fp, 1), align="top")
@@ -253,7 +256,7 @@ class RowLog(sg.Column):
         text.image_create("end-1c", image=self.kit.icon(TONES[item.tone], 15, colour, space=6), align="center")
         text.tag_add(tag, start)
         clock = f"  {item.clock}" if item.clock else ""
-        text.insert("end-1c", safe_name(item.text, limit=300), (tag,), clock + "\n", (tag,))
+        text.insert("end-1c", self.kit.line(safe_name(item.text, limit=300)), (tag,), clock + "\n", (tag,))
 
     def _insert_delivery(self, text: tk.Text, delivery: Delivery) -> None:
         at = text.index(f"{self._end_of('m' + delivery.mid.hex())}")
@@ -262,7 +265,7 @@ class RowLog(sg.Column):
             text.image_create(at, image=self._faces(delivery.arrived[:FACES]), align="center")
             text.tag_add("delivery", at)
             at = text.index(f"{at}+1c")
-        text.insert(at, safe_name(delivery.text, limit=300) + "\n", ("delivery",))
+        text.insert(at, self.kit.line(safe_name(delivery.text, limit=300)) + "\n", ("delivery",))
         text.tag_add("delivery", start)
 
     def _end_of(self, mark: str) -> str:

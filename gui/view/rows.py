@@ -158,7 +158,9 @@ class RowList(sg.Column):
         if row.when:
             canvas.create_text(right, first, text=row.when, anchor="e", fill=p.soft, font=small)
             edge -= kit.measure(row.when, small) + px(8)
-        canvas.create_text(x, first, text=kit.clip(row.title, bold, edge - x), anchor="w", fill=p.text, font=bold)
+        canvas.create_text(
+            x, first, text=kit.line(kit.clip(row.title, bold, edge - x)), anchor="w", fill=p.text, font=bold
+        )
         if row.badge:
             right -= self._badge(canvas, row.badge, right, second) + px(6)
         colour = row.text_colour or p.soft
@@ -167,7 +169,7 @@ class RowList(sg.Column):
             x += px(20)
         if row.text:
             canvas.create_text(
-                x, second, text=kit.clip(row.text, small, right - x), anchor="w", fill=colour, font=small
+                x, second, text=kit.line(kit.clip(row.text, small, right - x)), anchor="w", fill=colour, font=small
             )
 
     def _badge(self, canvas: Any, text: str, right: int, middle: int) -> int:
