@@ -64,7 +64,7 @@ class Connection(asyncio.BufferedProtocol):
         # asyncio leaves Nagle's algorithm on for sockets that it did not make, and that costs 40 ms now and then.
         self._option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._option(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
-        self._route(self._write_through)
+        self.write = self._straight = self._make_way()
         self.seat = self.house.switch.open(self, self.doom)
 
     def _option(self, level: int, name: int, value: int | bytes) -> None:
@@ -102,21 +102,30 @@ class Connection(asyncio.BufferedProtocol):
         self.house.switch.lost(self.seat)
         self.house.lost(self)
 
-    def _route(self, way: Callable[[bytes], None]) -> None:
-        self.write = way
+    def _make_way(self) -> Callable[[bytes], None]:
+        """Return what writes straight to the socket; a closure, because this is called for each delivery."""
+        send = self.sock.send
 
-    def _write_through(self, data: bytes) -> None:
-        try:
-            sent = self.sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError:  # the peer is gone, and the loop will say so
-            return
-        if sent < len(data):
-            self._route(self.transport.write)  # before anything else can be written: order
-            self.transport.write(data[sent:])
-            if not self.transport.get_write_buffer_size():
-                self._route(self._write_through)
+        def write(data: bytes) -> None:
+            try:
+                sent = send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:  # the peer is gone, and the loop will say so
+                return
+            if sent != len(data):
+                self._keep(data[sent:])
+
+        return write
+
+    def _keep(self, rest: bytes) -> None:
+        self._route(self.transport.write)  # before anything else can be written: order
+        self.transport.write(rest)
+        if not self.transport.get_write_buffer_size():
+            self._route(self._straight)
+
+    def _route(self, way: Callable[[bytes], None]) -> None:
+        self.write = self.seat.write = way
 
     def pause_writing(self) -> None:
         """Learn that the peer doesn't read as fast as it is sent to."""
@@ -124,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Learn that it has caught up."""
-        self._route(self._write_through)
+        self._route(self._straight)
         self.seat.set_behind(False)
 
     def finish(self) -> None:
@@ -159,7 +168,8 @@ class TlsConnection(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a seat; what is written to it will be sealed."""
         super().connection_made(transport)
-        self.write = self._write_sealed
+        self._way = self._straight
+        self.write = self.seat.write = self._write_sealed
 
     def _route(self, way: Callable[[bytes], None]) -> None:
         self._way = way

@@ -115,11 +115,25 @@ class Room(dict[int, list[bytes]]):
 class Seat:
     """One connection: at first a stranger, then in one room with an address, at last closing."""
 
-    __slots__ = ("address", "behind_s", "closing", "doom", "out", "port", "quiet_s", "room", "switch", "tail", "word")
+    __slots__ = (
+        "address",
+        "behind_s",
+        "closing",
+        "doom",
+        "out",
+        "port",
+        "quiet_s",
+        "room",
+        "switch",
+        "tail",
+        "word",
+        "write",
+    )
 
     def __init__(self, switch: Switch, port: Port, doom: tuple[Refusal, int] | None) -> None:
         self.switch = switch
         self.port = port
+        self.write: Callable[[bytes], None] = port.write  # the port changes it when another way is quicker
         self.doom = doom  # decided at the door: it may say its join, and hears why not
         self.room: Room | None = None
         self.address = NO_ADDRESS
@@ -220,7 +234,7 @@ class Seat:
         self.out.append(frame(Kind.REFUSED, reason, wait_s))
         last = _join(self.out)
         self.leave()
-        self.port.write(last)
+        self.write(last)
         self.port.finish()
 
     def leave(self) -> None:
@@ -368,7 +382,7 @@ class Switch:
                 if out := seat.out:
                     data = _join(out)
                     out.clear()
-                    seat.port.write(data)
+                    seat.write(data)
         if self.laggards:
             self._weigh()
 
