@@ -383,6 +383,7 @@ class Room:
     def _on_ready(self, talk: Talk, ready: Ready, now: Moment) -> None:
         if talk.ready is None and not (ready.full and talk.told):
             self._send_statement(talk, self._members.find(StatementType.JOIN, self.fp), now)
+            self._tell_leave(talk, now)
         talk.ready = ready
         self._changed = True
         self._reconsider(talk, now)
@@ -397,6 +398,7 @@ class Room:
         if not (self.is_member and self._members.is_member(talk.fp)):
             if talk.close():
                 self._choose_sending(talk.fp, now)
+                self._tell_leave(talk, now)
             return
         if not talk.told:
             self._tell_ready(talk, now)
@@ -409,6 +411,11 @@ class Room:
             self._send_ack(talk, now)
             self._choose_sending(talk.fp, now)
         self._changed = True
+
+    def _tell_leave(self, talk: Talk, now: Moment) -> None:
+        """Remind those who take themselves for members of their own LEAVE: another device, or a wrong clock."""
+        if not self._members.is_member(talk.fp):
+            self._send_statement(talk, self._members.find(StatementType.LEAVE, talk.fp), now)
 
     def _take_ready(self, talk: Talk, ready: Ready) -> None:
         inbox, nick = self._inbox(talk.fp), self._members.nick(talk.fp)
@@ -589,6 +596,9 @@ class Room:
             self._show(now)
 
     def _settle_members(self, now: Moment) -> None:
+        if self._was_member and not self._left and not self.is_member:
+            self._join(now)  # a LEAVE that wasn't said here: this window is open, so we belong
+            self._publish(self._members.find(StatementType.JOIN, self.fp), now)
         fps = self._members.fps()
         everyone = fps | {self.fp}
         if self.is_member and not self._was_member:
