@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gui import theme
 from gui.psg import sg
-from gui.view.dressing import dress
+from gui.view.dressing import dress, has_focus
 from gui.view.elements import Rows, scaled_pad
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Field(Card):
 
     def _ring(self, event: Any = None) -> None:
         p = self.kit.p
-        inside = self.input.Widget.focus_get() is self.input.Widget
+        inside = has_focus(self.input.Widget)
         border = p.bad if self.failed else p.accent if inside else p.edge
         self.paint(fill=p.bad_tint if self.failed else self.rest, border=border)
         self._show_hint()

@@ -10,6 +10,7 @@ from gui.events import Emit, Send
 from gui.psg import safe_text, sg, wide_glyphs_are_safe
 from gui.shown import Composer
 from gui.view.boxes import Card
+from gui.view.dressing import has_focus
 from gui.view.elements import Panel
 from gui.view.kit import Kit
 
@@ -135,7 +136,7 @@ class ComposerBox(Panel):
         if self._hint is None:
             return
         fill = p.field if self.state.enabled else p.side
-        inside = self.state.enabled and text.focus_get() is text
+        inside = self.state.enabled and has_focus(text)
         border = p.bad if self._refused else p.accent if inside else p.edge
         self.card.paint(fill=fill, border=border)
         text.configure(bg=fill, fg=p.text if self.state.enabled else p.faint)

@@ -56,6 +56,11 @@ def _fill(wide: bool, tall: bool) -> str:
     return "both" if wide and tall else "x" if wide else "y" if tall else "none"
 
 
+def has_focus(widget: Any) -> bool:
+    """Say whether a widget has the keyboard (`focus_get` raises when a menu of Tk's own has it)."""
+    return str(widget.tk.call("focus")) == str(widget)
+
+
 def show(element: sg.Element, on: bool) -> None:
     """Show or hide an element in its place; a row without a shown element takes no room."""
     widget, frame = outer(element), element.ParentRowFrame

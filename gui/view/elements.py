@@ -16,6 +16,7 @@ from PIL import Image
 from gui import art, theme
 from gui.psg import safe_name, safe_text, sg
 from gui.theme import Palette
+from gui.view.dressing import has_focus
 
 if TYPE_CHECKING:
     from gui.view.kit import Kit
@@ -250,7 +251,7 @@ class Push(sg.Text):
 
     def _draw(self, event: Any = None) -> None:
         p, widget = self.kit.p, self.Widget
-        focused = widget.focus_get() is widget if self.on else False
+        focused = self.on and has_focus(widget)
         width, height = max(widget.winfo_width(), 1), max(widget.winfo_height(), 1)
         if width == 1 or height == 1:
             width, height = self.size

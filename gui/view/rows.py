@@ -11,6 +11,7 @@ from typing import Any
 
 from gui import art, theme
 from gui.psg import sg
+from gui.view.dressing import has_focus
 from gui.view.kit import Kit, ThinBar
 
 
@@ -134,12 +135,14 @@ class RowList(sg.Column):
     def _row(self, canvas: Any, row: Row, y: int, width: int, height: int) -> None:
         kit, p, px = self.kit, self.kit.p, self.kit.px
         ground = self.ground
-        focused = row.key == self._at and canvas.focus_get() is canvas
+        focused = row.key == self._at and has_focus(canvas)
         if row.chosen or focused or (row.key == self._over and self.act):
             ground = p.tint if row.chosen else p.hover
             spare = px(8) if self._slim else px(9)
             box = kit.box(width - spare, height - px(4), theme.RADIUS_STRIP, ground, p.accent if focused else "")
             canvas.create_image(spare, y + px(2), image=box, anchor="nw")
+        if row.chosen and self._slim:
+            canvas.create_rectangle(0, y + px(12), px(4), y + height - px(12), fill=p.accent, width=0)
         left = (width + px(8) - px(self.avatar)) // 2 if self._slim else px(20)
         picture = kit.avatar(row.fp, self.avatar, square=row.square, presence=row.presence, ring=ground)
         canvas.create_image(left, y + height // 2, image=picture, anchor="w")
