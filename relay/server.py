@@ -189,10 +189,9 @@ class Server:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-        0
-    ]
-    sock = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    sock = socket.create_server(cast(Any, address), family=family, backlog=BACKLOG)
     sock.setblocking(False)
     return sock
 

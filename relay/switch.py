@@ -299,6 +299,7 @@ class Switch:
         self.seats: set[Seat] = set()
         self.laggards: set[Seat] = set()
         self.note = note
+        self._stopping = False
         self._pass = relay_pass
         self._later = later
         self._random_bytes = random_bytes
@@ -307,6 +308,8 @@ class Switch:
 
     def open(self, port: Port, doom: tuple[Refusal, int] | None = None) -> Seat:
         """Take a new connection; `doom` is a refusal that it will hear in answer to its join."""
+        if self._stopping:
+            doom = (Refusal.SHUTTING_DOWN, WAIT_SHUTDOWN_S[1])
         seat = Seat(self, port, doom)
         self.seats.add(seat)
         return seat
@@ -406,6 +409,7 @@ class Switch:
 
     def shut_down(self) -> None:
         """Refuse everybody, each with another time to wait."""
+        self._stopping = True
         least, most = WAIT_SHUTDOWN_S
         for seat in list(self.seats):
             seat.refuse(Refusal.SHUTTING_DOWN, least + self._random_bytes(1)[0] % (most - least + 1))

@@ -439,6 +439,8 @@ def test_shutting_down_tells_everybody_to_come_back_at_different_times() -> None
     assert all(least <= wait <= most for _, wait in answers)
     assert len({wait for _, wait in answers}) > 5
     assert not bench.switch.rooms
+    late = bench.join()  # it was on its way in when the end began
+    assert refusal_of(late) == (Refusal.SHUTTING_DOWN, most)
 
 
 def test_the_shared_buffer_carries_a_message_to_a_full_room_in_one_read() -> None:
