@@ -16,6 +16,7 @@ PLAINTEXT_SIZE = 190  # 256 - 2 * 32 (SHA-256) - 2: the most that OAEP carries, 
 MODULUS_SIZE = 256
 SIGNATURE_SIZE = 256
 EXPONENT = 65537
+MIN_PRIME_BITS = 512  # a smaller factor makes a key no RSA-2048; those that libraries make have 960 bits and more
 MAX_DER_SIZE = 1300  # an RSA-2048 private key takes about 1,190; refuses giants before any arithmetic
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from chatcore.engines import (
     EXPONENT,
     MAX_DER_SIZE,
+    MIN_PRIME_BITS,
     MODULUS_SIZE,
     PLAINTEXT_SIZE,
     Engine,
@@ -145,9 +146,11 @@ class OpenSSLEngine:
             raise CryptoError from None
         if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != _KEY_BITS:
             raise CryptoError
-        loaded = OpenSSLPrivateKey(key)
+        numbers, loaded = key.private_numbers(), OpenSSLPrivateKey(key)
+        if numbers.public_numbers.e != EXPONENT or min(numbers.p, numbers.q).bit_length() < MIN_PRIME_BITS:
+            raise CryptoError
         # Written back it must be the same bytes: so it was PKCS#1 (not PKCS#8), canonical, with nothing after it.
-        if key.public_key().public_numbers().e != EXPONENT or loaded.to_der() != der:
+        if loaded.to_der() != der:
             raise CryptoError
         return loaded
 

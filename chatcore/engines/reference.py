@@ -20,6 +20,7 @@ import rsa.prime
 from chatcore.engines import (
     EXPONENT,
     MAX_DER_SIZE,
+    MIN_PRIME_BITS,
     MODULUS_SIZE,
     PLAINTEXT_SIZE,
     SIGNATURE_SIZE,
@@ -37,7 +38,6 @@ _DB_SIZE = MODULUS_SIZE - SEED_SIZE - 1  # 223
 _LABEL_HASH = hashlib.sha256(b"").digest()  # the label is empty
 _DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # DER of "SHA-256, 32 bytes follow"
 _KEY_BITS = 8 * MODULUS_SIZE
-_MIN_PRIME_BITS = 512  # a factor below this makes the key no RSA-2048; both libraries make 960 bits and more
 
 
 def mgf1(seed: bytes, length: int) -> bytes:
@@ -200,7 +200,7 @@ class ReferenceEngine:
             version, n, e, d, p, q, *_ = _der_integers(der)
             if version != 0 or n.bit_length() != _KEY_BITS or e != EXPONENT or n != p * q or p == q or not 0 < d < n:
                 raise CryptoError
-            if not all(prime.bit_length() >= _MIN_PRIME_BITS and rsa.prime.is_prime(prime) for prime in (p, q)):
+            if not all(prime.bit_length() >= MIN_PRIME_BITS and rsa.prime.is_prime(prime) for prime in (p, q)):
                 raise CryptoError
             if any(d * e % (prime - 1) != 1 for prime in (p, q)):
                 raise CryptoError
