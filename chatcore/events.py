@@ -136,7 +136,7 @@ class MessageSent:
     """One's own message: the core has taken it, for `readers` (fps, without oneself), frozen at this time."""
 
     mid: bytes
-    text: str
+    text: str = field(repr=False)
     time_ms: int
     readers: tuple[bytes, ...]
 
@@ -152,7 +152,7 @@ class MessageReceived:
     mid: bytes
     sender: bytes
     nick: str
-    text: str
+    text: str = field(repr=False)
     time_ms: int
     received_ms: int
     readers: tuple[bytes, ...] | None
