@@ -296,7 +296,7 @@ def me(name: str, session: PrivateKey | None = None) -> Self:
     return Self(bytes(32), bytes(range(32)), key(f"identity {name}"), session, name, RNG.randbytes, ENGINE.public_key)
 
 
-RNG = random.Random(1)
+RNG = random.Random("an attacker")
 
 
 def two_links(session: PrivateKey | None = None) -> tuple[Link, Link]:
