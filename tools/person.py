@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from PIL import ImageGrab
+from PIL import Image, ImageGrab
 
 ROOT = Path(__file__).resolve().parent.parent
 GLANCE_MS = 30  # how often the screen is looked at
@@ -38,6 +38,7 @@ class Person:
 
     def __init__(self, root: tk.Misc) -> None:
         self.root = root
+        self._view: Image.Image | None = None  # at the last glance
 
     # -- eyes
 
@@ -53,18 +54,22 @@ class Person:
         return list(self._texts())
 
     def photographs(self, path: str, title: str = "") -> str:
-        """Save a picture of the newest window, or of the one with this title."""
+        """Save a picture of the newest window, or of the one with this title, once it stands still."""
         window = self._window(title)
+        window.lift()
         x, y = window.winfo_rootx(), window.winfo_rooty()
         box = (x, y, x + window.winfo_width(), y + window.winfo_height())
-        ImageGrab.grab(bbox=box, xdisplay=os.environ.get("DISPLAY")).save(path)
+        before, self._view = self._view, ImageGrab.grab(bbox=box, xdisplay=os.environ.get("DISPLAY"))
+        if before is None or before.tobytes() != self._view.tobytes():
+            raise Missing(f"still moving: {title!r}")
+        self._view.save(path)
         return path
 
     # -- hands
 
-    def moves(self, x: int, y: int, width: int = 0, height: int = 0, title: str = "") -> None:
-        """Move the newest window, or the one with this title, and give it another size if one is given."""
-        self._window(title).geometry(f"{width}x{height}+{x}+{y}" if width else f"+{x}+{y}")
+    def moves(self, x: int, y: int, title: str = "") -> None:
+        """Move the newest window, or the one with this title."""
+        self._window(title).geometry(f"+{x}+{y}")
 
     def presses(self, words: str) -> None:
         """Click on the button, or whatever else, on which exactly these words are written."""
@@ -76,7 +81,7 @@ class Person:
             widget.event_generate(event, **at)
 
     def types(self, hint: str, text: str, end: str = "") -> None:
-        """Write letters, digits and spaces into the empty field with this hint, and press the key `end` if one is named."""
+        """Write letters, digits and spaces into the empty field with this hint; press the key `end` if one is named."""
         field = self._field(hint)
         for character in text:
             field.event_generate("<Key>", keysym="space" if character == " " else character)
