@@ -8,6 +8,7 @@ What is cured, each held by a test in `tests/test_psg.py`:
 - a settings file of the user's (theme, debugger that evaluates Python, a key that writes screenshots to disk) reaches
   into every program: it is never looked at here;
 - `read()` swallows Ctrl+C and ends the process: `catch_interrupts`;
+- a closed window stays in memory with all that hangs on it: `release`;
 - an exception in a Tk callback goes to stderr as a traceback and is forgotten: `catch_faults`.
 
 Everything else of the window takes the toolkit from here: `from gui.psg import sg`.
@@ -42,6 +43,7 @@ __all__ = [
     "catch_interrupts",
     "hidden_root",
     "pixel_factor",
+    "release",
     "safe_name",
     "safe_text",
     "sg",
@@ -105,6 +107,19 @@ def pixel_factor() -> float:
     if sys.platform == "darwin":
         return 1.0  # points; the system scales
     return max(1.0, round(hidden_root().winfo_fpixels("1i") / 96 * 8) / 8)
+
+
+def release(window: Any) -> None:
+    """Cut what keeps a window alive for ever once it is closed: traces on its variables, which Tcl holds on to.
+
+    Call before `close`.  The window gives no more events from then on.
+    """
+    elements = list(window.AllKeysDict.values())
+    for variable in (window.thread_strvar, *(getattr(element, "TKStringVar", None) for element in elements)):
+        if isinstance(variable, tk.Variable):
+            for modes, name in variable.trace_info():
+                for mode in modes:
+                    variable.trace_remove(mode, name)
 
 
 def catch_faults(on_fault: Callable[[], None] | None = None) -> None:

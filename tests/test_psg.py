@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -220,6 +222,27 @@ def test_ctrl_c_reaches_the_program_instead_of_ending_it(window: Any, number: si
     finally:
         undo()
     assert signal.getsignal(number) is before
+
+
+def test_a_closed_window_leaves_nothing_behind() -> None:
+    root = psg.hidden_root()
+
+    def left() -> tuple[int, int]:
+        gc.collect()
+        return len(root.image_names()), len(root.tk.splitlist(root.tk.call("info", "commands")))
+
+    def open_and_close() -> weakref.ref[Any]:
+        page, window, _ = gallery.open_room(gallery.ROOM)
+        window.TKroot.update()
+        window.close()
+        window.close()
+        return weakref.ref(page)
+
+    open_and_close()
+    before = left()
+    pages = [open_and_close() for _ in range(3)]
+    assert left() == before
+    assert [page() for page in pages[:-1]] == [None, None]  # PySimpleGUI remembers the last one it has run
 
 
 def test_the_screen_s_factor_is_one_at_96_dots_per_inch() -> None:

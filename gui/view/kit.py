@@ -39,7 +39,7 @@ from PIL import Image
 
 from gui import art, theme
 from gui.bidi import RTL, visual, visual_lines
-from gui.psg import hidden_root, pixel_factor, safe_name, safe_text, sg
+from gui.psg import hidden_root, pixel_factor, release, safe_name, safe_text, sg
 from gui.theme import Palette
 from gui.view.boxes import Card, Field, ThinBar
 from gui.view.dressing import dress, show
@@ -395,6 +395,16 @@ class Kit:
         return Rule(self, pad, upright)
 
 
+class PageWindow(sg.Window):
+    """A window that is gone when it is closed."""
+
+    def close(self) -> None:
+        """Close the window; again does nothing."""
+        if not self.is_closed(quick_check=True):
+            release(self)
+            super().close()
+
+
 def make_window(
     kit: Kit,
     title: str,
@@ -418,7 +428,7 @@ def make_window(
     where: Any = location or (None, None)
     if parent is not None and location is None:
         where = None  # placed below, when its size is known
-    window = sg.Window(
+    window = PageWindow(
         safe_name(title),
         [list(row) for row in rows],
         size=(kit.px(size[0]), kit.px(size[1])) if size else (None, None),
