@@ -242,11 +242,17 @@ async def dial(relay: RelayAddress, cable: Callable[[], Cable], timing: Timing) 
     one sentence for a person.
     """
     loop = asyncio.get_running_loop()
-    context = client_context() if relay.pins else None
-    more: dict[str, Any] = {"ssl": context, "ssl_shutdown_timeout": 1.0} if context else {}
+    more: dict[str, Any] = {}
+    if relay.pins:
+        more = {"ssl": client_context(), "server_hostname": relay.host, "ssl_shutdown_timeout": 1.0}
     try:
         async with asyncio.timeout(timing.dial_s):
-            _, made = await loop.create_connection(cable, relay.host, relay.port, happy_eyeballs_delay=0.25, **more)
+            sock = await _connect(loop, relay, timing)
+            try:
+                _, made = await loop.create_connection(cable, sock=sock, **more)
+            except BaseException:
+                sock.close()
+                raise
     except socket.gaierror:
         raise RelayError(NO_NAME) from None
     except ConnectionRefusedError:
@@ -257,11 +263,33 @@ async def dial(relay: RelayAddress, cable: Callable[[], Cable], timing: Timing) 
         raise RelayError(HUNG_UP) from None
     except ssl.SSLError:
         raise RelayError(NO_TLS) from None
-    except OSError:  # no route, no network; or one reason for each of several addresses
+    except OSError:  # no route, no network
         raise RelayError(NO_WAY) from None
     if not made.ready:
         raise PinError(NOT_THE_RELAY)
     return made
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, relay: RelayAddress, timing: Timing) -> socket.socket:
+    """Connect to the first address that answers.  Raises OSError, with the reason of the last one.
+
+    asyncio would do this too, but can lose an open socket when it is cancelled in the wrong moment.
+    """
+    places = await loop.getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM)
+    failure: OSError = socket.gaierror()
+    for family, kind, proto, _, address in places:
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.setblocking(False)
+            async with asyncio.timeout(timing.dial_s / (len(places) + 1)):
+                await loop.sock_connect(sock, address)
+            return sock
+        except BaseException as error:
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+    raise failure
 
 
 def client_context() -> ssl.SSLContext:
