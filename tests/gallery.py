@@ -50,7 +50,7 @@ def said(number: int, name: str, text: str, **more: Any) -> MessageItem:
 
 
 PEOPLE = (
-    Person(fp("carol"), "carol", Presence.SELF, "You", is_self=True, is_owner=True),
+    Person(fp("carol"), "carol", Presence.SELF, "You · owner", is_self=True, is_owner=True),
     Person(fp("alice"), "alice", Presence.HERE, "Here"),
     Person(fp("bob"), "bob", Presence.HERE, "Here"),
     Person(fp("eve"), "eve", Presence.ARRIVING, "Arriving"),

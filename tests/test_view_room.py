@@ -258,12 +258,12 @@ def test_a_strip_of_each_tone_breaks_its_lines(opened: Open, tone: Tone) -> None
 
 
 def test_people_are_here_or_away_with_oneself_first() -> None:
-    rows = rows_of(theme.LIGHT, PEOPLE)
+    rows = rows_of(PEOPLE)
     assert [row.title for row in rows] == ["Here · 3", "carol", "alice", "bob", "Away · 2", "eve", "dave"]
     assert [row.presence for row in rows] == ["", "here", "here", "here", "", "away", "away"]
-    assert rows[1].text == "You · made this room"
-    assert rows[1].mark[0]
-    assert not rows[2].mark[0]
+    assert [row.text for row in rows[1:4]] == ["You · owner", "Here", "Here"]
+    owner = Person(fp("x"), "x", Presence.AWAY, "Away since 11:20", is_owner=True)
+    assert rows_of([owner])[1].text == "Away since 11:20 · owner"
 
 
 def test_names_that_look_the_same_are_told_apart() -> None:
@@ -271,7 +271,7 @@ def test_names_that_look_the_same_are_told_apart() -> None:
         Person(bytes([n]) * 32, name, Presence.HERE, "Here")
         for n, name in enumerate(("Bob", "bob", "bo\u200bb", "carol"), start=1)
     ]
-    rows = rows_of(theme.LIGHT, twins)[1:]
+    rows = rows_of(twins)[1:]
     assert [row.text for row in rows] == ["01 01 · Here", "02 02 · Here", "03 03 · Here", "Here"]
     assert short_fingerprint(b"\xab\xcd" + bytes(30)) == "ab cd"
 

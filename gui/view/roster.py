@@ -10,7 +10,6 @@ from gui import theme
 from gui.art import Presence as Dot
 from gui.psg import safe_name
 from gui.shown import Person
-from gui.theme import Palette
 from gui.view.kit import Kit, Panel, Push
 from gui.view.rows import Row, RowList
 
@@ -28,7 +27,7 @@ def short_fingerprint(fp: bytes) -> str:
     return fp[:2].hex(" ")
 
 
-def rows_of(palette: Palette, people: Sequence[Person]) -> list[Row]:
+def rows_of(people: Sequence[Person]) -> list[Row]:
     """Return the rows: Here with oneself first, then Away, each with a heading that counts.
 
     Two people whose names look the same both carry the start of their fingerprint, whatever else they are called.
@@ -43,8 +42,8 @@ def rows_of(palette: Palette, people: Sequence[Person]) -> list[Row]:
         for person in group:
             name, detail = safe_name(person.name), safe_name(person.detail)
             twin = names[name.casefold()] > 1 and short_fingerprint(person.fp) not in name
-            if person.is_owner and "made this room" not in detail:
-                detail += " · made this room"
+            if person.is_owner and not detail.endswith("owner"):
+                detail += " · owner"
             rows.append(
                 Row(
                     person.fp,
@@ -52,7 +51,6 @@ def rows_of(palette: Palette, people: Sequence[Person]) -> list[Row]:
                     f"{short_fingerprint(person.fp)} · {detail}" if twin else detail,
                     fp=person.fp,
                     presence=DOTS[person.presence],
-                    mark=("key", palette.soft) if person.is_owner else ("", ""),
                 )
             )
     return rows
@@ -82,4 +80,4 @@ class Roster(Panel):
 
     def show_people(self, people: Sequence[Person]) -> None:
         """Show these people."""
-        self.list.set_rows(rows_of(self.kit.p, people))
+        self.list.set_rows(rows_of(people))
