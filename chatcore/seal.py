@@ -87,11 +87,12 @@ class Body:
 
 def parse_body(data: bytes) -> Body:
     """Read 166 bytes.  Raises WireError for a part that can't be, a length that lies or padding that isn't zero."""
+    if len(data) != BODY_SIZE:
+        raise WireError("not a body")
     kind, part, parts, length = data[:4]
     content = data[4 : 4 + length]
     if (
-        len(data) != BODY_SIZE
-        or not 1 <= part <= parts
+        not 1 <= part <= parts
         or length > CONTENT_SIZE
         or (length < CONTENT_SIZE and part != parts)
         or any(data[4 + length :])
