@@ -350,6 +350,8 @@ class Room:
             return
         if talk is None:
             return
+        if kind in (ContentKind.MSG, ContentKind.ACK):
+            self._settle(now)  # what came before it, in the same bytes, may be what it rests on
         match kind:
             case ContentKind.READY:
                 self._on_ready(talk, parse_ready(data), now)
