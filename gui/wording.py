@@ -105,9 +105,9 @@ def presence(member: Member, now_ms: int) -> str:
     """Return the second line of a person."""
     match member.presence:
         case Presence.SELF:
-            return "You · made this room" if member.is_owner else "You"
+            return "You · owner" if member.is_owner else "You"
         case Presence.HERE:
-            return "Here · made this room" if member.is_owner else "Here"
+            return "Here · owner" if member.is_owner else "Here"
         case Presence.ARRIVING:
             return "Arriving…"
         case Presence.AWAY:

@@ -396,7 +396,7 @@ def test_the_people_say_where_they_are() -> None:
     stage = Stage().talking(others=(BOB, CAROL))
     stage.core(stage.roster(ALICE, BOB, CAROL, away=(CAROL,)))
     assert [(p.name, p.detail.split(":")[0]) for p in stage.page.people] == [
-        ("Alice", "You · made this room"),
+        ("Alice", "You · owner"),
         ("Bob", "Here"),
         ("Carol", "Away since " + wording.clock(NOON - 60_000).split(":")[0]),
     ]

@@ -1,0 +1,555 @@
+"""Every page and sheet but the room: what is on it, what it tells, by mouse and by keyboard.  Real windows."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from gui_help import an_invite, mid
+
+from chatcore.events import Presence
+from chatcore.invite import Mode
+from gui import events
+from gui.bridge import Bridge
+from gui.controller import check_invite
+from gui.events import AppEvent, Sheet, ViewEvent
+from gui.psg import hidden_root
+from gui.shown import (
+    Check,
+    Composer,
+    ConfirmState,
+    CreateState,
+    Header,
+    InviteState,
+    KnockState,
+    Person,
+    Quote,
+    Reader,
+    ReadersState,
+    RecentRoom,
+    RoomState,
+    SealedLine,
+    StartState,
+    Status,
+    Tick,
+    Tone,
+    WaitingState,
+)
+from gui.view import create, knock, readers, start
+from gui.view.windows import Windows
+
+FP = bytes(range(32))
+LINK = an_invite().to_text()
+WORDS = tuple(["amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper"])
+RECENT = (
+    RecentRoom(b"r" * 32, "Cabin weekend", "relay.example.org:7256", "12:13"),
+    RecentRoom(b"s" * 32, "Book club", "chat.example.org:7256", "Tue"),
+)
+KNOCK = KnockState(FP, "Léa would like to come in", "Cabin weekend", "Ask Léa.", "Nothing is encrypted to Léa.", WORDS)
+READERS = ReadersState(
+    mid(1),
+    Quote(FP, "Maya", "12:13", "On the phone\nis fine"),
+    "These 2 people, and nobody else",
+    (Reader(FP, "Jonas", "Arrived 12:13", False, Tick.ALL), Reader(b"t" * 32, "Tom", "Away", True, Tick.WAITING)),
+    "Encrypted separately for 2 people.",
+)
+ROOM = RoomState(
+    b"r" * 32,
+    "Cabin weekend",
+    FP,
+    "Maya",
+    (),
+    (Person(FP, "Maya", Presence.SELF, "You", is_self=True),),
+    Header("Only you so far"),
+    Status("Only the people in this room can read this", Tone.PLAIN, "Connected", Tone.GOOD),
+    Composer(enabled=False, placeholder="You can write as soon as somebody is here"),
+)
+
+
+class Screen:
+    """The windows of one program, and what they told."""
+
+    def __init__(self, dark: bool) -> None:
+        self.told: list[ViewEvent] = []
+        self.opened: list[str] = []
+        self.windows: Any = Windows(self.told.append, dark=dark, open_url=self.opened.append)
+
+    def update(self) -> None:
+        hidden_root().update()
+
+    @property
+    def top(self) -> Any:
+        return self.windows.main.TKroot
+
+    def sheet(self, kind: Sheet) -> Any:
+        return self.windows.sheets[kind][1].TKroot
+
+    def widgets(self, under: Any) -> Iterator[Any]:
+        for child in under.winfo_children():
+            if child.winfo_ismapped() and not isinstance(child, tk.Toplevel):
+                yield child
+                yield from self.widgets(child)
+
+    def reads(self, under: Any = None) -> list[str]:
+        """Return all words that can be seen in a window."""
+        self.update()
+        found = []
+        for widget in self.widgets(under or self.top):
+            if isinstance(widget, tk.Label):
+                found.append(str(widget.cget("text")).strip())
+            elif isinstance(widget, tk.Entry):
+                found.append(widget.get())
+            elif isinstance(widget, tk.Canvas):
+                canvas: Any = widget
+                found += [canvas.itemcget(i, "text") for i in canvas.find_all() if canvas.type(i) == "text"]
+        return [text for text in found if text]
+
+    def press(self, words: str, under: Any = None) -> None:
+        """Click on what says exactly this."""
+        self.update()
+        for widget in self.widgets(under or self.top):
+            if isinstance(widget, tk.Label) and str(widget.cget("text")).strip() == words:
+                at: Any = {"x": widget.winfo_width() // 2, "y": widget.winfo_height() // 2}
+                for event in ("<Enter>", "<ButtonPress-1>", "<ButtonRelease-1>"):
+                    widget.event_generate(event, **at)
+                self.update()
+                return
+        raise AssertionError(f"{words!r} isn't in {self.reads(under)}")
+
+    def field(self, key: str) -> Any:
+        return self.windows.main[key].Widget
+
+    def type(self, key: str, text: str) -> None:
+        """Type letters into a field."""
+        self.field(key).focus_force()
+        self.update()
+        for letter in text:
+            self.field(key).event_generate("<Key>", keysym="space" if letter == " " else letter)
+        self.update()
+
+    def key(self, keysym: str, widget: Any = None) -> None:
+        """Press a key where the keyboard is, or in this widget."""
+        if widget is not None:
+            widget.focus_force()
+        self.update()
+        (hidden_root().focus_get() or widget or self.top).event_generate(f"<{keysym}>")
+        self.update()
+
+    def last(self) -> ViewEvent:
+        self.update()
+        return [event for event in self.told if not isinstance(event, events.FocusChanged)][-1]
+
+
+@pytest.fixture
+def screen() -> Generator[Screen]:
+    made = Screen(dark=False)
+    yield made
+    made.windows.close()
+    made.update()
+
+
+# -- the start page ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_typed_and_pasted_is_told_at_once(screen: Screen) -> None:
+    screen.windows.show_start(StartState(""))
+    screen.type(start.NAME, "Maya")
+    assert screen.last() == events.NameEdited("Maya")
+    hidden_root().clipboard_clear()
+    hidden_root().clipboard_append(LINK)
+    screen.field(start.INVITE).focus_force()
+    screen.field(start.INVITE).event_generate("<<Paste>>")
+    assert screen.last() == events.InviteEdited(LINK)
+
+
+def test_join_is_off_until_the_invite_is_good(screen: Screen) -> None:
+    page = screen.windows.show_start(StartState("Maya", invite_text=LINK))
+    screen.press("Join room")
+    screen.key("Return", screen.field(start.INVITE))
+    assert not [event for event in screen.told if isinstance(event, events.Join)]
+    page.set_invite_check(check_invite(LINK))
+    assert "Invite to “Cabin weekend” · you knock first" in screen.reads()
+    screen.press("Join room")
+    assert screen.last() == events.Join("Maya", LINK)
+
+
+def test_return_in_a_field_joins(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya", invite_text=LINK, invite_check=check_invite(LINK)))
+    screen.key("Return", screen.field(start.NAME))
+    assert screen.last() == events.Join("Maya", LINK)
+
+
+def test_a_bad_invite_says_so_in_words_and_is_pasted_again_with_one_click(screen: Screen) -> None:
+    bad = LINK[:-9]
+    page = screen.windows.show_start(StartState("Maya", invite_text=bad, invite_check=check_invite(bad)))
+    words = screen.reads()
+    assert "This link is cut off at the end." in words
+    assert "Copy the whole line from the message and paste it again." in words
+    assert page.invite.border == page.kit.p.bad
+    hidden_root().clipboard_clear()
+    hidden_root().clipboard_append(LINK)
+    screen.press("Paste again")
+    assert screen.last() == events.InviteEdited(LINK)
+    page.set_invite_check(check_invite(LINK))
+    assert "Paste again" not in screen.reads()
+    assert page.invite.border != page.kit.p.bad
+
+
+def test_a_bad_name_says_so_below_its_field(screen: Screen) -> None:
+    page = screen.windows.show_start(StartState(""))
+    page.set_name_check(Check(False, "This name is too long. Use at most 64 bytes."))
+    assert "This name is too long." in screen.reads()
+    assert "Use at most 64 bytes." in screen.reads()
+    page.set_name_check(Check(True))
+    assert "This name is too long." not in screen.reads()
+
+
+def test_a_passphrase_can_be_set_when_the_profile_is_made(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya", first_time=True))
+    assert start.NO_RESET not in screen.reads()
+    screen.press(start.PROTECT)
+    assert start.NO_RESET in screen.reads()
+    screen.type(start.PASSPHRASE, "sesame")
+    assert screen.field(start.PASSPHRASE).cget("show")
+    screen.press("Create a room")
+    assert screen.last() == events.BeginCreate("Maya", passphrase="sesame")
+    screen.press(start.ANONYMOUS)
+    assert start.PROTECT not in screen.reads()
+    screen.press("Host on this computer")
+    assert screen.last() == events.BeginCreate("Maya", host_here=True, anonymous=True)
+
+
+def test_who_has_a_profile_is_not_asked_for_a_new_passphrase(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    assert start.PROTECT not in screen.reads()
+
+
+def test_recent_rooms_are_opened_and_forgotten(screen: Screen) -> None:
+    page = screen.windows.show_start(StartState("Maya", RECENT))
+    words = screen.reads()
+    assert {"Recent rooms", "Cabin weekend", "Book club", "12:13"} <= set(words)
+    screen.press("Book club")
+    assert screen.last() == events.OpenRecent(b"s" * 32, "Maya")
+    page.rows[0].forget.press()
+    assert screen.last() == events.ForgetRecent(b"r" * 32)
+    page.set_recent(())
+    assert "Recent rooms" not in screen.reads()
+
+
+def test_while_busy_nothing_can_be_pressed(screen: Screen) -> None:
+    page = screen.windows.show_start(
+        StartState("Maya", RECENT, invite_text=LINK, invite_check=check_invite(LINK), problem="The disk is full.")
+    )
+    assert "The disk is full." in screen.reads()
+    page.set_busy("Joining the room…")
+    before = list(screen.told)
+    for words in ("Joining the room…", "Create a room", "Host on this computer", "Cabin weekend"):
+        screen.press(words)
+    screen.key("Return", screen.field(start.NAME))
+    assert [e for e in screen.told if e not in before and not isinstance(e, events.FocusChanged)] == []
+    page.set_busy("")
+    screen.press("Join room")
+    assert screen.last() == events.Join("Maya", LINK)
+
+
+def test_tab_goes_through_the_page(screen: Screen) -> None:
+    screen.windows.show_start(StartState("", invite_text=LINK, invite_check=check_invite(LINK)))
+    screen.field(start.NAME).focus_force()
+    reached = []
+    for _ in range(8):
+        screen.key("Tab")
+        widget: Any = hidden_root().focus_get()
+        reached.append(widget.get() if isinstance(widget, tk.Entry) else str(widget.cget("text")).strip())
+    order = [LINK, start.ANONYMOUS, "Join room", "Create a room", "Host on this computer"]
+    assert [text for text in reached if text in order][:5] == order
+    screen.key("space")  # after the fields nothing else is needed than the keyboard
+    screen.key("Return")
+
+
+def test_a_low_window_leaves_the_picture_out(screen: Screen) -> None:
+    page = screen.windows.show_start(StartState("Maya"))
+    screen.top.geometry("600x680")
+    screen.update()
+    screen.update()
+    assert not page.logo.Widget.winfo_ismapped()
+    assert "Host on this computer" in screen.reads()
+
+
+# -- making a room, opening a profile ----------------------------------------------------------------------------------
+
+
+def test_a_room_on_a_relay(screen: Screen) -> None:
+    screen.windows.show_create(CreateState())
+    screen.type(create.TITLE, "Book club")
+    screen.field(create.RELAY).insert(0, "parley:relay/x")
+    screen.press("Whoever has the invite comes in")
+    screen.press("Create room")
+    assert screen.last() == events.Create("Book club", Mode.OPEN, "parley:relay/x")
+
+
+def test_a_room_on_this_computer_says_who_can_reach_it(screen: Screen) -> None:
+    page = screen.windows.show_create(CreateState())
+    assert create.HERE_NOTE not in screen.reads()
+    screen.press("This computer")
+    assert create.HERE_NOTE in screen.reads()
+    assert create.LINE_NOTE not in screen.reads()
+    screen.type(create.TITLE, "Book")
+    screen.key("Return", screen.field(create.TITLE))
+    assert screen.last() == events.Create("Book", Mode.ASK, None)
+    page.set_problem("The relay could not be started. Try another port.")
+    assert "The relay could not be started." in screen.reads()
+
+
+def test_choices_go_by_arrow_keys_and_escape_goes_back(screen: Screen) -> None:
+    page = screen.windows.show_create(CreateState(host_here=True))
+    screen.key("Down", page.ask.Widget)
+    assert (page.ask.value, page.open.value) == (False, True)
+    screen.key("Escape")
+    assert screen.last() == events.Back()
+
+
+def test_a_locked_profile(screen: Screen) -> None:
+    page = screen.windows.show_unlock("Maya")
+    assert "Welcome back, Maya" in screen.reads()
+    screen.type(create.PASSPHRASE, "sesame")
+    screen.key("Return", screen.field(create.PASSPHRASE))
+    assert screen.last() == events.Unlock("sesame")
+    page.set_busy("Opening your profile…")
+    told = len(screen.told)
+    screen.key("Return", screen.field(create.PASSPHRASE))
+    assert len([e for e in screen.told[told:] if isinstance(e, events.Unlock)]) == 0
+    page.set_busy("")
+    page.set_problem("This passphrase doesn't open the profile. Try again.")
+    assert "This passphrase doesn't open the profile." in screen.reads()
+    assert screen.field(create.PASSPHRASE).selection_present(), "typing replaces it"
+    screen.press("Go on without it, just this visit")
+    assert screen.last() == events.SkipUnlock()
+
+
+# -- the door ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_knock_shows_the_words_and_takes_an_answer(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_knock(replace(KNOCK, words=()))
+    top = screen.sheet(Sheet.KNOCK)
+    assert "Léa would like to come in" in screen.reads(top)
+    screen.windows.show_knock(KNOCK)
+    assert screen.sheet(Sheet.KNOCK) is top
+    assert set(WORDS) <= set(screen.reads(top))
+    told = len(screen.told)
+    screen.key("Return", top)
+    assert not [e for e in screen.told[told:] if isinstance(e, events.LetIn)], "whom to let in has to be chosen"
+    screen.press("Turn away", top)
+    assert screen.last() == events.TurnAway(FP)
+    screen.press("Let in", top)
+    assert screen.last() == events.LetIn(FP)
+
+
+def test_hostile_names_cannot_disturb_the_knock(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_knock(replace(KNOCK, title="\u202eevil\n" * 30 + "x" * 500))
+    shown = "".join(screen.reads(screen.sheet(Sheet.KNOCK)))
+    assert "\u202e" not in shown
+    assert "Let in" in shown
+
+
+def test_who_knocks_sees_the_same_words(screen: Screen) -> None:
+    waiting = WaitingState(FP, "Waiting to be let in", "Maya can see it.", "When Maya calls, read the words.", ())
+    page = screen.windows.show_waiting(waiting)
+    page.update(replace(waiting, words=WORDS, connection="The relay doesn't answer."))
+    words = screen.reads()
+    assert {*WORDS, knock.SAME_WORDS, "The relay doesn't answer."} <= set(words)
+    page.update(replace(waiting, words=WORDS))
+    assert "The relay doesn't answer." not in screen.reads()
+    screen.press("Stop waiting")
+    assert screen.last() == events.StopWaiting()
+
+
+# -- sheets ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_invite_is_shown_and_copied(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    state = InviteState("Cabin weekend", LINK, "Whoever has this link can knock.")
+    screen.windows.show_invite(state)
+    top = screen.sheet(Sheet.INVITE)
+    assert {"Invite to Cabin weekend", LINK, "Whoever has this link can knock."} <= set(screen.reads(top))
+    screen.press("Copy link", top)
+    assert screen.last() == events.CopyInvite(clear=True)
+    screen.press("Take it off the clipboard after a minute", top)
+    screen.key("Return", top)
+    assert screen.last() == events.CopyInvite(clear=False)
+    screen.windows.show_invite(replace(state, copied="Copied."))
+    assert "Copied." in screen.reads(top)
+
+
+def test_who_could_read_a_message(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_readers(READERS)
+    top = screen.sheet(Sheet.READERS)
+    words = screen.reads(top)
+    assert {"Maya", "On the phone is fine", "Jonas", "Arrived 12:13", "Tom", "Away"} <= set(words)
+    screen.press(readers.SHOW, top)
+    assert screen.last() == events.ShowSealed(mid(1))
+    screen.windows.show_readers(replace(READERS, sealed=(SealedLine("Jonas", "9f 3a …", "2 × 256 bytes"),)))
+    words = screen.reads(top)
+    assert {"9f 3a …", "2 × 256 bytes"} <= set(words)
+    screen.press(readers.HIDE, top)
+    assert screen.last() == events.ShowSealed(mid(1), hide=True)
+    screen.windows.show_readers(replace(READERS, sealed=(), sealed_note="No longer kept.", note_tone=Tone.WARN))
+    assert "No longer kept." in screen.reads(top)
+    screen.press("Done", top)
+    assert screen.last() == events.SheetClosed(Sheet.READERS)
+
+
+def test_another_message_is_another_sheet(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_readers(READERS)
+    screen.windows.show_readers(replace(READERS, mid=mid(2), quote=Quote(FP, "Jonas", "12:14", "Another")))
+    assert "Another" in screen.reads(screen.sheet(Sheet.READERS))
+
+
+def test_many_readers_scroll(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    many = tuple(Reader(bytes((n,)) * 32, f"Person {n}", "Arrived", False, Tick.ALL) for n in range(60))
+    screen.windows.show_readers(replace(READERS, readers=many))
+    top = screen.sheet(Sheet.READERS)
+    assert "Person 59" in screen.reads(top)
+    assert top.winfo_height() < 800
+
+
+@pytest.mark.parametrize("danger", [True, False])
+def test_a_question_has_a_safe_default(screen: Screen, danger: bool) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", events.LeaveRoom(sure=True), danger))
+    sheet, window = screen.windows.sheets[Sheet.CONFIRM]
+    default = (sheet.no if danger else sheet.yes).Widget
+    default.focus_force()
+    screen.update()
+    assert window.TKroot.focus_get() is default
+    screen.key("Return")
+    assert screen.last() == (events.SheetClosed(Sheet.CONFIRM) if danger else events.LeaveRoom(sure=True))
+    screen.press("Leave it", window.TKroot)
+    assert screen.last() == events.LeaveRoom(sure=True)
+
+
+# -- the windows together ----------------------------------------------------------------------------------------------
+
+
+def test_one_page_at_a_time_in_the_same_place(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.top.geometry("+200+60")
+    screen.update()
+    screen.windows.show_confirm(ConfirmState("Open?", "x", "Yes", events.Close()))
+    screen.windows.show_create(CreateState())
+    screen.update()
+    assert len([w for w in hidden_root().winfo_children() if isinstance(w, tk.Toplevel) and w.winfo_viewable()]) == 1
+    assert abs(screen.top.winfo_x() - 200) < 40
+    screen.windows.set_title("evil\u202e\ntitle")
+    assert screen.top.title() == "evil title"
+
+
+def test_another_look(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    before = screen.top.cget("bg")
+    screen.windows.set_theme(not screen.windows.kit.p.dark)
+    screen.windows.show_start(StartState("Maya"))
+    assert screen.top.cget("bg") != before
+
+
+def read_once(screen: Screen, *, until: type[ViewEvent]) -> list[AppEvent]:
+    """Run the loop until an event of this kind has come."""
+    bridge: Bridge[AppEvent] = Bridge(screen.windows.wake)
+    handled: list[AppEvent] = []
+    screen.windows._emit = bridge.put
+    bridge.start()
+
+    def handle(event: AppEvent) -> bool:
+        handled.append(event)
+        return not isinstance(event, until)
+
+    screen.windows.run(bridge, handle, lambda: None)
+    assert bridge.close(screen.windows.pump)
+    return handled
+
+
+def test_the_x_of_the_page_ends_the_program(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.top.after(50, lambda: screen.top.tk.call(screen.top.protocol("WM_DELETE_WINDOW")))
+    assert events.Close() in read_once(screen, until=events.Close)
+
+
+def test_escape_closes_a_sheet_and_the_page_stays(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_knock(KNOCK)
+    top = screen.sheet(Sheet.KNOCK)
+    top.after(50, lambda: (top.focus_force(), top.event_generate("<Escape>")))
+    assert events.SheetClosed(Sheet.KNOCK) in read_once(screen, until=events.SheetClosed)
+    screen.update()
+    assert screen.windows.sheets == {}
+    assert "Join room" in screen.reads()
+
+
+def clipboard() -> str:
+    try:
+        return str(hidden_root().clipboard_get())
+    except tk.TclError:  # nothing there
+        return ""
+
+
+def test_what_is_copied_leaves_the_clipboard_again_unless_it_is_no_longer_there(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.copy(LINK, 60)
+    assert hidden_root().clipboard_get() == LINK
+    screen.windows._clear_clipboard()  # what the timer calls
+    assert clipboard() == ""
+    screen.windows.copy(LINK, 60)
+    hidden_root().clipboard_clear()
+    hidden_root().clipboard_append("something else")
+    screen.windows._clear_clipboard()
+    assert hidden_root().clipboard_get() == "something else"
+    screen.windows.copy(LINK)
+    screen.windows._clear_clipboard()
+    assert hidden_root().clipboard_get() == LINK, "only what was to leave leaves"
+
+
+def test_the_clipboard_is_emptied_at_the_end(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.copy(LINK, 60)
+    screen.windows.close()
+    assert clipboard() == ""
+
+
+def test_a_link_goes_to_the_browser(screen: Screen) -> None:
+    screen.windows.open_link("https://example.org/")
+    assert screen.opened == ["https://example.org/"]
+
+
+def test_the_room_page_comes_in_the_same_frame(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    page = screen.windows.show_room(ROOM)
+    assert page is screen.windows.page
+    assert "Cabin weekend" in screen.reads()
+
+
+def test_every_page_and_sheet_in_dark() -> None:
+    screen = Screen(dark=True)
+    screen.windows.show_unlock("Maya")
+    screen.windows.show_create(CreateState())
+    screen.windows.show_waiting(WaitingState(FP, "Waiting", "Maya can see it.", "Read the words.", WORDS))
+    screen.windows.show_room(ROOM)
+    screen.windows.show_start(StartState("Maya", RECENT, problem="The disk is full."))
+    screen.windows.show_knock(KNOCK)
+    screen.windows.show_readers(READERS)
+    screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock."))
+    screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", events.Close()))
+    screen.update()
+    assert set(screen.windows.sheets) == set(Sheet)
+    code = screen.windows.sheets[Sheet.INVITE][0].code.image.convert("RGB")
+    assert code.getpixel((1, 1)) == (255, 255, 255), "a code is dark on white in every look"
+    screen.windows.close()
+    screen.update()
