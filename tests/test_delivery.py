@@ -1,0 +1,208 @@
+"""Numbers, cursors and windows: what is owed, what is given up, what is a duplicate."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatcore.clock import Moment
+from chatcore.delivery import (
+    MAX_LOGS,
+    MAX_OUTBOX_AGE_MS,
+    MAX_OUTBOX_BYTES,
+    MAX_OUTBOX_MESSAGES,
+    NO_LOG,
+    RESEND_MAX_S,
+    WINDOW_PARTS,
+    Ack,
+    Inbox,
+    Message,
+    Outbox,
+    Ready,
+    parse_ack,
+    parse_message,
+    parse_ready,
+)
+from chatcore.errors import WireError
+
+NOW = Moment(100.0, 1_000_000)
+
+
+def at(seconds: float) -> Moment:
+    return Moment(NOW.s + seconds, NOW.ms + round(seconds * 1000))
+
+
+def outbox(count: int, size: int = 10) -> Outbox:
+    box = Outbox()
+    for number in range(1, count + 1):
+        assert box.add(mid(number), NOW.ms, bytes(size)) == []
+    return box
+
+
+def mid(number: int) -> bytes:
+    return number.to_bytes(16)
+
+
+def numbers(box: Outbox, now: Moment = NOW) -> list[int]:
+    return [owed.number for owed in box.take(now)]
+
+
+def test_messages_are_handed_out_once_and_in_order() -> None:
+    box = outbox(3)
+    assert numbers(box) == [1, 2, 3]
+    assert numbers(box) == []
+    box.add(mid(4), NOW.ms, b"")
+    assert numbers(box) == [4]
+    assert (box.head, box.cursor, box.low, len(box)) == (4, 0, 1, 4)
+
+
+def test_an_acknowledgement_takes_what_it_names() -> None:
+    box = outbox(3)
+    box.take(NOW)
+    assert box.acknowledge(2) == [mid(1), mid(2)]
+    assert box.acknowledge(2) == box.acknowledge(1) == []
+    assert (box.cursor, box.low, len(box)) == (2, 3, 1)
+    with pytest.raises(WireError):
+        box.acknowledge(4)
+
+
+def test_without_progress_all_is_said_again_later_and_later() -> None:
+    box, now, gaps = outbox(3), NOW, []
+    assert numbers(box) == [1, 2, 3]
+    for _ in range(9):
+        assert box.resend_s is not None
+        gaps.append(box.resend_s - now.s)
+        assert numbers(box, Moment(box.resend_s - 0.01, NOW.ms)) == []
+        now = Moment(box.resend_s, NOW.ms)
+        assert numbers(box, now) == [1, 2, 3]
+    assert gaps == [5, 10, 20, 40, 80, 160, RESEND_MAX_S, RESEND_MAX_S, RESEND_MAX_S]
+    box.acknowledge(1)
+    assert numbers(box, now) == []
+    assert box.resend_s == now.s + 5
+
+
+def test_no_more_is_in_flight_than_the_window() -> None:
+    box = outbox(20, size=162 * 50 - 8)  # 50 parts each
+    assert len(numbers(box)) == WINDOW_PARTS // 50
+    assert numbers(box) == []
+    box.acknowledge(3)
+    assert numbers(box) == [11, 12, 13]
+    box.acknowledge(13)
+    assert numbers(box) == [*range(14, 21)]
+
+
+def test_one_message_that_is_larger_than_the_window_goes_alone() -> None:
+    box = outbox(2, size=162 * (WINDOW_PARTS + 1))
+    assert numbers(box) == [1]
+    box.acknowledge(1)
+    assert numbers(box) == [2]
+
+
+def test_the_oldest_is_given_up_for_the_newest() -> None:
+    box = outbox(MAX_OUTBOX_MESSAGES)
+    assert box.add(mid(MAX_OUTBOX_MESSAGES + 1), NOW.ms, b"") == [mid(1)]
+    assert (len(box), box.low) == (MAX_OUTBOX_MESSAGES, 2)
+    big = Outbox()
+    for number in range(MAX_OUTBOX_BYTES // 2**20):
+        assert big.add(mid(number), NOW.ms, bytes(2**20)) == []
+    assert big.add(mid(99), NOW.ms, b"x") == [mid(0)]
+
+
+def test_what_is_too_old_is_given_up() -> None:
+    box = outbox(2)
+    box.add(mid(3), NOW.ms + 5, b"")
+    assert box.expire(NOW.ms + MAX_OUTBOX_AGE_MS) == []
+    assert box.expire(NOW.ms + MAX_OUTBOX_AGE_MS + 1) == [mid(1), mid(2)]
+    assert numbers(box) == [3]
+
+
+def test_after_everything_was_given_up_the_numbers_go_on() -> None:
+    box = outbox(3)
+    box.take(NOW)
+    assert box.give_up_all() == [mid(1), mid(2), mid(3)]
+    assert (box.low, box.head, len(box)) == (4, 3, 0)
+    box.add(mid(4), NOW.ms, b"")
+    assert numbers(box) == [4]
+    assert box.acknowledge(4) == [mid(4)]
+
+
+def test_a_new_link_begins_at_the_cursor_it_is_told() -> None:
+    box = outbox(4)
+    box.take(NOW)
+    assert box.restart(2) == [mid(1), mid(2)]
+    assert numbers(box) == [3, 4]
+    assert box.restart(0) == []  # one who forgot: what he had is gone
+    assert numbers(box) == [3, 4]
+    assert box.restart(2**63) == [mid(3), mid(4)]  # a liar harms himself
+    assert (box.cursor, len(box)) == (4, 0)
+
+
+def test_given_up_in_flight_makes_room_in_the_window() -> None:
+    box = outbox(2, size=162 * WINDOW_PARTS - 8)
+    assert numbers(box) == [1]
+    box.give_up_all()
+    box.add(mid(3), NOW.ms, bytes(162 * WINDOW_PARTS - 8))
+    assert numbers(box) == [3]
+
+
+def test_an_inbox_takes_the_next_and_nothing_else() -> None:
+    box = Inbox()
+    assert not box.take(b"unknown!", 1)
+    assert box.open_log(b"the log!", 1) == (0, True)
+    assert [box.take(b"the log!", n) for n in (2, 0, 1, 1, 3, 2, 3)] == [False, False, True, False, False, True, True]
+    assert box.cursor(b"the log!") == 3
+    assert box.open_log(b"the log!", 1) == (0, False)
+
+
+def test_an_inbox_says_how_much_is_gone() -> None:
+    box = Inbox()
+    assert box.open_log(b"the log!", 5) == (4, True)
+    assert box.take(b"the log!", 5)
+    assert box.open_log(b"the log!", 6) == (0, False)
+    assert box.open_log(b"the log!", 9) == (3 - 1 + 1, False)
+    assert box.open_log(b"the log!", 0) == (0, False)
+    assert box.open_log(b"the log!", 2**64 - 1) == (2**64 - 2 - 8, False)
+    assert box.take(b"the log!", 2**64 - 1)
+    assert not box.take(b"the log!", 0)
+
+
+def test_an_inbox_remembers_a_few_logs() -> None:
+    box = Inbox()
+    for number in range(10):
+        box.open_log(number.to_bytes(8), 3)
+    assert len(box._cursors) == MAX_LOGS
+    assert box.log == (9).to_bytes(8)
+    assert box.cursor((9).to_bytes(8)) == 2
+    assert box.cursor((0).to_bytes(8)) == 0
+
+
+def test_what_is_written_is_read() -> None:
+    ready = Ready(b"their lo", 1, 2, b"your log", 3, 4, b"s" * 32, 5)
+    assert parse_ready(ready.to_bytes()) == ready
+    assert ready.full
+    assert not Ready(clock_ms=1).full
+    assert Ready(clock_ms=1).to_bytes()[:80] == bytes(80)
+    ack = Ack(NO_LOG, 1, 2, b"s" * 32)
+    assert parse_ack(ack.to_bytes()) == ack
+    message = Message(b"s" * 16, 7, b"w" * 32, b"app")
+    assert parse_message((9).to_bytes(8) + message.to_bytes()) == (9, message)
+    for parse, size in ((parse_ready, 88), (parse_ack, 56)):
+        for wrong in (0, size - 1, size + 1):
+            with pytest.raises(WireError):
+                parse(bytes(wrong))
+    with pytest.raises(WireError):
+        parse_message(bytes(63))
+    assert parse_message(bytes(64))[1].app == b""
+
+
+def test_a_mid_depends_on_all_that_was_said_and_on_who_said_it() -> None:
+    base = Message(b"s" * 16, 7, b"w" * 32, b"app")
+    others = (
+        base.mid(b"other room".ljust(32), b"sender"),
+        base.mid(b"r" * 32, b"another"),
+        Message(b"t" * 16, 7, b"w" * 32, b"app").mid(b"r" * 32, b"sender"),
+        Message(b"s" * 16, 8, b"w" * 32, b"app").mid(b"r" * 32, b"sender"),
+        Message(b"s" * 16, 7, b"v" * 32, b"app").mid(b"r" * 32, b"sender"),
+        Message(b"s" * 16, 7, b"w" * 32, b"apq").mid(b"r" * 32, b"sender"),
+    )
+    assert len({base.mid(b"r" * 32, b"sender"), *others}) == 7
+    assert len(others[0]) == 16
