@@ -1,0 +1,266 @@
+"""What lies behind the window, without a window: real files, real clients, real relays."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from chatcore.engines.openssl import OpenSSLEngine
+from chatcore.errors import StateError, TextError
+from chatcore.events import (
+    Connection,
+    ConnectionChanged,
+    Knocked,
+    LetIn,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    MessageSent,
+    PresenceChanged,
+    SealedBlocks,
+    Waiting,
+)
+from chatcore.invite import CUT_SHORT, Mode
+from chatcore.profile import Profile
+from gui import backroom
+from gui.backroom import Backroom
+from gui.events import AppEvent, Failed, FromRoom, ProfileFound, RoomOpened, WordsReady
+from relay.embedded import EmbeddedRelay
+
+E = TypeVar("E")
+
+
+class Somebody:
+    """A backroom, and what it put into the window's queue."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.events: list[object] = []
+        self.came = threading.Condition()
+        self.back = Backroom(directory, self.put)
+        self.back.start()
+
+    def put(self, event: AppEvent) -> None:
+        with self.came:
+            self.events.append(event.event if isinstance(event, FromRoom) else event)
+            self.came.notify_all()
+
+    def wait(self, kind: type[E], wanted: Callable[[E], bool] = lambda event: True) -> E:
+        """Return the first such event, and drop what came up to it."""
+        deadline = time.monotonic() + 30
+        with self.came:
+            while True:
+                for number, event in enumerate(self.events):
+                    if isinstance(event, kind) and wanted(event):
+                        del self.events[: number + 1]
+                        return event
+                assert self.came.wait(deadline - time.monotonic()), f"no {kind.__name__} among {self.events}"
+
+
+Meet = Callable[[str], Somebody]
+
+
+@pytest.fixture
+def meet(tmp_path: Path) -> Generator[Meet]:
+    people: list[Somebody] = []
+
+    def make(name: str) -> Somebody:
+        people.append(Somebody(tmp_path / name))
+        return people[-1]
+
+    yield make
+    for somebody in people:
+        somebody.back.stop()
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Generator[EmbeddedRelay]:
+    made = EmbeddedRelay(tmp_path / "relay")
+    made.start()
+    yield made
+    made.stop()
+
+
+def room_of(owner: Somebody, line: str | None, mode: Mode = Mode.ASK, name: str = "alice") -> RoomOpened:
+    owner.back.create(name, "Cabin weekend", mode, line, False, "")
+    opened = owner.wait(RoomOpened)
+    owner.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
+    return opened
+
+
+def test_a_first_start_finds_nothing_and_makes_nothing(meet: Meet) -> None:
+    alice = meet("alice")
+    alice.back.look()
+    assert alice.wait(ProfileFound) == ProfileFound(first_time=True)
+    assert not alice.directory.exists()
+
+
+def test_a_room_of_ones_own_is_remembered(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, relay.line)
+    assert (opened.own_fp, opened.title, opened.only_here) == (opened.owner_fp, "Cabin weekend", True)
+    alice.back.look()
+    found = alice.wait(ProfileFound)
+    assert found.nick == "alice"
+    assert [room.title for room in found.rooms] == ["Cabin weekend"]
+    alice.back.forget(opened.room_id)
+    assert alice.wait(ProfileFound).rooms == ()
+
+
+def test_knock_let_in_talk_and_look_at_the_blocks(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice, bob = meet("alice"), meet("bob")
+    opened = room_of(alice, relay.line)
+    bob.back.join("bob", opened.invite_text, False, "")
+    own = bob.wait(RoomOpened).own_fp
+    bob.wait(Waiting)
+    alice.wait(Knocked, lambda knock: knock.fp == own)
+    alice.back.work_out_words(opened.room_id, own)
+    bob.back.work_out_words(opened.room_id, opened.owner_fp)
+    words = alice.wait(WordsReady).words
+    assert len(words) == 8
+    assert bob.wait(WordsReady).words == words
+    with pytest.raises(TextError):
+        bob.back.say(opened.room_id, "let me in")
+    alice.back.let_in(opened.room_id, own)
+    bob.wait(LetIn)
+    alice.wait(MemberJoined)
+    alice.wait(PresenceChanged)
+    alice.back.say(opened.room_id, "hello")
+    mid = alice.wait(MessageSent).mid
+    assert bob.wait(MessageReceived).text == "hello"
+    alice.back.ask_sealed_blocks(opened.room_id, mid)
+    assert [(fp, [len(block) for block in blocks]) for fp, blocks in alice.wait(SealedBlocks).blocks] == [(own, [256])]
+    bob.back.leave(opened.room_id)
+    alice.wait(MemberLeft)
+    bob.back.look()
+    assert bob.wait(ProfileFound).rooms == (), "a room that was left for good isn't offered again"
+    with pytest.raises(StateError):
+        bob.back.say(opened.room_id, "too late")
+
+
+def test_that_one_was_let_in_is_on_the_disk_before_the_program_ends(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice, bob = meet("alice"), meet("bob")
+    opened = room_of(alice, relay.line)
+    bob.back.join("bob", opened.invite_text, False, "")
+    knock = alice.wait(Knocked)
+    alice.back.let_in(opened.room_id, knock.fp)
+    bob.wait(LetIn)
+    deadline = time.monotonic() + 30
+    while not Profile.open(bob.directory, None, OpenSSLEngine()).rooms[0].statements:
+        assert time.monotonic() < deadline
+
+
+def test_one_comes_back_to_a_room_without_knocking(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice, bob = meet("alice"), meet("bob")
+    opened = room_of(alice, relay.line)
+    bob.back.join("bob", opened.invite_text, False, "")
+    alice.back.let_in(opened.room_id, alice.wait(Knocked).fp)
+    bob.wait(LetIn)
+    bob.back.close_room(opened.room_id)
+    bob.back.open_recent(opened.room_id, "bob")
+    bob.wait(RoomOpened)
+    bob.wait(LetIn)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_the_relay_of_this_computer(meet: Meet, again: bool) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, None)
+    assert opened.only_here
+    assert "127.0.0.1" in opened.invite_text
+    if again:  # its address stands in the invites, so it has to be the same after a restart
+        alice.back.stop()
+        alice = meet("alice")
+        alice.back.look()
+        alice.wait(ProfileFound)
+        alice.back.open_recent(opened.room_id, "alice")
+        assert alice.wait(RoomOpened).invite_text == opened.invite_text
+        alice.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
+
+
+def test_an_anonymous_visit_writes_nothing(meet: Meet) -> None:
+    alice = meet("alice")
+    alice.back.create("alice", "Cabin weekend", Mode.OPEN, None, True, "")
+    alice.wait(RoomOpened)
+    alice.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
+    alice.back.look()
+    assert alice.wait(ProfileFound).first_time
+    alice.back.stop()
+    assert not alice.directory.exists()
+
+
+def test_a_passphrase_locks_the_profile(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    alice.back.create("alice", "Cabin weekend", Mode.OPEN, relay.line, False, "open sesame")
+    alice.wait(RoomOpened)
+    alice.back.stop()
+    again = meet("alice")
+    again.back.look()
+    assert again.wait(ProfileFound).locked
+    again.back.unlock("open barley")
+    assert again.wait(Failed).sentence.startswith("This passphrase")
+    again.back.unlock("open sesame")
+    assert [room.title for room in again.wait(ProfileFound).rooms] == ["Cabin weekend"]
+
+
+def test_another_name_is_kept(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    room_of(alice, relay.line)
+    room_of(alice, relay.line, name="Alice B.")
+    alice.back.look()
+    assert alice.wait(ProfileFound).nick == "Alice B."
+
+
+def test_a_damaged_profile_is_said_and_left_as_it_is(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    room_of(alice, relay.line)
+    alice.back.stop()
+    file = alice.directory / "profile.parley"
+    damaged = file.read_bytes()[:-20]
+    file.write_bytes(damaged)
+    again = meet("alice")
+    again.back.look()
+    assert "is damaged" in again.wait(Failed).sentence
+    assert file.read_bytes() == damaged
+
+
+def test_what_cannot_be_is_said_in_one_sentence(meet: Meet, relay: EmbeddedRelay, tmp_path: Path) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, relay.line)
+    alice.back.join("alice", opened.invite_text[:-9], False, "")
+    assert alice.wait(Failed).sentence == CUT_SHORT
+    alice.back.join("alice", opened.invite_text, False, "")
+    assert alice.wait(Failed).sentence == backroom.OPEN_ALREADY
+    alice.back.open_recent(b"?" * 32, "alice")
+    assert alice.wait(Failed).sentence == backroom.NOT_REMEMBERED
+    (tmp_path / "file").write_text("in the way")
+    bob = meet("file")
+    bob.back.create("bob", "Cabin", Mode.OPEN, relay.line, False, "")
+    failed = bob.wait(Failed).sentence
+    assert failed[0].isupper()
+    assert failed.endswith(".")
+
+
+def test_a_fault_of_ours_is_said_without_its_text(meet: Meet, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(backroom.log, "error", lambda text, *more: logged.append(text % more))
+
+    def fault(directory: Path) -> bool:
+        raise ValueError("sesame-7781")
+
+    alice = meet("alice")
+    monkeypatch.setattr(Profile, "exists", staticmethod(fault))
+    alice.back.look()
+    assert alice.wait(Failed).sentence == backroom.UNEXPECTED
+    assert logged == ["the backroom failed: ValueError"]
+
+
+def test_stopping_twice_is_stopping(meet: Meet) -> None:
+    alice = meet("alice")
+    alice.back.stop()
+    alice.back.stop()
