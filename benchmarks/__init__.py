@@ -1,0 +1,1 @@
+"""Benchmarks; each file is run by itself (README.md)."""
