@@ -419,8 +419,13 @@ class Room:
         if not self._members.is_member(talk.fp):
             self._send_statement(talk, self._members.find(StatementType.LEAVE, talk.fp), now)
 
+    def _nick(self, talk: Talk) -> str:
+        """Return the nick of somebody's JOIN; until it is heard (the owner needs none), that of the HELLO."""
+        greeting = talk.link.greeting
+        return self._members.nick(talk.fp) or (greeting.nick if greeting is not None else "")
+
     def _take_ready(self, talk: Talk, ready: Ready) -> None:
-        inbox, nick = self._inbox(talk.fp), self._members.nick(talk.fp)
+        inbox, nick = self._inbox(talk.fp), self._nick(talk)
         if ready.echo > inbox.cursor(ready.my_log) > 0:
             self._alarm(AlarmKind.ACKNOWLEDGED_ELSEWHERE, talk.fp, nick)
         gone, fresh = inbox.open_log(ready.my_log, ready.low)
@@ -456,7 +461,7 @@ class Room:
         if text is None:
             self.ignored += 1
         else:
-            nick, readers = self._members.nick(talk.fp), self._views.get(message.who)
+            nick, readers = self._nick(talk), self._views.get(message.who)
             sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
             self._events.append(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
         talk.untold += 1
