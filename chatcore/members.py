@@ -208,8 +208,9 @@ class Members:
 
     def find(self, kind: StatementType, subject: bytes) -> Statement | None:
         """Return the newest statement of this type about somebody."""
-        found = [s for (k, _), s in self._about.get(subject, {}).items() if k is kind]
-        return max(found, key=lambda statement: statement.rank, default=None)
+        about = self._about.get(subject)
+        signer = self.owner if kind is StatementType.ADMIT else subject
+        return about.get((kind, signer)) if about is not None else None
 
     def is_member(self, fp: bytes) -> bool:
         """Say whether somebody belongs to the room now."""
