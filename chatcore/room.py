@@ -230,8 +230,12 @@ class Room:
             times.append(self._seat.next_tick())
         return min((time for time in times if time is not None), default=None)
 
-    def tick(self, now: Moment) -> None:
-        """Do what is due: repeats, acknowledgements, heartbeats, sending again."""
+    def tick(self, now: Moment, *, more_waits: bool = False) -> None:
+        """Do what is due: repeats, acknowledgements, heartbeats, sending again.
+
+        `more_waits`: bytes have come that weren't handed in yet.  An acknowledgement may be among them, so nothing is
+        sent again for want of one: else a client that is behind would make everybody's work more.
+        """
         if self._seat is not None:
             for event in self._seat.tick(now):
                 self._on_seat(event, now)
@@ -242,7 +246,7 @@ class Room:
                 self._send_due(talk, now)
         for fp in list(self._sending):
             resend_s = self._outbox(fp).resend_s
-            if resend_s is not None and now.s >= resend_s:
+            if not more_waits and resend_s is not None and now.s >= resend_s:
                 self._give_up(fp, self._outbox(fp).expire(now.ms), now)
                 self._pump(fp, now)
         for fp in self._door.expired(now):
@@ -255,7 +259,7 @@ class Room:
     def _old_s(self, talk: Talk) -> float:
         """Return when a link is given up for a newer one with the same identity."""
         newest = self._sending.get(talk.fp, talk)
-        return NEVER_S if newest is talk else newest.link.up_s + OLD_LINK_S
+        return newest.link.up_s + OLD_LINK_S if talk.open and newest is not talk else NEVER_S
 
     # -- what the seat says
 
