@@ -8,7 +8,8 @@ import pytest
 from attacker import NOW, RNG, Puppet, presence, sealed_blocks, talk, two_links
 from world import Client, Hop, World, fp, key
 
-from chatcore.delivery import MAX_OUTBOX_MESSAGES, Outbox
+from chatcore import delivery
+from chatcore.delivery import Outbox
 from chatcore.engines.reference import ReferenceEngine
 from chatcore.errors import WireError
 from chatcore.events import Gap, MessageArrived, MessageReceived, NotDelivered, Presence
@@ -346,12 +347,15 @@ def test_attack_30_the_outbox_refuses_what_was_never_sent() -> None:
     assert len(outbox) == 1
 
 
-def test_attack_31_one_who_never_acknowledges_costs_a_bounded_amount_and_harms_nobody() -> None:
+def test_attack_31_one_who_never_acknowledges_costs_a_bounded_amount_and_harms_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "MAX_OUTBOX_MESSAGES", 200)
     world, (alice, bob) = _room("alice", "bob")
     mallory = _evil(world)
     world.advance(1)
     mids = []
-    for at in range(MAX_OUTBOX_MESSAGES + 5):
+    for at in range(delivery.MAX_OUTBOX_MESSAGES + 5):
         mids.append(alice.say(str(at)))
         if at % 50 == 0:
             world.advance(1)
@@ -360,7 +364,7 @@ def test_attack_31_one_who_never_acknowledges_costs_a_bounded_amount_and_harms_n
     lost = [mid for e in alice.events if isinstance(e, NotDelivered) and e.to == mallory.fp for mid in e.mids]
     assert lost == mids[:5]
     assert not [e for e in alice.events if isinstance(e, NotDelivered) and e.to != mallory.fp]
-    assert alice.room.owed == MAX_OUTBOX_MESSAGES
+    assert alice.room.owed == delivery.MAX_OUTBOX_MESSAGES
     talk(world, "alice", "bob", seconds=5)
 
 

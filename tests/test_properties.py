@@ -39,7 +39,7 @@ NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
 # -- any text to any roster --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(st.integers(2, 8), st.lists(st.tuples(st.integers(0, 7), TEXTS), min_size=1, max_size=4), st.booleans())
 def test_any_text_reaches_any_roster(size: int, said: list[tuple[int, str]], together: bool) -> None:
     world = World()

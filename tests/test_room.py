@@ -6,9 +6,8 @@ import pytest
 from attacker import presence, talk
 from world import ENGINE, START_MS, Client, World, fp, key
 
-from chatcore import events
+from chatcore import delivery, events
 from chatcore.clock import Moment
-from chatcore.delivery import MAX_OUTBOX_MESSAGES
 from chatcore.errors import StateError, TextError
 from chatcore.events import (
     Gap,
@@ -182,14 +181,14 @@ def test_eight_can_wait_at_the_door() -> None:
     world = World(mode=Mode.ASK)
     alice = world.client("alice")
     world.settle()
-    for at in range(10):
+    for at in range(9):
         world.client(f"knocker {at}")
     world.advance(2)
     assert len(alice.of(Knocked)) == 8
     for at in range(8):
         alice.room.turn_away(fp(f"knocker {at}"), world.now)
     world.advance(70)
-    assert len(alice.of(Knocked)) == 10
+    assert len(alice.of(Knocked)) == 9
 
 
 def test_the_owner_who_comes_later_finds_the_knock() -> None:
@@ -350,11 +349,14 @@ def test_a_member_without_memory_is_shown_a_gap_of_an_earlier_visit() -> None:
     assert not carol.of(Gap)
 
 
-def test_more_than_the_outbox_holds_is_given_up_oldest_first_and_shown_as_a_gap() -> None:
+def test_more_than_the_outbox_holds_is_given_up_oldest_first_and_shown_as_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "MAX_OUTBOX_MESSAGES", 200)
     world, alice, bob, carol = three()
     carol.disconnect()
     mids = []
-    for at in range(MAX_OUTBOX_MESSAGES + 3):
+    for at in range(delivery.MAX_OUTBOX_MESSAGES + 3):
         mids.append(alice.say(f"m{at}"))
         if at % 100 == 0:
             world.advance(0.5)
