@@ -119,6 +119,9 @@ class OpenSSLEngine:
 
     name = "openssl"
 
+    def __init__(self) -> None:
+        self._second: ThreadPoolExecutor | None = None  # made for the first large fan-out, kept until `close`
+
     def generate(self) -> PrivateKey:
         """Make a fresh RSA-2048 key (some 30 ms, now and then 100)."""
         return OpenSSLPrivateKey(rsa.generate_private_key(EXPONENT, _KEY_BITS))
@@ -127,10 +130,17 @@ class OpenSSLEngine:
         """Encrypt many plaintexts of 190 bytes; a large fan-out on two threads, for OpenSSL works without the GIL."""
         if len(jobs) < TWO_THREADS_FROM:
             return [key.encrypt(plaintext) for key, plaintext in jobs]
+        if self._second is None:
+            self._second = ThreadPoolExecutor(1, "parley-rsa")
         half = len(jobs) // 2
-        with ThreadPoolExecutor(1, "parley-rsa") as helper:
-            rest = helper.submit(lambda: [key.encrypt(plaintext) for key, plaintext in jobs[half:]])
-            return [key.encrypt(plaintext) for key, plaintext in jobs[:half]] + rest.result()
+        rest = self._second.submit(lambda: [key.encrypt(plaintext) for key, plaintext in jobs[half:]])
+        return [key.encrypt(plaintext) for key, plaintext in jobs[:half]] + rest.result()
+
+    def close(self) -> None:
+        """End the second thread, if there is one."""
+        second, self._second = self._second, None
+        if second is not None:
+            second.shutdown()
 
     def public_key(self, modulus: bytes) -> PublicKey:
         """Return the key for a 256-byte modulus; raise CryptoError unless it is acceptable (section 2)."""
