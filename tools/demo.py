@@ -1,6 +1,6 @@
 """A relay and three people in one room.
 
-With a display, three windows are opened, alice, bob and carol, in a room on a relay of this program's own, and it ends
+With a display, alice, bob and carol join a room on a relay of this program's own, then their windows are yours; it ends
 when they are closed.  Without one (or with `--hidden`) the same goes on out of sight: the three sit in front of their
 windows as `person.py`, create, invite, knock, let in and talk; two windows are photographed into `demo.png`, and what
 bob's window says in the end is printed and kept in `demo-transcript.txt`.
@@ -68,19 +68,7 @@ def hidden_display() -> Iterator[None]:
     if shutil.which("Xvfb") is None:
         raise Unfinished("There is no display, and no Xvfb to stand in for one (Debian: sudo apt-get install xvfb).")
     reads, writes = os.pipe()
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(writes),
-        "-screen",
-        "0",
-        SCREEN,
-        "-dpi",
-        "96",
-        "-terminate",
-        "-nolisten",
-        "tcp",
-    ]
+    command = f"Xvfb -displayfd {writes} -screen 0 {SCREEN} -dpi 96 -terminate -nolisten tcp".split()
     with running(command, pass_fds=(writes,), stderr=subprocess.DEVNULL):
         os.close(writes)
         with os.fdopen(reads) as pipe:
@@ -111,6 +99,61 @@ def has_display() -> bool:
     return True
 
 
+# -- the three ---------------------------------------------------------------------------------------------------------
+
+
+class Puppet:
+    """One of the three, in a process of their own: `alice("presses", "Join room")` is done when it has worked.
+
+    Their window is told an `invite`, if there is one, on standard input.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack, name: str, home: Path, invite: str = "") -> None:
+        command = [sys.executable, str(PERSON), "--profile", str(home / name), "--theme", LOOKS[name]]
+        if invite:
+            command += ["--name", name, "--invite-stdin"]
+        self.name = name
+        self._log = log = stack.enter_context((home / f"{name}.log").open("w+", encoding="utf-8"))
+        self._process = stack.enter_context(running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log))
+        if invite:
+            self._tell(invite)
+
+    def __call__(self, word: str, *arguments: Any) -> Any:
+        """Let them do it.  Raises Unfinished, with what they say instead, when it can't be done in time."""
+        assert self._process.stdout is not None
+        answer = ""
+        with contextlib.suppress(BrokenPipeError):
+            self._tell(json.dumps([word, *arguments]))
+            answer = self._process.stdout.readline()
+        if not answer:
+            raise Unfinished(f"{self.name}'s window ended with status {self.waits(15)} before {word}. {self.said()}")
+        done, result = json.loads(answer)
+        if not done:
+            raise Unfinished(f"{self.name} {word}: {result} {self.said()}")
+        return result
+
+    def goes(self) -> None:
+        """Close the window, and see that the program ends by itself, in peace."""
+        self("closes")
+        status = self.waits(15)
+        if status or self.said():
+            raise Unfinished(f"{self.name}'s window ended with status {status}. {self.said()}")
+
+    def waits(self, time_s: float | None = None) -> int:
+        """Return the exit status, once there is one."""
+        return self._process.wait(time_s)
+
+    def said(self) -> str:
+        """Return what the program printed: nothing, when all is well."""
+        self._log.seek(0)
+        return self._log.read()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+
 # -- in sight ----------------------------------------------------------------------------------------------------------
 
 
@@ -128,70 +171,22 @@ def in_sight(home: Path) -> None:
         owner = Profile.create(home / "alice", "alice", None, OpenSSLEngine())
         address = RelayAddress.parse(relay.line)
         fp = fingerprint(owner.identity.modulus)
-        invite = new_invite(fp, Mode.OPEN, address, TITLE, secret=secrets.token_bytes(32))
+        invite = new_invite(fp, Mode.OPEN, address, TITLE, secret=secrets.token_bytes(32)).to_text()
         with contextlib.ExitStack() as stack:
-            windows = [stack.enter_context(running(_window(name, home), stdin=subprocess.PIPE)) for name in NAMES]
-            for window in windows:
-                _hand_over(window, invite.to_text())
-            print(
-                "Three windows are open, in one room on a relay of their own. It ends when they are closed.", flush=True
-            )
-            for window in windows:
-                window.wait()
+            three = [Puppet(stack, name, home, invite) for name in NAMES]
+            for person in three:
+                person("presses", "Join room")
+            for number, person in enumerate(three):
+                person("sees", f"{len(three)} people · {len(three)} here")
+                person("moves", 40 + 140 * number, 40 + 70 * number)
+            print("The three are in one room, on a relay of their own; the windows are yours. Close them to end.")
+            for person in three:
+                person.waits()
     finally:
         relay.stop()
 
 
-def _window(name: str, home: Path) -> list[str]:
-    return [sys.executable, "gui_client.py", "--name", name, "--profile", str(home / name), "--invite-stdin"]
-
-
-def _hand_over(window: subprocess.Popen[str], invite: str) -> None:
-    assert window.stdin is not None
-    window.stdin.write(f"{invite}\n")
-    window.stdin.close()
-
-
 # -- out of sight ------------------------------------------------------------------------------------------------------
-
-
-class Puppet:
-    """One of the three, in a process of their own: `alice("presses", "Join")` is done when it has worked."""
-
-    def __init__(self, stack: contextlib.ExitStack, name: str, home: Path) -> None:
-        command = [sys.executable, str(PERSON), "--profile", str(home / name), "--theme", LOOKS[name]]
-        log = stack.enter_context((home / f"{name}.log").open("w+", encoding="utf-8"))
-        self.name, self._log = name, log
-        self._process = stack.enter_context(running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log))
-
-    def __call__(self, word: str, *arguments: Any) -> Any:
-        """Let them do it.  Raises Unfinished, with what they say instead, when it can't be done in time."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        answer = ""
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps([word, *arguments]) + "\n")
-            self._process.stdin.flush()
-            answer = self._process.stdout.readline()
-        if not answer:
-            status = self._process.wait(15)
-            raise Unfinished(f"{self.name}'s window ended with status {status} before {word}. {self.said()}")
-        done, result = json.loads(answer)
-        if not done:
-            raise Unfinished(f"{self.name} {word}: {result} {self.said()}")
-        return result
-
-    def goes(self) -> None:
-        """Close the window, and see that the program ends by itself, in peace."""
-        self("closes")
-        status = self._process.wait(15)
-        if status or self.said():
-            raise Unfinished(f"{self.name}'s window ended with status {status}. {self.said()}")
-
-    def said(self) -> str:
-        """Return what the program printed: nothing, when all is well."""
-        self._log.seek(0)
-        return self._log.read()
 
 
 LONG = (
@@ -213,6 +208,8 @@ SAID = (
 
 def out_of_sight(home: Path) -> None:
     """Let the three do it all by themselves, then show what came of it."""
+    from gui.bidi import visual  # the screen shows right-to-left text as it is drawn
+
     with contextlib.ExitStack() as stack:
         stack.enter_context(hidden_display())
         signal.signal(signal.SIGALRM, _too_long)
@@ -248,7 +245,7 @@ def out_of_sight(home: Path) -> None:
             speaker = three[NAMES.index(name)]
             speaker("pastes", f"Message {TITLE}", text, "Return")
             for person in three:
-                person("sees", _plain_part(text))
+                person("sees", visual(_plain_part(text)))
         for person in three:
             person("sees", "everything sent")
         bob("moves", *ASIDE)
@@ -295,10 +292,14 @@ def keep_picture(*parts: Path) -> None:
     sheet.save(PICTURE, optimize=True)
 
 
-def keep_transcript(text: str) -> None:
-    """Print what was said, and keep it."""
-    print(text.strip())
-    TRANSCRIPT.write_text(text.strip() + "\n", "utf-8")
+def keep_transcript(shown: str) -> None:
+    """Print what was said, and keep it, in the order in which it is read rather than drawn."""
+    from gui.bidi import visual
+
+    for _, text in SAID:
+        shown = shown.replace(visual(text), text)
+    print(shown.strip())
+    TRANSCRIPT.write_text(shown.strip() + "\n", "utf-8")
 
 
 # -- all together ------------------------------------------------------------------------------------------------------

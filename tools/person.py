@@ -3,13 +3,14 @@
 Knows what is written on the screen and nothing of the program behind it: looks for words on widgets, and gives mouse
 and keyboard events to Tk.  Orders come on standard input, one JSON list on a line: a word of `Person`, then its
 arguments.  Each is tried until it works or its time is up, and answered by one JSON list: true and a result, or false
-and a sentence.
+and a sentence.  With `--invite-stdin` the first line is the invite.
 
     python tools/person.py --profile DIR [what else gui_client takes]
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import queue
@@ -74,8 +75,8 @@ class Person:
     def presses(self, words: str) -> None:
         """Click on the button, or whatever else, on which exactly these words are written."""
         widget = self._find(lambda widget: _text(widget) == words, words)
-        if str(widget.cget("cursor")) == "arrow":
-            raise Missing(f"switched off: {words!r}")
+        if str(widget.cget("cursor")) != "hand2":
+            raise Missing(f"switched off, or not there yet: {words!r}")
         at = {"x": widget.winfo_width() // 2, "y": widget.winfo_height() // 2}
         for event in ("<Enter>", "<Motion>", "<ButtonPress-1>", "<ButtonRelease-1>"):
             widget.event_generate(event, **at)
@@ -129,8 +130,10 @@ class Person:
             raise Missing(f"not a field: {hint!r}")
         if str(field.cget("state")) != "normal":
             raise Missing(f"switched off: {hint!r}")
-        field.focus_force()
-        self.root.update_idletasks()
+        if self.root.tk.call("focus"):
+            field.focus_set()
+        else:
+            field.focus_force()  # without a window manager nobody else gives the keyboard to a new program
         return field
 
     def _window(self, title: str) -> Any:
@@ -150,15 +153,15 @@ def _text(widget: tk.Misc) -> str:
     return ""
 
 
-def obey(root: tk.Misc, answers: TextIO) -> None:
-    """Do, from now on, what comes on standard input."""
+def obey(root: tk.Misc, commands: TextIO, answers: TextIO) -> None:
+    """Do, from now on, what is asked."""
     person = Person(root)
     orders: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
     order: list[Any] = []
     until_s = 0.0
 
     def listen() -> None:
-        for line in sys.stdin:
+        for line in commands:
             orders.put(json.loads(line))
         os.kill(os.getpid(), signal.SIGTERM)  # whoever gave the orders is gone
 
@@ -190,11 +193,13 @@ def main() -> int:
     """Run the window with somebody in front of it.  Returns its exit status."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the program prints is no answer
+    commands = sys.stdin
+    sys.stdin = io.StringIO(commands.readline() if "--invite-stdin" in sys.argv else "")
     sys.path.insert(0, str(ROOT))
     import gui_client
     from gui.psg import hidden_root
 
-    obey(hidden_root(), answers)
+    obey(hidden_root(), commands, answers)
     return gui_client.main(sys.argv[1:])
 
 
