@@ -60,7 +60,7 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int
     from gui.controller import Controller
     from gui.events import AppEvent, Close, Failed
     from gui.psg import catch_faults, catch_interrupts
-    from gui.view.windows import Windows
+    from gui.view.windows import Windows, collecting_here
 
     place = directory or Path(platformdirs.user_data_dir("parley", appauthor=False))
     bridge: Bridge[AppEvent] = Bridge(lambda: windows.wake())
@@ -79,16 +79,17 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int
     let_go = catch_interrupts(lambda: bridge.put(Close()))
     bridge.start()
     backroom.start()
-    try:
-        controller.begin()
-        windows.run(bridge, handle, controller.flush)
-    finally:
-        # The core may still put things in, so it ends first; a wake may wait for this thread, so the bridge ends last.
-        windows.hide()
-        backroom.stop()
-        windows.close()
-        bridge.close(windows.pump)
-        let_go()
+    with collecting_here():
+        try:
+            controller.begin()
+            windows.run(bridge, handle, controller.flush)
+        finally:
+            # The core may still put things in, so it ends first; a wake may wait for this thread: the bridge ends last.
+            windows.hide()
+            backroom.stop()
+            windows.close()
+            bridge.close(windows.pump)
+            let_go()
     return 0
 
 

@@ -75,6 +75,7 @@ class RoomController:
         self._joined: set[bytes] = set()  # "joined" was said of them, and they haven't been here yet
         self._let_in: set[bytes] = set()  # by this window
         self._connected_ms = 0
+        self._tries = 0  # in vain, since it was connected last
         self._strangers: set[bytes] = set()  # their last message was for other people than ours
         self._knocks: dict[bytes, Knocked] = {}
         self._words: dict[bytes, tuple[str, ...]] = {}
@@ -166,10 +167,15 @@ class RoomController:
         if event.state is Connection.CONNECTED and self._connection.state is not Connection.CONNECTED:
             self._connected_ms = self._now_ms()
         self._connection = event
+        self._alarms.pop("connection", None)
+        if event.state is Connection.CONNECTED:
+            self._tries = 0
+        elif event.retry_s:
+            self._tries += 1
         if event.state is Connection.STOPPED and event.reason:
-            self._alarms["stopped"] = Banner("stopped", Tone.BAD, "Parley has stopped connecting", event.reason)
-        else:
-            self._alarms.pop("stopped", None)
+            self._alarms["connection"] = Banner("connection", Tone.BAD, "Parley has stopped connecting", event.reason)
+        elif event.reason and (self._tries > 1 or not self._connected_ms):  # a short break needs no banner
+            self._alarms["connection"] = Banner("connection", Tone.WARN, "Not connected", event.reason)
 
     def _learn(self, nicks: dict[bytes, str]) -> None:
         if all(self._nicks.get(fp) == nick for fp, nick in nicks.items()):
@@ -381,7 +387,8 @@ class RoomController:
 
     def _title(self) -> None:
         unread = f"({self._unread}) " if self._unread else ""
-        self._tell("title", self._view.set_title, f"{unread}{self.title} — Parley")
+        door = next((f"{self.name(fp)} is at the door · " for fp in self._knocks if not self._focused), "")
+        self._tell("title", self._view.set_title, f"{unread}{door}{self.title} — Parley")
 
     def _alone(self) -> bool:
         return all(member.presence is Presence.SELF for member in self._members)

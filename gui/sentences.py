@@ -74,13 +74,9 @@ def connection(state: ConnectionChanged, going: int, waiting: int, said: bool) -
         case Connection.CONNECTING:
             return "Connecting…" + held, Tone.WARN
         case Connection.RECONNECTING:
-            return f"Not connected{held} · trying again" + _reason(state), Tone.WARN
+            return f"Not connected{held} · trying again", Tone.WARN
         case Connection.STOPPED:
             return "Not connected" + held, Tone.BAD
-
-
-def _reason(state: ConnectionChanged) -> str:
-    return f" · {state.reason}" if state.reason else ""
 
 
 def composer(title: str, alone: bool, stopped: bool) -> Composer:

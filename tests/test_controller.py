@@ -285,6 +285,34 @@ def test_what_waits_while_not_connected_is_counted() -> None:
     assert stage.page.status.connection == "Connected · 2 messages wait for people who are away"
 
 
+def test_why_there_is_no_connection_is_said_unless_it_is_a_short_break() -> None:
+    stage = Stage().talking()
+    lost = ConnectionChanged(Connection.RECONNECTING, "The relay doesn't answer.", 2.0)
+    stage.core(lost, ConnectionChanged(Connection.RECONNECTING, lost.reason))
+    assert stage.page.banners == []
+    stage.core(lost)
+    assert [(b.tone, b.text) for b in stage.page.banners] == [(Tone.WARN, "The relay doesn't answer.")]
+    stage.core(ConnectionChanged(Connection.CONNECTED))
+    assert stage.page.banners == []
+    stage.core(lost)
+    assert stage.page.banners == []
+
+
+def test_a_first_connection_that_fails_is_said_at_once() -> None:
+    stage = Stage().start().open()
+    stage.core(ConnectionChanged(Connection.RECONNECTING, "The relay doesn't answer.", 2.0))
+    assert [b.text for b in stage.page.banners] == ["The relay doesn't answer."]
+
+
+def test_a_knock_is_in_the_title_while_the_window_has_no_keyboard() -> None:
+    stage = Stage().talking()
+    stage(events.FocusChanged(False))
+    stage.core(Knocked(CAROL, "Carol", NOON))
+    assert stage.view.title == "Carol is at the door · Cabin weekend — Parley"
+    stage(events.FocusChanged(True))
+    assert stage.view.title == "Cabin weekend — Parley"
+
+
 def test_why_it_stopped_is_said_and_writing_is_off() -> None:
     reason = "The relay has another key than the invite says; nothing was sent to it."
     stage = Stage().talking()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import tkinter as tk
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +45,7 @@ from gui.shown import (
 from gui.view import create, knock, readers, start
 from gui.view.windows import Windows
 
+ROOT_DIRECTORY = Path(__file__).parent.parent
 FP = bytes(range(32))
 LINK = an_invite().to_text()
 WORDS = tuple(["amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper"])
@@ -522,6 +527,50 @@ def test_the_clipboard_is_emptied_at_the_end(screen: Screen) -> None:
     screen.windows.copy(LINK, 60)
     screen.windows.close()
     assert clipboard() == ""
+
+
+def test_what_is_left_of_a_page_goes_in_the_gui_thread() -> None:
+    """Pages come and go while another thread makes so much garbage that Python would collect there."""
+    program = """
+        import gc, threading
+        from gui.bridge import Bridge
+        from gui.shown import StartState
+        from gui.view.windows import Windows, collecting_here
+
+        def litter():
+            while not ended.wait(0.001):
+                for _ in range(1000):
+                    ring = []
+                    ring.append(ring)
+
+        ended, pages, threads = threading.Event(), [0], set()
+        gc.callbacks.append(lambda phase, info: threads.add(threading.current_thread().name))
+        bridge = Bridge(lambda: windows.wake())
+        windows = Windows(bridge.put)
+        worker = threading.Thread(target=litter)
+
+        def turn(event):
+            pages[0] += 1
+            if pages[0] == 1:
+                worker.start()
+            windows.show_start(StartState("Maya"))
+            bridge.put(event)
+            return pages[0] < 4
+
+        bridge.put("turn")
+        bridge.start()
+        with collecting_here():
+            threads.clear()
+            windows.run(bridge, turn, lambda: None)
+            ended.set()
+            worker.join()
+            windows.close()
+            bridge.close(windows.pump)
+        assert threads == {"MainThread"}, threads
+        """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, cwd=ROOT_DIRECTORY, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_link_goes_to_the_browser(screen: Screen) -> None:

@@ -7,6 +7,7 @@ is tried until it works or its time is up, so nothing here sleeps.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -97,6 +98,12 @@ class Street:
         someone = Someone(self.home, name, *arguments)
         self.people.append(someone)
         return someone
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_tk_is_left() -> None:
+    """Collect what windows of other tests left behind, before a thread of a relay does it, where Tk can't be called."""
+    gc.collect()
 
 
 @pytest.fixture

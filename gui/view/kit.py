@@ -449,6 +449,7 @@ def make_window(
         tooltip_background_color=p.text,
         tooltip_text_color=p.ground,
         tooltip_font=kit.font(theme.SMALL),
+        alpha_channel=0,  # until it is dressed; where the screen can't do that it is seen being built
         finalize=True,
     )
     window.disable_debugger()
@@ -462,6 +463,7 @@ def make_window(
     if least:
         top.minsize(kit.px(least[0]), kit.px(least[1]))
     top.update_idletasks()
+    top.attributes("-alpha", 1.0)
     if parent is not None:
         _place_over(top, parent.TKroot)
         top.bind("<Escape>", lambda event: window.write_event_value(sg.WINDOW_CLOSE_ATTEMPTED_EVENT, None))

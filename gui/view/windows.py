@@ -7,9 +7,11 @@ has to say (a window's X, mostly) is turned into an event here.  `read` is calle
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import tkinter as tk
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gui import theme
@@ -36,6 +38,7 @@ from gui.view.room import LEAST, SIZE, RoomPage
 from gui.view.start import StartPage, open_start
 
 WAKE = "-WAKE-"
+COLLECT_MS = 1000
 BARS = 72  # pixels that title bar and task bar take
 
 
@@ -63,11 +66,12 @@ class Windows:
         """Read and handle until `handle` says that it is enough."""
         while True:
             # Before the first page there is no window that could be woken.
-            while batch := bridge.drain(wait=self.main is None):
-                for event in batch:
-                    if not handle(event):
-                        return
-                flush()
+            for event in bridge.drain(wait=self.main is None):
+                if not handle(event):
+                    return
+            flush()
+            if self.main is None:
+                continue
             window, event, _ = sg.read_all_windows()
             if event in (sg.WINDOW_CLOSE_ATTEMPTED_EVENT, sg.WIN_CLOSED):
                 self._asked_to_close(window)
@@ -230,7 +234,8 @@ class Windows:
             self.sheets.pop(sheet)[1].close()
         if self.main is not None:
             self.main.close()
-            self.main = None
+            self.main = self.page = None
+        gc.collect()  # here, in the GUI thread (see `collecting_here`)
 
     def hide(self) -> None:
         """Take every window off the screen: what is left to do may take a moment."""
@@ -242,6 +247,36 @@ class Windows:
     def pump() -> None:
         """Let Tk handle what is due, a wake that waits for this thread among it."""
         hidden_root().update()
+
+
+@contextlib.contextmanager
+def collecting_here() -> Iterator[None]:
+    """Let no thread but this one, the GUI's, collect garbage.
+
+    What is left of a closed window is a ring of objects.  Python's collector runs in whatever thread makes it run, and
+    Tk's variables and pictures call Tk when they go: from another thread that waits for the GUI, or fails.
+    """
+    was_on = gc.isenabled()
+    root = hidden_root()
+    timer = ""
+
+    def collect() -> None:
+        nonlocal timer
+        timer = root.after(COLLECT_MS, collect)
+        grown = [
+            n for n, (have, most) in enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True)) if have > most
+        ]
+        if grown:
+            gc.collect(grown[-1])
+
+    gc.disable()
+    collect()
+    try:
+        yield
+    finally:
+        root.after_cancel(timer)
+        if was_on:
+            gc.enable()
 
 
 def _place(top: Any) -> tuple[int, int, int, int]:
