@@ -113,6 +113,7 @@ class Controller:
             case events.OpenLink():
                 self._open_link(event)
             case events.SheetClosed():
+                self._view.close_sheet(event.sheet)
                 if self._room is not None:
                     self._room.sheet_closed(event.sheet)
             case events.FocusChanged():

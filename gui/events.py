@@ -206,7 +206,7 @@ class FocusChanged:
 
 @dataclass(frozen=True, slots=True)
 class SheetClosed:
-    """A sheet was closed from its title bar or with Esc."""
+    """A sheet is to be closed: by its X, with Esc, or by a button that does nothing else."""
 
     sheet: Sheet
 

@@ -558,6 +558,20 @@ def test_the_sealed_blocks_are_shown_on_request() -> None:
     assert stage.view.sheets[Sheet.READERS].sealed_note == sentences.BLOCKS_GONE
 
 
+def test_a_sheet_closes_when_it_is_done_with() -> None:
+    stage = Stage().talking()
+    stage.core(stage.sent(1, "hello", BOB), Knocked(CAROL, "Carol", NOON))
+    stage(events.ShowReaders(mid(1)), events.SheetClosed(Sheet.READERS))
+    assert stage.view.sheets == {}
+    stage.core(MessageArrived((mid(1),), BOB, NOON))
+    assert stage.view.sheets == {}, "it doesn't come back by itself"
+    stage(events.ShowKnock(CAROL), events.SheetClosed(Sheet.KNOCK), events.WordsReady(stage.room_id, CAROL, WORDS))
+    assert stage.view.sheets == {}
+    stage(events.LeaveRoom(), events.SheetClosed(Sheet.CONFIRM))
+    assert stage.view.sheets == {}
+    assert stage.view.page == "room"
+
+
 def test_who_could_read_a_message_of_somebody_else() -> None:
     stage = Stage().talking(others=(BOB, CAROL))
     stage.core(heard(1, "hi", readers=(ALICE, BOB, CAROL)), heard(2, "ho", readers=None))

@@ -482,10 +482,25 @@ def read_once(screen: Screen, *, until: type[ViewEvent]) -> list[AppEvent]:
     return handled
 
 
+def press_x(*tops: Any) -> None:
+    for top in tops:
+        top.tk.call(top.protocol("WM_DELETE_WINDOW"))
+
+
 def test_the_x_of_the_page_ends_the_program(screen: Screen) -> None:
     screen.windows.show_start(StartState("Maya"))
-    screen.top.after(50, lambda: screen.top.tk.call(screen.top.protocol("WM_DELETE_WINDOW")))
+    screen.top.after(50, lambda: press_x(screen.top))
     assert events.Close() in read_once(screen, until=events.Close)
+
+
+def test_two_windows_closed_at_once_are_both_heard(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_knock(KNOCK)
+    top = screen.sheet(Sheet.KNOCK)
+    screen.top.after(50, lambda: press_x(top, screen.top))
+    told = read_once(screen, until=events.Close)
+    assert events.SheetClosed(Sheet.KNOCK) in told
+    assert events.Close() in told
 
 
 def test_escape_closes_a_sheet_and_the_page_stays(screen: Screen) -> None:
@@ -494,8 +509,8 @@ def test_escape_closes_a_sheet_and_the_page_stays(screen: Screen) -> None:
     top = screen.sheet(Sheet.KNOCK)
     top.after(50, lambda: (top.focus_force(), top.event_generate("<Escape>")))
     assert events.SheetClosed(Sheet.KNOCK) in read_once(screen, until=events.SheetClosed)
+    screen.windows.close_sheet(Sheet.KNOCK)
     screen.update()
-    assert screen.windows.sheets == {}
     assert "Join room" in screen.reads()
 
 

@@ -1,8 +1,8 @@
 """The windows: one page at a time, sheets over it, and the one loop that reads them all.
 
 Implements `gui.pages.View`.  Every page and sheet is a window of PySimpleGUI; another page is another window, put where
-the old one was, and so is the same page in another look.  The pages queue what the person does; what PySimpleGUI itself
-has to say (a window's X, mostly) is turned into an event here.  `read` is called in one place, never within itself.
+the old one was, and so is the same page in another look.  What the person does, the X of a
+window included, is queued at once.  `read` is called in one place, never within itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from gui import theme
 from gui.bridge import Bridge
-from gui.events import AppEvent, Close, Emit, FocusChanged, Sheet, SheetClosed
+from gui.events import AppEvent, Close, Emit, FocusChanged, Sheet, SheetClosed, ViewEvent
 from gui.psg import hidden_root, safe_name, sg
 from gui.shown import (
     ConfirmState,
@@ -72,18 +72,14 @@ class Windows:
             flush()
             if self.main is None:
                 continue
-            window, event, _ = sg.read_all_windows()
-            if event in (sg.WINDOW_CLOSE_ATTEMPTED_EVENT, sg.WIN_CLOSED):
-                self._asked_to_close(window)
+            sg.read_all_windows()  # what it returns is only that there is something in the queue
 
-    def _asked_to_close(self, window: sg.Window | None) -> None:
-        if window is None or window is self.main:
-            self._emit(Close())
-        for kind, (_, sheet) in self.sheets.items():
-            if sheet is window:
-                self._emit(SheetClosed(kind))
-                self.close_sheet(kind)
-                return
+    def _answer_the_x(self, top: Any, event: ViewEvent) -> None:
+        """Queue an event when the X in the title bar is pressed.
+
+        PySimpleGUI reads one event at a time, and of two that come together it may lose one: not this one.
+        """
+        top.protocol("WM_DELETE_WINDOW", lambda: self._emit(event))
 
     # -- View: pages ---------------------------------------------------------------------------------------------------
 
@@ -126,6 +122,7 @@ class Windows:
         _keep_on_screen(window.TKroot)
         self.page, self.main, self._kind = page, window, kind
         self._watch_focus(window.TKroot)
+        self._answer_the_x(window.TKroot, Close())
         if before is not None:
             before.close()
         return page
@@ -171,8 +168,11 @@ class Windows:
             self.sheets[kind][0].tell(state)
         elif self.main is not None:
             self.sheets[kind] = make(self.kit, state, self._emit, self.main)
-            self.sheets[kind][1].TKroot.focus_force()
-            self._watch_focus(self.sheets[kind][1].TKroot)
+            top = self.sheets[kind][1].TKroot
+            self._answer_the_x(top, SheetClosed(kind))
+            top.bind("<Escape>", lambda event: self._emit(SheetClosed(kind)))
+            self._watch_focus(top)
+            top.focus_force()
 
     def close_sheet(self, sheet: Sheet) -> None:
         """Close this sheet if it is open, and give the keyboard back to the page."""
