@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import tkinter as tk
@@ -74,8 +75,13 @@ class Someone:
     def leaves_the_screen(self) -> None:
         """Close the window by its X, and see that the program ends by itself and has printed nothing."""
         self("closes")
-        assert self._process.wait(30) == 0
-        assert self.said() == ""
+        try:
+            status = self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # it says what every thread is doing
+            self._process.wait(10)
+            pytest.fail(f"{self.name}'s program doesn't end: {self.said()}")
+        assert (status, self.said()) == (0, "")
 
     def end(self) -> None:
         if self._process.poll() is None:
@@ -256,6 +262,7 @@ def test_bad_input_is_said_and_nothing_typed_is_lost(street: Street, relay: Embe
     bob("sees", "This link is cut off at the end.")
     assert invite[:-7] in bob("reads")
     alice("presses", "Copy link")  # the panel of the empty room has one too
+    alice("sees", "Copied. It leaves the clipboard in 60 seconds.")
     alice("closes", "Invite to")
     bob("presses", "Paste again")
     bob("sees", "you knock first")
