@@ -47,6 +47,7 @@ OLD_LINK_S = 120.0  # an older link of the same identity is kept, to be read, so
 MAX_VIEWS = 64  # member lists remembered, to tell by its digest whom a message was sealed for
 RECENT_MS = 5_000  # a statement older than one's own coming by more than this is history, not news
 KEPT_MODULI = 8
+MAX_TIME_MS = 2**64 - 1
 
 
 class Room:
@@ -522,7 +523,7 @@ class Room:
     # -- statements
 
     def _own_time_ms(self, now: Moment) -> int:
-        return max(now.ms, self._members.newest_ms(self.fp) + 1)
+        return min(max(now.ms, self._members.newest_ms(self.fp) + 1), MAX_TIME_MS)
 
     def _join(self, now: Moment) -> None:
         join, leave = (self._members.find(kind, self.fp) for kind in (StatementType.JOIN, StatementType.LEAVE))

@@ -334,6 +334,25 @@ def test_who_comes_back_with_a_wrong_clock_is_told_and_gets_in() -> None:
     talk(world, "alice", "bob", "carol", seconds=8)
 
 
+@pytest.mark.parametrize("kind", [StatementType.JOIN, StatementType.LEAVE])
+def test_a_statement_of_ones_own_from_the_end_of_time_crashes_nothing(kind: StatementType) -> None:
+    """Whoever has a copy of an identity key can sign it; no later time exists to answer it with."""
+    world, alice, bob, carol = three()
+    last = make_statement(kind, world.invite.room_id, key("identity carol"), fp("carol"), 2**64 - 1, "carol")
+    for client in (carol, alice):
+        client.room._merge(last.raw)
+        client.room._settle(world.now)
+    world.advance(40)
+    carol.room.leave(world.now)
+    world.advance(5)
+    talk(world, "alice", "bob")
+    carol.disconnect()
+    world.client("carol again", identity="carol", statements=carol.room.statements())
+    world.advance(2)
+    talk(world, "alice", "bob")
+    assert bob.texts()
+
+
 def test_a_member_without_memory_is_shown_a_gap_of_an_earlier_visit() -> None:
     world, alice, bob, carol = three()
     for at in range(3):
