@@ -228,6 +228,10 @@ class Outbox:
             self._resend_s = None
         return arrived
 
+    def wait(self, now: Moment) -> None:
+        """Be as patient once more, without sending again."""
+        self._resend_s = now.s + self._patience_s
+
     def take(self, now: Moment) -> list[Owed]:
         """Return what may be sent on the link now, oldest first."""
         if self._resend_s is not None and now.s >= self._resend_s:

@@ -243,6 +243,11 @@ class Link:
         sealed, self._sealed = self._sealed, []
         return sealed
 
+    @property
+    def unsent(self) -> bool:
+        """Whether something that was said hasn't been taken yet."""
+        return bool(self._sealed)
+
     def _send_sealed(self, keys: SealKeys, counter: int, body: bytes) -> None:
         self._sealed.append((seal(keys, counter, body), []))
 

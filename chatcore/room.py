@@ -247,7 +247,11 @@ class Room:
                 self._send_due(talk, now)
         for fp in list(self._sending):
             resend_s = self._outbox(fp).resend_s
-            if not more_waits and resend_s is not None and now.s >= resend_s:
+            if more_waits or resend_s is None or now.s < resend_s:
+                continue
+            if self._sending[fp].link.unsent:  # what was said hasn't even gone out: saying it again makes it worse
+                self._outbox(fp).wait(now)
+            else:
                 self._give_up(fp, self._outbox(fp).expire(now.ms), now)
                 self._pump(fp, now)
         for fp in self._door.expired(now):
