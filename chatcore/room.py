@@ -1,8 +1,8 @@
 """One member's view of one room: bytes, time and commands in; bytes and events out.  Pure.  docs/PROTOCOL.md.
 
-Ties the rest of the core together: the seat finds who is there, `Members` says who belongs, the boxes of `delivery`
-know what is owed, the `Door` who waits.  Here it is decided who is answered, who may speak, and what a person gets
-to see.
+Ties the rest of the core together: the seat finds who is there, `Members` says who belongs, the `Courier` carries the
+messages, the `Gossip` the statements, the `Door` knows who waits.  Here it is decided who is answered, who may speak,
+and what a person gets to see.
 
 The face of a room: `connect` with a fresh session key, then `receive_data`, `receive_eof` and `tick` in any order, each
 followed by `data_to_send` and `events_received`.  None of those raises for what a peer or the relay does.  The commands
@@ -14,37 +14,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from chatcore import events
-from chatcore.archive import BlockArchive
-from chatcore.clock import Bucket, Moment
-from chatcore.delivery import SALT_SIZE, Ack, Inbox, Message, Outbox, Ready, parse_ack, parse_message, parse_ready
+from chatcore.clock import Moment
+from chatcore.courier import Courier
+from chatcore.delivery import Ready, parse_ack, parse_ready
 from chatcore.door import Door
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import AlarmKind, Presence, RoomEvent
+from chatcore.gossip import Gossip
 from chatcore.invite import Invite
 from chatcore.link import ContentKind, Greeting, Link, Self, State
-from chatcore.members import (
-    HASH_SIZE,
-    MAX_STATEMENTS,
-    Members,
-    Statement,
-    StatementType,
-    make_statement,
-    who_digest,
-)
+from chatcore.members import Members, Statement, StatementType, make_statement
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
 from chatcore.seat import NEVER_S, Garbled, Gone, Greeted, Heard, Seat, Seated, SeatEvent, Turned
 from chatcore.talk import Talk
-from chatcore.text import pack_text, parse_text
+from chatcore.text import pack_text
 from chatcore.wire import NO_PASS
 
-ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
-WANT_DELAY_S = (0.1, 0.4)  # let an arrival settle before asking what it brought
-WANT_PATIENCE_S = 3.0
-WANT_BUDGET = (4096.0, 64.0)  # statements sent in answer to WANTs, and one for each answer
 OLD_LINK_S = 120.0  # an older link of the same identity is kept, to be read, so long
-MAX_VIEWS = 64  # member lists remembered, to tell by its digest whom a message was sealed for
 RECENT_MS = 5_000  # a statement older than one's own coming by more than this is history, not news
 KEPT_MODULI = 8
 MAX_TIME_MS = 2**64 - 1
@@ -74,19 +62,13 @@ class Room:
         self._members.key(identity.modulus)
         self._roster = Roster(self.fp)
         self._door = Door()
-        self._archive = BlockArchive()
-        self._log = random(8)
+        self._courier = Courier(invite.room_id, self.fp, self._members, random, self._send, self._emit)
+        self._gossip = Gossip(self._members, random, self._send)
         self._moduli: list[bytes] = []  # session keys of one's own, newest last
         self._seat: Seat | None = None
         self._talks: dict[int, Talk] = {}  # by id() of the link: answered, and perhaps up
-        self._sending: dict[bytes, Talk] = {}  # the newest open talk with each identity
-        self._outboxes: dict[bytes, Outbox] = {}
-        self._inboxes: dict[bytes, Inbox] = {}
-        self._views: dict[bytes, tuple[bytes, ...]] = {}
         self._known: frozenset[bytes] = frozenset()
         self._waiting: events.Waiting | None = None
-        self._want_s: float | None = None
-        self._want_budget = Bucket(*WANT_BUDGET)
         self._alarms: set[tuple[AlarmKind, bytes]] = set()
         self._events: list[RoomEvent] = []
         self._opened_ms = now.ms
@@ -125,8 +107,8 @@ class Room:
             seat, self._seat = self._seat, None
             seat.end_all()
             self._talks.clear()
-            self._sending.clear()
-            self._want_s = None
+            self._courier.disconnect()
+            self._gossip.disconnect()
             self._roster.disconnect()
             self._changed = True
             self._settle(now)
@@ -158,7 +140,7 @@ class Room:
     @property
     def owed(self) -> int:
         """How many copies of messages wait to be acknowledged."""
-        return sum(map(len, self._outboxes.values()))
+        return self._courier.owed
 
     @property
     def set_digest(self) -> bytes:
@@ -179,17 +161,7 @@ class Room:
         app = pack_text(text)
         if not self.is_member:
             raise StateError("one who isn't a member can't speak")
-        everyone = self._members.fps() | {self.fp}
-        readers = tuple(sorted(everyone - {self.fp}))
-        message = Message(self._random(SALT_SIZE), now.ms, who_digest(self.invite.room_id, everyone), app)
-        mid, rest = message.mid(self.invite.room_id, self.fp), message.to_bytes()
-        self._events.append(events.MessageSent(mid, text, now.ms, readers))
-        for fp in readers:
-            lost = self._outbox(fp).add(mid, now.ms, rest)
-            self._pump(fp, now)
-            if lost:
-                self._give_up(fp, lost, now)
-        return mid
+        return self._courier.post(text, app, now)
 
     def let_in(self, fp: bytes, now: Moment) -> None:
         """Sign the ADMIT for somebody at the door.  Raises StateError for anybody but the owner."""
@@ -216,17 +188,16 @@ class Room:
 
     def sealed_blocks(self, mid: bytes) -> events.SealedBlocks:
         """Return the blocks in which a message went, or came, over the wire."""
-        return events.SealedBlocks(mid, self._archive.get(mid))
+        return events.SealedBlocks(mid, self._courier.archive.get(mid))
 
     # -- time
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
-        times = [self._want_s, self._roster.next_tick(), self._door.next_tick()]
+        times = [part.next_tick() for part in (self._roster, self._door, self._courier, self._gossip)]
         times += [talk.next_tick() for talk in self._talks.values()]
-        if len(self._talks) > len(self._sending):
+        if len(self._talks) > len(self._courier.sending):
             times += [old_s for talk in self._talks.values() if (old_s := self._old_s(talk)) < NEVER_S]
-        times += [self._outbox(fp).resend_s for fp in self._sending]
         if self._seat is not None:
             times.append(self._seat.next_tick())
         return min((time for time in times if time is not None), default=None)
@@ -244,26 +215,18 @@ class Room:
             if now.s >= self._old_s(talk):
                 self._drop(talk.link, now)
             elif talk.is_due(now):
-                self._send_due(talk, now)
-        for fp in list(self._sending):
-            resend_s = self._outbox(fp).resend_s
-            if more_waits or resend_s is None or now.s < resend_s:
-                continue
-            if self._sending[fp].link.unsent:  # what was said hasn't even gone out: saying it again makes it worse
-                self._outbox(fp).wait(now)
-            else:
-                self._give_up(fp, self._outbox(fp).expire(now.ms), now)
-                self._pump(fp, now)
+                self._courier.send_due(talk, now)
+        if not more_waits:
+            self._courier.resend(now)
         for fp in self._door.expired(now):
             self._end_knock(fp)
-        if self._want_s is not None and now.s >= self._want_s:
-            self._send_want(now)
+        self._gossip.ask(self._talks.values(), now)
         self._changed |= self._roster.next_tick() is not None
         self._settle(now)
 
     def _old_s(self, talk: Talk) -> float:
         """Return when a link is given up for a newer one with the same identity."""
-        newest = self._sending.get(talk.fp, talk)
+        newest = self._courier.sending.get(talk.fp, talk)
         return newest.link.up_s + OLD_LINK_S if talk.open and newest is not talk else NEVER_S
 
     # -- what the seat says
@@ -336,18 +299,11 @@ class Room:
             return
         self._changed = True
         self._door.gone(talk.fp, now)
-        if self._sending.get(talk.fp) is talk:
-            self._choose_sending(talk.fp, now)
+        if self._courier.sending.get(talk.fp) is talk:
+            self._choose(talk, now)
 
-    def _choose_sending(self, fp: bytes, now: Moment) -> None:
-        talks = [talk for talk in self._talks.values() if talk.fp == fp and talk.open]
-        newest = max(talks, key=lambda talk: talk.link.up_s, default=None)
-        if newest is None:
-            self._sending.pop(fp, None)
-        elif self._sending.get(fp) is not newest:
-            self._sending[fp] = newest
-            self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
-            self._pump(fp, now)
+    def _choose(self, talk: Talk, now: Moment) -> None:
+        self._courier.choose(talk.fp, self._talks.values(), now)
 
     # -- what the links say
 
@@ -367,11 +323,16 @@ class Room:
             case ContentKind.STMT if talk.statements.take(now):
                 self._merge(data)
             case ContentKind.WANT:
-                self._on_want(talk, data, now)
+                self.ignored += not self._gossip.on_want(talk, data, now)
             case ContentKind.ACK if talk.open:
-                self._on_ack(talk, parse_ack(data), now)
+                ack = parse_ack(data)
+                if self._courier.on_ack(talk, ack, now):
+                    self._gossip.compare(talk, ack.set_digest, now)
+                else:
+                    self.refused += 1
+                    self._drop(talk.link, now)
             case ContentKind.MSG if talk.open:
-                self._on_message(talk, data, blocks, now)
+                self._courier.on_message(talk, data, blocks, now)
             case _:
                 self.ignored += 1
 
@@ -379,27 +340,17 @@ class Room:
         """Say where both logs stand; nothing but the clock unless both ends are members."""
         if not (self.is_member and self._members.is_member(fp)):
             return Ready(clock_ms=now.ms)
-        outbox, inbox = self._outbox(fp), self._inbox(fp)
-        return Ready(
-            self._log,
-            outbox.head,
-            outbox.low,
-            inbox.log,
-            inbox.cursor(inbox.log),
-            outbox.cursor,
-            self._members.set_digest,
-            now.ms,
-        )
+        return self._courier.ready(fp, now)
 
     def _on_ready(self, talk: Talk, ready: Ready, now: Moment) -> None:
         if talk.ready is None and not (ready.full and talk.told):
-            self._send_statement(talk, self._members.find(StatementType.JOIN, self.fp), now)
+            self._gossip.tell(talk, self._members.find(StatementType.JOIN, self.fp), now)
             self._tell_leave(talk, now)
         talk.ready = ready
         self._changed = True
         self._reconsider(talk, now)
         if ready.full:
-            self._compare(talk, ready.set_digest, now)
+            self._gossip.compare(talk, ready.set_digest, now)
 
     def _reconsider(self, talk: Talk, now: Moment) -> None:
         """A READY came or memberships changed: may messages flow on this link?"""
@@ -408,76 +359,25 @@ class Room:
             return
         if not (self.is_member and self._members.is_member(talk.fp)):
             if talk.close():
-                self._choose_sending(talk.fp, now)
+                self._choose(talk, now)
                 self._tell_leave(talk, now)
             return
         if not talk.told:
-            self._tell_ready(talk, now)
+            self._courier.tell_ready(talk, now)
         if not ready.full or talk.taken_ready is ready:
             return
-        talk.taken_ready = ready
-        self._take_ready(talk, ready)
-        if not talk.open:
-            talk.begin(ready, ready.cursor if ready.your_log == self._log else 0)
-            self._send_ack(talk, now)
-            self._choose_sending(talk.fp, now)
+        if not self._courier.take_ready(talk, ready, now):
+            self._alarm(AlarmKind.ACKNOWLEDGED_ELSEWHERE, talk.fp, talk.nick(self._members))
+        self._choose(talk, now)
         self._changed = True
 
     def _tell_leave(self, talk: Talk, now: Moment) -> None:
         """Remind those who take themselves for members of their own LEAVE: another device, or a wrong clock."""
         if not self._members.is_member(talk.fp):
-            self._send_statement(talk, self._members.find(StatementType.LEAVE, talk.fp), now)
+            self._gossip.tell(talk, self._members.find(StatementType.LEAVE, talk.fp), now)
 
-    def _nick(self, talk: Talk) -> str:
-        """Return the nick of somebody's JOIN; until it is heard (the owner needs none), that of the HELLO."""
-        greeting = talk.link.greeting
-        return self._members.nick(talk.fp) or (greeting.nick if greeting is not None else "")
-
-    def _take_ready(self, talk: Talk, ready: Ready) -> None:
-        inbox, nick = self._inbox(talk.fp), self._nick(talk)
-        if ready.echo > inbox.cursor(ready.my_log) > 0:
-            self._alarm(AlarmKind.ACKNOWLEDGED_ELSEWHERE, talk.fp, nick)
-        gone, fresh = inbox.open_log(ready.my_log, ready.low)
-        if gone:
-            self._events.append(events.Gap(talk.fp, nick, gone, fresh))
-
-    def _tell_ready(self, talk: Talk, now: Moment) -> None:
-        """Say READY (again) now that both are members, or because something owed was given up."""
-        talk.told_ready(now)
-        self._send(talk, ContentKind.READY, self._ready(talk.fp, now).to_bytes(), now)
-
-    def _on_ack(self, talk: Talk, ack: Ack, now: Moment) -> None:
-        talk.confirmed()
-        if ack.log == self._log:
-            outbox = self._outbox(talk.fp)
-            if not talk.acked <= ack.cursor <= outbox.head:
-                self.refused += 1
-                self._drop(talk.link, now)
-                return
-            talk.acked = ack.cursor
-            self._arrived(talk.fp, outbox.acknowledge(ack.cursor), now)
-            self._pump(talk.fp, now)
-        self._compare(talk, ack.set_digest, now)
-
-    def _on_message(self, talk: Talk, data: bytes, blocks: tuple[bytes, ...], now: Moment) -> None:
-        number, message = parse_message(data)
-        talk.ack_soon(now)
-        if not self._inbox(talk.fp).take(talk.log, number):
-            return
-        mid = message.mid(self.invite.room_id, talk.fp)
-        self._archive.put(mid, self.fp, blocks, len(blocks))
-        text = parse_text(message.app)
-        if text is None:
-            self.ignored += 1
-        else:
-            nick, readers = self._nick(talk), self._views.get(message.who)
-            sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
-            self._events.append(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
-        talk.untold += 1
-        if talk.untold >= ACK_AT_ONCE:
-            self._send_ack(talk, now)
-
-    # -- sending
+    def _emit(self, event: RoomEvent) -> None:
+        self._events.append(event)
 
     def _send(self, talk: Talk, kind: ContentKind, data: bytes, now: Moment) -> list[bytes]:
         try:
@@ -485,44 +385,6 @@ class Room:
         except StateError:  # a direction is used up
             self._drop(talk.link, now)
             return []
-
-    def _send_due(self, talk: Talk, now: Moment) -> None:
-        if talk.ready_is_due(now):
-            self._tell_ready(talk, now)
-        if talk.open and now.s >= talk.ack_s:
-            self._send_ack(talk, now)
-
-    def _send_ack(self, talk: Talk, now: Moment) -> None:
-        cursor = self._inbox(talk.fp).cursor(talk.log)
-        ack = Ack(talk.log, cursor, self._outbox(talk.fp).head, self._members.set_digest)
-        talk.ack_sent(now)
-        self._send(talk, ContentKind.ACK, ack.to_bytes(), now)
-
-    def _pump(self, fp: bytes, now: Moment) -> None:
-        talk = self._sending.get(fp)
-        if talk is not None:
-            for owed in self._outboxes[fp].take(now):
-                self._archive.put(owed.mid, fp, self._send(talk, ContentKind.MSG, owed.content, now), owed.parts)
-
-    def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
-        if mids:
-            self._events.append(events.MessageArrived(tuple(mids), fp, now.ms))
-
-    def _give_up(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
-        if mids:
-            self._events.append(events.NotDelivered(tuple(mids), fp))
-            if fp in self._sending:
-                self._tell_ready(self._sending[fp], now)
-
-    def _outbox(self, fp: bytes) -> Outbox:
-        if fp not in self._outboxes:
-            self._outboxes[fp] = Outbox()
-        return self._outboxes[fp]
-
-    def _inbox(self, fp: bytes) -> Inbox:
-        if fp not in self._inboxes:
-            self._inboxes[fp] = Inbox()
-        return self._inboxes[fp]
 
     # -- statements
 
@@ -549,51 +411,8 @@ class Room:
         except (WireError, CryptoError):
             self.refused += 1
 
-    def _send_statement(self, talk: Talk, statement: Statement | None, now: Moment) -> None:
-        if statement is not None:
-            self._send(talk, ContentKind.STMT, statement.raw, now)
-
     def _publish(self, statement: Statement | None, now: Moment) -> None:
-        """Send a statement to every member with a link that is up, and to the one it is about."""
-        for talk in list(self._talks.values()):
-            to_them = statement is not None and statement.subject == talk.fp
-            if statement is not None and talk.up and (to_them or self._members.is_member(talk.fp)):
-                self._send_statement(talk, statement, now)
-
-    def _compare(self, talk: Talk, others_set: bytes, now: Moment) -> None:
-        talk.others_set = others_set
-        if others_set == self._members.set_digest:
-            talk.agreed()
-        elif self._want_s is None:
-            self._want_s = now.s + self._between(*WANT_DELAY_S)
-
-    def _send_want(self, now: Moment) -> None:
-        """Ask one of those who hold other statements for what we lack; one at a time, for one answer mends most."""
-        mine = self._members.set_digest
-        others = [talk for talk in self._talks.values() if talk.up and talk.others_set not in (b"", mine)]
-        ripe = [talk for talk in others if now.s >= talk.want_s]
-        if ripe:
-            talk = min(ripe, key=lambda one: one.want_s)
-            talk.wanted(now)
-            known = self._members.hashes() if self._members.is_member(talk.fp) else []  # to others, not even how many
-            self._send(talk, ContentKind.WANT, b"".join(known), now)
-        self._want_s = now.s + WANT_PATIENCE_S if others else None
-
-    def _on_want(self, talk: Talk, data: bytes, now: Moment) -> None:
-        if len(data) % HASH_SIZE or len(data) > MAX_STATEMENTS * HASH_SIZE:
-            raise WireError("not a WANT")
-        theirs = {data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)}
-        missing = self._members.statements(besides=theirs) if self._members.is_member(talk.fp) else None
-        if missing is None or not self._want_budget.take(now, 1 + len(missing)):
-            self.ignored += 1
-            return
-        for raw in missing:
-            self._send(talk, ContentKind.STMT, raw, now)
-        if theirs - set(self._members.hashes()) and self._want_s is None:
-            self._want_s = now.s + self._between(*WANT_DELAY_S)
-
-    def _between(self, low: float, high: float) -> float:
-        return low + (high - low) * int.from_bytes(self._random(2)) / 65536
+        self._gossip.publish(statement, self._talks.values(), now)
 
     # -- what follows
 
@@ -616,19 +435,15 @@ class Room:
             self._join(now)  # a LEAVE that wasn't said here: this window is open, so we belong
             self._publish(self._members.find(StatementType.JOIN, self.fp), now)
         fps = self._members.fps()
-        everyone = fps | {self.fp}
         if self.is_member and not self._was_member:
             admit = self._members.find(StatementType.ADMIT, self.fp)
             self._events.append(events.LetIn(admit.signer if admit is not None else self.fp))
-            self._publish(
-                self._members.find(StatementType.JOIN, self.fp), now
-            )  # they may have had no place for it before
+            # They may have had no place for our JOIN before.
+            self._publish(self._members.find(StatementType.JOIN, self.fp), now)
             if self._seat is not None:
                 self._seat.attempt_now(now)
         self._was_member = self.is_member
-        self._views[who_digest(self.invite.room_id, everyone)] = tuple(sorted(everyone))
-        while len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
+        self._courier.remember_view()
         for fp in sorted(fps - self._known - {self.fp}):
             self._end_knock(fp)
             since_ms = self._members.member_since_ms(fp)
@@ -637,14 +452,14 @@ class Room:
         for fp in sorted(self._known - fps - {self.fp}):
             left_ms = min(self._members.newest_ms(fp), now.ms)
             self._events.append(events.MemberLeft(fp, self._members.nick(fp), left_ms))
-            self._sending.pop(fp, None)
-            self._give_up(fp, self._outbox(fp).give_up_all(), now)  # the numbers go on if they come back
+            self._courier.part(fp, now)
         self._known = fps
 
     def _show(self, now: Moment) -> None:
         seen = {talk.fp: Presence.ARRIVING for talk in self._talks.values()}
-        seen |= dict.fromkeys(self._sending, Presence.HERE)
-        silent = [fp for fp, talk in self._sending.items() if talk.link.first]
+        here = self._courier.sending
+        seen |= dict.fromkeys(here, Presence.HERE)
+        silent = [fp for fp, talk in here.items() if talk.link.first]
         self._events += self._roster.update(self._members, seen, silent, connected=self.seated, now=now)
         if self.is_member or self._left or not self.seated:
             self._waiting = None

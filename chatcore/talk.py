@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 from chatcore.clock import Bucket, Moment
 from chatcore.delivery import NO_LOG, Ready
-from chatcore.link import Link, State
-from chatcore.members import MAX_STATEMENTS
+from chatcore.link import ContentKind, Link, State
+from chatcore.members import MAX_STATEMENTS, Members
 
 ACK_TICK_S = (0.2, 0.8)
 HEARTBEAT_S = (25.0, 35.0)
 READY_AGAIN_S = (5.0, 60.0)  # a READY said again is repeated, at doubling intervals, until an ACK shows that it came
 WANT_AGAIN_S = (3.0, 300.0)
 STATEMENT_BUDGET = (2.0 * MAX_STATEMENTS, 8.0)  # each costs a verification, and a look at all that follows from it
+
+
+Send = Callable[["Talk", ContentKind, bytes, Moment], list[bytes]]  # puts content on a link; returns its blocks-to-be
 
 
 class Talk:
@@ -41,6 +44,11 @@ class Talk:
     def up(self) -> bool:
         """Whether the link is up, for statements at least."""
         return self.link.state is State.UP
+
+    def nick(self, members: Members) -> str:
+        """Return the nick of somebody's JOIN; until it is heard (the owner needs none), that of the HELLO."""
+        greeting = self.link.greeting
+        return members.nick(self.fp) or (greeting.nick if greeting is not None else "")
 
     def _after(self, now: Moment, bounds: tuple[float, float]) -> float:
         low, high = bounds

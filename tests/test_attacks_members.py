@@ -11,7 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import ENGINE, START_MS, Client, World, fp, key
 
-from chatcore import archive, clock, delivery, door, events, invite, link, members, room, roster, seal, seat, wire
+from chatcore import (
+    archive,
+    clock,
+    delivery,
+    door,
+    events,
+    gossip,
+    invite,
+    link,
+    members,
+    room,
+    roster,
+    seal,
+    seat,
+    wire,
+)
 from chatcore import talk as talk_module
 from chatcore.clock import Moment
 from chatcore.delivery import NO_LOG, Ready
@@ -239,7 +254,7 @@ def test_attack_48_a_flood_of_statements_is_taken_at_a_rate(monkeypatch: pytest.
 
 
 def test_attack_48_wants_cost_no_more_than_their_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "WANT_BUDGET", (100.0, 1.0))
+    monkeypatch.setattr(gossip, "WANT_BUDGET", (100.0, 1.0))
     world = World()
     alice, _bob = world.client("alice"), world.client("bob")
     world.advance(2)

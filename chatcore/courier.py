@@ -1,0 +1,226 @@
+"""Carries messages between members: what is owed goes out, what comes is taken once and acknowledged.  Pure.
+
+Works on talks that are open, which is for the room to say; knows nothing of seats, doors or statements.
+docs/PROTOCOL.md, "Delivery".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from chatcore import events
+from chatcore.archive import BlockArchive
+from chatcore.clock import Moment
+from chatcore.delivery import LOG_SIZE, SALT_SIZE, Ack, Inbox, Message, Outbox, Ready, parse_message
+from chatcore.events import RoomEvent
+from chatcore.link import ContentKind
+from chatcore.members import Members, who_digest
+from chatcore.talk import Send, Talk
+from chatcore.text import parse_text
+
+ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
+MAX_VIEWS = 64  # member lists remembered, to tell by its digest whom a message was sealed for
+
+
+class Courier:
+    """The boxes of one client in one room; `send` puts content on a link, `emit` tells the shell."""
+
+    def __init__(
+        self,
+        room_id: bytes,
+        fp: bytes,
+        members: Members,
+        random: Callable[[int], bytes],
+        send: Send,
+        emit: Callable[[RoomEvent], None],
+    ) -> None:
+        self.archive = BlockArchive()
+        self.ignored = 0  # messages of kinds we can't show
+        self._room_id, self._fp, self._members = room_id, fp, members
+        self._random, self._send, self._emit = random, send, emit
+        self._log = random(LOG_SIZE)
+        self._outboxes: dict[bytes, Outbox] = {}
+        self._inboxes: dict[bytes, Inbox] = {}
+        self._sending: dict[bytes, Talk] = {}  # the newest open talk with each identity
+        self._views: dict[bytes, tuple[bytes, ...]] = {}
+
+    @property
+    def sending(self) -> Mapping[bytes, Talk]:
+        """The talk on which messages go to each member that is here."""
+        return self._sending
+
+    @property
+    def owed(self) -> int:
+        """How many copies of messages wait to be acknowledged."""
+        return sum(map(len, self._outboxes.values()))
+
+    def _outbox(self, fp: bytes) -> Outbox:
+        if fp not in self._outboxes:
+            self._outboxes[fp] = Outbox()
+        return self._outboxes[fp]
+
+    def _inbox(self, fp: bytes) -> Inbox:
+        if fp not in self._inboxes:
+            self._inboxes[fp] = Inbox()
+        return self._inboxes[fp]
+
+    def remember_view(self) -> None:
+        """Remember who belongs now, so that a message sealed for just these can be told by its digest."""
+        everyone = self._members.fps() | {self._fp}
+        self._views[who_digest(self._room_id, everyone)] = tuple(sorted(everyone))
+        while len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
+
+    # -- links come and go
+
+    def ready(self, fp: bytes, now: Moment) -> Ready:
+        """Say where both logs stand, to a member."""
+        outbox, inbox = self._outbox(fp), self._inbox(fp)
+        return Ready(
+            self._log,
+            outbox.head,
+            outbox.low,
+            inbox.log,
+            inbox.cursor(inbox.log),
+            outbox.cursor,
+            self._members.set_digest,
+            now.ms,
+        )
+
+    def tell_ready(self, talk: Talk, now: Moment) -> None:
+        """Say READY (again) now that both are members, or because something owed was given up."""
+        talk.told_ready(now)
+        self._send(talk, ContentKind.READY, self.ready(talk.fp, now).to_bytes(), now)
+
+    def take_ready(self, talk: Talk, ready: Ready, now: Moment) -> bool:
+        """Act upon a full READY of a member.
+
+        Returns whether all is well; False when they were told of messages that never came to us.
+        """
+        talk.taken_ready = ready
+        inbox = self._inbox(talk.fp)
+        well = not ready.echo > inbox.cursor(ready.my_log) > 0
+        gone, fresh = inbox.open_log(ready.my_log, ready.low)
+        if gone:
+            self._emit(events.Gap(talk.fp, talk.nick(self._members), gone, fresh))
+        if not talk.open:
+            talk.begin(ready, ready.cursor if ready.your_log == self._log else 0)
+            self._send_ack(talk, now)
+        return well
+
+    def choose(self, fp: bytes, talks: Iterable[Talk], now: Moment) -> None:
+        """Send to somebody on the newest of the open talks from now on."""
+        newest = max(
+            (talk for talk in talks if talk.fp == fp and talk.open), key=lambda talk: talk.link.up_s, default=None
+        )
+        if newest is None:
+            self._sending.pop(fp, None)
+        elif self._sending.get(fp) is not newest:
+            self._sending[fp] = newest
+            self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
+            self._pump(fp, now)
+
+    def disconnect(self) -> None:
+        """Every link is gone."""
+        self._sending.clear()
+
+    def part(self, fp: bytes, now: Moment) -> None:
+        """Somebody has left: nothing is owed to them any more.  The numbers go on if they come back."""
+        self._sending.pop(fp, None)
+        self._give_up(fp, self._outbox(fp).give_up_all(), now)
+
+    # -- messages go out
+
+    def post(self, text: str, app: bytes, now: Moment) -> bytes:
+        """Owe a message to every member, and send it to those who are here; returns its mid (16 bytes)."""
+        everyone = self._members.fps() | {self._fp}
+        readers = tuple(sorted(everyone - {self._fp}))
+        message = Message(self._random(SALT_SIZE), now.ms, who_digest(self._room_id, everyone), app)
+        mid, rest = message.mid(self._room_id, self._fp), message.to_bytes()
+        self._emit(events.MessageSent(mid, text, now.ms, readers))
+        for fp in readers:
+            lost = self._outbox(fp).add(mid, now.ms, rest)
+            self._pump(fp, now)
+            if lost:
+                self._give_up(fp, lost, now)
+        return mid
+
+    def _pump(self, fp: bytes, now: Moment) -> None:
+        talk = self._sending.get(fp)
+        if talk is not None:
+            for owed in self._outboxes[fp].take(now):
+                blocks = self._send(talk, ContentKind.MSG, owed.content, now)
+                self.archive.put(owed.mid, fp, blocks, owed.parts)
+
+    def resend(self, now: Moment) -> None:
+        """Send again, from the cursor on, to those who have made no progress for too long."""
+        for fp, talk in list(self._sending.items()):
+            outbox = self._outbox(fp)
+            if outbox.resend_s is None or now.s < outbox.resend_s:
+                continue
+            if talk.link.unsent:  # what was said hasn't even gone out: saying it again makes it worse
+                outbox.wait(now)
+            else:
+                self._give_up(fp, outbox.expire(now.ms), now)
+                self._pump(fp, now)
+
+    def next_tick(self) -> float | None:
+        """Return when `resend` has something to do, in monotonic seconds; None if never."""
+        times = [self._outbox(fp).resend_s for fp in self._sending]
+        return min((time for time in times if time is not None), default=None)
+
+    def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
+        if mids:
+            self._emit(events.MessageArrived(tuple(mids), fp, now.ms))
+
+    def _give_up(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
+        if mids:
+            self._emit(events.NotDelivered(tuple(mids), fp))
+            if fp in self._sending:
+                self.tell_ready(self._sending[fp], now)
+
+    # -- messages come, and are acknowledged
+
+    def on_message(self, talk: Talk, data: bytes, blocks: tuple[bytes, ...], now: Moment) -> None:
+        """Take the content of a MSG, if it is the next.  Raises WireError."""
+        number, message = parse_message(data)
+        talk.ack_soon(now)
+        if not self._inbox(talk.fp).take(talk.log, number):
+            return
+        mid = message.mid(self._room_id, talk.fp)
+        self.archive.put(mid, self._fp, blocks, len(blocks))
+        text = parse_text(message.app)
+        if text is None:
+            self.ignored += 1
+        else:
+            nick, readers = talk.nick(self._members), self._views.get(message.who)
+            sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
+            self._emit(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
+        talk.untold += 1
+        if talk.untold >= ACK_AT_ONCE:
+            self._send_ack(talk, now)
+
+    def on_ack(self, talk: Talk, ack: Ack, now: Moment) -> bool:
+        """Take an ACK; False when it claims what can't be, so that its link must end."""
+        talk.confirmed()
+        if ack.log == self._log:  # a cursor in a log that isn't ours says nothing
+            outbox = self._outbox(talk.fp)
+            if not talk.acked <= ack.cursor <= outbox.head:
+                return False
+            talk.acked = ack.cursor
+            self._arrived(talk.fp, outbox.acknowledge(ack.cursor), now)
+            self._pump(talk.fp, now)
+        return True
+
+    def send_due(self, talk: Talk, now: Moment) -> None:
+        """Say the READY or the ACK that is due on a talk."""
+        if talk.ready_is_due(now):
+            self.tell_ready(talk, now)
+        if talk.open and now.s >= talk.ack_s:
+            self._send_ack(talk, now)
+
+    def _send_ack(self, talk: Talk, now: Moment) -> None:
+        cursor = self._inbox(talk.fp).cursor(talk.log)
+        ack = Ack(talk.log, cursor, self._outbox(talk.fp).head, self._members.set_digest)
+        talk.ack_sent(now)
+        self._send(talk, ContentKind.ACK, ack.to_bytes(), now)
