@@ -279,6 +279,7 @@ def test_a_profile_with_a_passphrase_is_asked_for_it(street: Street, relay: Embe
     alice = street("alice")
     alice("presses", "Protect my identity with a passphrase")
     alice("types", "Passphrase", "open sesame")
+    alice("types", "The same again", "open sesame")
     make_room(alice, relay)
     alice.leaves_the_screen()
     assert b"Cabin weekend" not in (alice.directory / "profile.parley").read_bytes()

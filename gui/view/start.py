@@ -17,10 +17,12 @@ from gui.view.parts import Remark, on_text, press_on_return
 
 SIZE = (600, 812)
 CARD, INNER = 510, 424  # pixels across: the card, and what lies in it
-NAME, INVITE, PASSPHRASE = "-NAME-", "-INVITE-", "-PASSPHRASE-"
+NAME, INVITE, PASSPHRASE, AGAIN = "-NAME-", "-INVITE-", "-PASSPHRASE-", "-AGAIN-"
 RECENT = 3
 ANONYMOUS = "Just this visit: a new identity, and nothing is kept"
 PROTECT = "Protect my identity with a passphrase"
+NOTHING_TYPED = "Type a passphrase, or take the tick away. Without one your identity isn't protected."
+NOT_THE_SAME = "These two passphrases aren't the same. Type it again, for it can't be reset."
 NO_RESET = "Without it nobody can use this identity, you included: it can't be reset."
 
 
@@ -59,7 +61,11 @@ class StartPage:
         self.anonymous = Choice(kit, ANONYMOUS, value=self.state.anonymous, changed=self._arrange, size=theme.NOTE)
         self.protect = Choice(kit, PROTECT, changed=self._arrange, size=theme.NOTE)
         self.passphrase = kit.field(
-            PASSPHRASE, placeholder="Passphrase", password=True, height=42, expand_x=True, pad=(0, (6, 0))
+            PASSPHRASE, placeholder="Passphrase", password=True, height=42, width=120, expand_x=True, pad=(0, (6, 0))
+        )
+        self.passphrase_gap = kit.gap(8)
+        self.again_field = kit.field(
+            AGAIN, placeholder="The same again", password=True, height=42, width=120, expand_x=True, pad=(0, (6, 0))
         )
         self.passphrase_note = kit.text(NO_RESET, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
         self.logo = kit.picture(art.logo(kit.px(60), p))
@@ -80,7 +86,7 @@ class StartPage:
                     [kit.gap(1, 14)],
                     [self.anonymous],
                     [self.protect],
-                    [self.passphrase],
+                    [self.passphrase, self.passphrase_gap, self.again_field],
                     [self.passphrase_note],
                     [self.problem],
                     [kit.gap(1, 12)],
@@ -122,7 +128,7 @@ class StartPage:
         self.set_problem(state.problem)
         on_text(window[NAME], lambda text: self.emit(NameEdited(text)))
         on_text(window[INVITE], lambda text: self.emit(InviteEdited(text)))
-        for key in (NAME, INVITE, PASSPHRASE):
+        for key in (NAME, INVITE, PASSPHRASE, AGAIN):
             press_on_return(window[key].Widget, self.join)
         self._arrange()
         window.TKroot.bind("<Configure>", self._fit, add="+")
@@ -171,16 +177,30 @@ class StartPage:
         return str(self.window[key].get())
 
     def _choices(self) -> dict[str, Any]:
-        anonymous = self.anonymous.value
-        protected = self.state.first_time and self.protect.value and not anonymous
-        return {"anonymous": anonymous, "passphrase": self._text(PASSPHRASE) if protected else ""}
+        passphrase = self._text(PASSPHRASE) if self._protected() else ""
+        return {"anonymous": self.anonymous.value, "passphrase": passphrase}
+
+    def _protected(self) -> bool:
+        return self.state.first_time and self.protect.value and not self.anonymous.value
+
+    def _is_ready(self) -> bool:
+        """Say whether what was asked may be done now; a passphrase is typed twice, for it can't be reset."""
+        if self.busy:
+            return False
+        passphrase = self._text(PASSPHRASE)
+        wrong = self._protected() and (not passphrase or passphrase != self._text(AGAIN))
+        self.again_field.fail(wrong)
+        self.set_problem((NOT_THE_SAME if passphrase else NOTHING_TYPED) if wrong else "")
+        if wrong:
+            self.window[AGAIN if passphrase else PASSPHRASE].Widget.focus_set()
+        return not wrong
 
     def _join(self) -> None:
-        if not self.busy:
+        if self._is_ready():
             self.emit(Join(self._text(NAME), self._text(INVITE), **self._choices()))
 
     def _begin(self, host_here: bool) -> None:
-        if not self.busy:
+        if self._is_ready():
             self.emit(BeginCreate(self._text(NAME), host_here, **self._choices()))
 
     def _open(self, room_id: bytes) -> None:
@@ -198,7 +218,8 @@ class StartPage:
     def _arrange(self) -> None:
         offer = self.state.first_time and not self.anonymous.value
         show(self.protect, offer)
-        show(self.passphrase, offer and self.protect.value)
+        for element in (self.passphrase, self.passphrase_gap, self.again_field):
+            show(element, offer and self.protect.value)
         show(self.passphrase_note, offer and self.protect.value)
 
     def _fit(self, event: Any) -> None:
