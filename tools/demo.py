@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import re
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PERSON = Path(__file__).with_name("person.py")
 TIME_S = 120
 SCREEN = "4000x1000x24"
-PICTURE, TRANSCRIPT = ROOT / "demo.png", ROOT / "demo-transcript.txt"
+PICTURE, TRANSCRIPT = Path("demo.png"), Path("demo-transcript.txt")  # where the command is run
 TITLE = "Cabin weekend"
 NAMES = ("alice", "bob", "carol")
 LOOKS = {"alice": "dark", "bob": "light", "carol": "light"}
@@ -310,6 +311,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A relay and three people in one room.")
     parser.add_argument("--hidden", action="store_true", help="out of sight, even if there is a display")
     hidden = parser.parse_args().hidden
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without emoji still gets the rest
     signal.signal(signal.SIGTERM, _stop)
     try:
         hidden = hidden or not has_display()
