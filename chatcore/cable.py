@@ -90,7 +90,7 @@ class Cable(asyncio.Protocol):
     """
 
     def __init__(self, pins: tuple[bytes, ...], owner: Owner) -> None:
-        self.inbox: deque[bytes] = deque()
+        self.inbox: deque[tuple[float, bytes]] = deque()  # when it came (monotonic seconds), a frame
         self.scheduled = False  # the worker knows that something waits
         self.ended = False
         self.open_to_write = True
@@ -158,9 +158,9 @@ class Cable(asyncio.Protocol):
             case Kind.WELCOME if not self.seated:
                 self.seated = True
                 self._owner.seat_given()
-                self.inbox.append(frame.to_bytes())
+                self.inbox.append((self.heard_s, frame.to_bytes()))
             case _:
-                self.inbox.append(frame.to_bytes())
+                self.inbox.append((self.heard_s, frame.to_bytes()))
 
     def pause_writing(self) -> None:
         """The relay doesn't read as fast as we write."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import threading
 import time
@@ -54,8 +55,12 @@ Emit = Callable[[bytes, RoomEvent], None]
 _RANDOM = SystemRandom()
 
 
-def _now() -> Moment:
-    return Moment(time.monotonic(), time.time_ns() // 1_000_000)
+def _moment(monotonic_s: float) -> Moment:
+    return Moment(monotonic_s, time.time_ns() // 1_000_000)
+
+
+def _ticking(more_waits: bool) -> Callable[[Room, Moment], None]:
+    return lambda room, now: room.tick(now, more_waits=more_waits)
 
 
 def _log_fault(error: BaseException) -> None:
@@ -87,6 +92,14 @@ class _Visit:
         self.set_digest = b""
         self.tick_s: float | None = None
         self.muted = False
+
+    def now(self) -> Moment:
+        """What time it is for the room: while frames wait for the worker, when the oldest of them came.
+
+        A room mustn't run out of patience for something that has come and that it hasn't been shown yet.
+        """
+        waiting = self.cable.inbox if self.cable is not None else None
+        return _moment(waiting[0][0] if waiting else time.monotonic())
 
     def frames_came(self, cable: Cable) -> None:
         """Have the worker take them."""
@@ -144,8 +157,7 @@ class Client:
         if not self._threads:
             return
         self._deadline_s = time.monotonic() + timeout_s
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._soon(self._stopping.set)
         if threading.current_thread() in self._threads:
             return  # from `emit`: a thread can't wait for itself
         for thread in self._threads:
@@ -165,7 +177,7 @@ class Client:
         kept = tuple(statements)
 
         def enter() -> None:
-            visit.room = Room(invite, identity, nick, self._engine, _now(), secrets.token_bytes, kept)
+            visit.room = Room(invite, identity, nick, self._engine, visit.now(), secrets.token_bytes, kept)
             self._busy.append(visit)
             self._after(visit)
 
@@ -176,7 +188,7 @@ class Client:
                 raise StateError("this room is open already")
             self._visits[visit.id] = visit
         self._post(visit, enter)
-        self._loop.call_soon_threadsafe(self._begin, visit)
+        self._soon(self._begin, visit)
         return visit.id
 
     def say(self, room_id: bytes, text: str) -> None:
@@ -188,18 +200,18 @@ class Client:
         visit = self._visit(room_id)
         if not visit.member:
             raise TextError(NOT_IN_YET)
-        self._command(visit, lambda room: room.say(text, _now()))
+        self._command(visit, lambda room, now: room.say(text, now))
 
     def let_in(self, room_id: bytes, fp: bytes) -> None:
         """Let in somebody who knocks.  Raises StateError for anybody but the owner of the room."""
         visit = self._visit(room_id)
         if not visit.owner:
             raise StateError("only the owner of the room lets people in")
-        self._command(visit, lambda room: room.let_in(fp, _now()))
+        self._command(visit, lambda room, now: room.let_in(fp, now))
 
     def turn_away(self, room_id: bytes, fp: bytes) -> None:
         """Turn away somebody who knocks."""
-        self._command(self._visit(room_id), lambda room: room.turn_away(fp, _now()))
+        self._command(self._visit(room_id), lambda room, now: room.turn_away(fp, now))
 
     def leave(self, room_id: bytes) -> None:
         """Leave for good: sign the LEAVE, tell those who are here, close the room."""
@@ -212,7 +224,7 @@ class Client:
     def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
         """Ask for the blocks of a message; the SealedBlocks event has them."""
         visit = self._visit(room_id)
-        self._command(visit, lambda room: self._tell(visit, room.sealed_blocks(mid)))
+        self._command(visit, lambda room, _: self._tell(visit, room.sealed_blocks(mid)))
 
     def statements(self, room_id: bytes) -> tuple[bytes, ...]:
         """Return the statements to be kept for the next visit."""
@@ -229,35 +241,38 @@ class Client:
         visit = self._visit(room_id)
         with self._lock:
             self._visits.pop(room_id, None)
-        with contextlib.suppress(RuntimeError):  # the client has stopped
-            self._loop.call_soon_threadsafe(self._end_soon, visit, leave)
+        self._soon(self._end_soon, visit, leave)
+
+    def _soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Have the loop call something, unless it is closed: then nobody needs it any more."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     # -- the worker: everything that touches a Room
 
     def _run_worker(self) -> None:
+        ticked_s = 0.0
         while True:
+            waits = [(visit.tick_s - visit.now().s, visit) for visit in self._busy if visit.tick_s is not None]
+            wait_s = min((wait_s for wait_s, _ in waits), default=math.inf)
+            wait_s = max(wait_s, ticked_s + TICK_GAP_S - time.monotonic())
+            if wait_s <= 0:  # also when there is always something to do: else nothing would ever be acknowledged
+                ticked_s = time.monotonic()
+                for visit in [visit for wait_s, visit in waits if wait_s <= 0]:
+                    more = visit.cable is not None and bool(visit.cable.inbox)
+                    self._guard(visit, partial(self._step, visit, _ticking(more)))
             try:
-                job = self._jobs.get(timeout=self._until_tick())
+                job = self._jobs.get(timeout=min(max(0.0, wait_s), threading.TIMEOUT_MAX))
             except Empty:
-                job = self._tick
+                continue
             if job is None or self._abandoned:
                 return
             job()
 
-    def _until_tick(self) -> float | None:
-        first_s = min((visit.tick_s for visit in self._busy if visit.tick_s is not None), default=None)
-        return None if first_s is None else max(TICK_GAP_S, first_s - time.monotonic())
-
-    def _tick(self) -> None:
-        now = _now()
-        for visit in list(self._busy):
-            if visit.tick_s is not None and visit.tick_s <= now.s:
-                self._guard(visit, partial(self._step, visit, lambda room: room.tick(now)))
-
     def _post(self, visit: _Visit, job: Callable[[], None]) -> None:
         self._jobs.put(lambda: self._guard(visit, job))
 
-    def _command(self, visit: _Visit, command: Callable[[Room], object]) -> None:
+    def _command(self, visit: _Visit, command: Callable[[Room, Moment], object]) -> None:
         self._post(visit, lambda: self._step(visit, command))
 
     def _guard(self, visit: _Visit, job: Callable[[], None]) -> None:
@@ -269,11 +284,11 @@ class Client:
         except Exception as error:
             _log_fault(error)
             if visit.cable is not None:
-                self._loop.call_soon_threadsafe(visit.cable.drop, End())
+                self._soon(visit.cable.drop, End())
 
-    def _step(self, visit: _Visit, command: Callable[[Room], object]) -> None:
+    def _step(self, visit: _Visit, command: Callable[[Room, Moment], object]) -> None:
         if visit.room is not None:
-            command(visit.room)
+            command(visit.room, visit.now())
             self._after(visit)
 
     def _after(self, visit: _Visit) -> None:
@@ -289,7 +304,7 @@ class Client:
         if cable is not None and cable.open_to_write and not cable.ended:
             data = room.data_to_send()
             if data:
-                self._loop.call_soon_threadsafe(cable.write, data)
+                self._soon(cable.write, data)
         visit.tick_s = room.next_tick()
 
     def _tell(self, visit: _Visit, event: RoomEvent) -> None:
@@ -306,22 +321,23 @@ class Client:
         if visit.cable is not cable:
             return
         if batch:
-            self._step(visit, lambda room: room.receive_data(b"".join(batch), _now()))
+            came, data = _moment(batch[-1][0]), b"".join(frame for _, frame in batch)
+            self._step(visit, lambda room, _: room.receive_data(data, came))
         if cable.inbox:
             self.schedule(visit, cable)
         elif cable.ended:
             self._unplug(visit)
         if len(cable.inbox) * FRAME_SIZE < READ_LOW_BYTES:
-            self._loop.call_soon_threadsafe(cable.go_on_reading)
+            self._soon(cable.go_on_reading)
 
     def _unplug(self, visit: _Visit) -> None:
         visit.cable = None
-        self._step(visit, lambda room: room.receive_eof(_now()))
+        self._step(visit, lambda room, now: room.receive_eof(now))
 
     def _plug(self, visit: _Visit, cable: Cable, session: PrivateKey) -> None:
         self._unplug(visit)
         visit.cable = cable
-        self._step(visit, lambda room: room.connect(session, _now()))
+        self._step(visit, lambda room, now: room.connect(session, now))
 
     def _forget(self, visit: _Visit, sentence: str) -> None:
         self._tell(visit, ConnectionChanged(Connection.STOPPED, sentence))
@@ -342,6 +358,7 @@ class Client:
             self._loop.run_until_complete(self._stay_until_stopped())
         finally:
             self._loop.close()
+            self._abandoned = True  # what the worker hasn't done by now needn't be done
             self._jobs.put(None)
 
     async def _stay_until_stopped(self) -> None:
@@ -383,8 +400,7 @@ class Client:
 
         def run() -> None:
             self._guard(visit, job)
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(settle)
+            self._soon(settle)
 
         self._jobs.put(run)
         return done
@@ -468,7 +484,7 @@ class Client:
                 if before is not None:
                     await asyncio.wait([before])
                 if leave:
-                    await self._on_worker(visit, lambda: self._step(visit, lambda room: room.leave(_now())))
+                    await self._on_worker(visit, lambda: self._step(visit, lambda room, now: room.leave(now)))
                 await self._bring_out(visit)
         if visit.task is not None:
             visit.task.cancel()
