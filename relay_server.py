@@ -1,4 +1,4 @@
-"""The relay's front door: `python relay_server.py init`, `run`, `line`, `version`.
+"""The relay's front door: `python relay_server.py init`, `run`, `line`, `check-config`, `version`.
 
 Everything behind it is in `relay/`.  Standard library only; uvloop is used where it is installed.
 Ends with status 0 after a clean stop, 1 when it can't serve (port in use), 2 for a wrong command line, 78 (EX_CONFIG)
@@ -16,7 +16,7 @@ from chatcore.errors import ConfigError, RelayError
 from chatcore.wire import DEFAULT_PORT
 from chatcore.wire import VERSION as WIRE_VERSION
 from relay import config as configuration
-from relay import journal, server
+from relay import server, service
 from relay.config import Config
 
 EXIT_UNAVAILABLE = 1
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="parley-relay", description="A relay for Parley rooms: it forwards, and can't read."
     )
-    commands = parser.add_subparsers(required=True, metavar="init | run | line | version")
+    commands = parser.add_subparsers(required=True, metavar="init | run | line | check-config | version")
 
     init = commands.add_parser("init", help="make key, certificate and configuration")
     init.add_argument(
@@ -72,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     line.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
     line.set_defaults(command=_line)
 
+    check = commands.add_parser("check-config", help="say whether the configuration can be used, and don't serve")
+    check.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
+    check.set_defaults(command=_check)
+
     version = commands.add_parser("version", help="say which version of the wire this relay speaks")
     version.set_defaults(command=_version)
     return parser
@@ -93,13 +97,52 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _line(options: argparse.Namespace) -> int:
-    path = options.config or configuration.default_state().absolute() / configuration.CONFIG_NAME
-    print(server.line_of(configuration.load(path)))
+    print(server.line_of(configuration.load(_path(options))))
     return 0
 
 
+def _check(options: argparse.Namespace) -> int:
+    path = _path(options)
+    server.check(configuration.load(path))
+    print(f"{path} can be used.")
+    return 0
+
+
+def _path(options: argparse.Namespace) -> Path:
+    given: Path | None = options.config
+    return given or configuration.default_state().absolute() / configuration.CONFIG_NAME
+
+
 def _run(options: argparse.Namespace) -> int:
-    config = _config(options)
+    path = _first_run(options)
+    service.serve(lambda: _effective(path, options), unlimited=options.unlimited, announce=_announce)
+    return 0
+
+
+def _first_run(options: argparse.Namespace) -> Path | None:
+    """Return the path of the configuration to run with, or None to run without any.
+
+    Without --config it is that of the default state directory.  If there is none yet, the first `run` on this computer
+    alone makes one; a relay for others needs `init --host` first, because nobody but its owner knows what others dial.
+    """
+    path = _path(options)
+    if options.config is not None or path.exists():
+        return path
+    if options.plaintext:
+        return None
+    if options.host is not None and not configuration.is_loopback(options.host):
+        raise ConfigError(
+            f"there is no configuration in {path.parent} yet; make one with: parley-relay init --host NAME-OR-IP "
+            "(what people dial to reach this computer)."
+        )
+    configuration.init_state(path.parent)
+    print(f"parley-relay: first run; made a key and {path}.", file=sys.stderr)
+    return path
+
+
+def _effective(path: Path | None, options: argparse.Namespace) -> Config:
+    """Read the configuration and let the command line have the last word."""
+    config = configuration.load(path) if path is not None else Config()
     if options.host is not None:
         shown = config.host if configuration.is_wildcard(options.host) else options.host
         config = dataclasses.replace(config, listen=(options.host,), host=shown)
@@ -108,33 +151,7 @@ def _run(options: argparse.Namespace) -> int:
     server.check_exposure(config, plaintext=options.plaintext, unlimited=options.unlimited)
     if options.plaintext:
         config = dataclasses.replace(config, certificate=None, key=None)
-    journal.to_stderr(config.log)
-    server.serve(config, unlimited=options.unlimited, announce=_announce)
-    return 0
-
-
-def _config(options: argparse.Namespace) -> Config:
-    """Return the configuration to run with.
-
-    Without --config it is that of the default state directory.  If there is none yet, the first `run` on this computer
-    alone makes one; a relay for others needs `init --host` first, because nobody but its owner knows what others dial.
-    """
-    if options.config is not None:
-        return configuration.load(options.config)
-    state = configuration.default_state().absolute()
-    path = state / configuration.CONFIG_NAME
-    if path.exists():
-        return configuration.load(path)
-    if options.plaintext:
-        return Config()
-    if options.host is not None and not configuration.is_loopback(options.host):
-        raise ConfigError(
-            f"there is no configuration in {state} yet; make one with: parley-relay init --host NAME-OR-IP "
-            "(what people dial to reach this computer)."
-        )
-    configuration.init_state(state)
-    print(f"parley-relay: first run; made a key and {path}.", file=sys.stderr)
-    return configuration.load(path)
+    return config
 
 
 def _announce(line: str) -> None:

@@ -103,9 +103,11 @@ def init_state(state: Path, host: str = LOOPBACK) -> Path:
 def load(path: Path) -> Config:
     """Read a configuration.  Raises ConfigError with one sentence that names file, line (if there is one) and cure."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: is larger than {MAX_FILE_BYTES} bytes, so it is no relay configuration.")
-        text = path.read_text("utf-8")
+        text = data.decode("utf-8")
     except OSError as error:
         raise ConfigError(
             f"{path}: can't be read ({error.strerror}); name the right file with --config, or make one with `init`."
@@ -231,7 +233,8 @@ def _template(host: str, listen: list[str]) -> str:
     quoted = ", ".join(f'"{address}"' for address in listen)
     return f"""\
 # Configuration of a Parley relay.  Every key may be left out; a key behind a # shows its default or an example.
-# After a change, restart the relay.
+# After a change: `check-config`, then send SIGHUP (`systemctl reload parley-relay`).  Nobody is disconnected.
+# Only listen, port and event_loop need a restart.
 
 [relay]
 # What people dial: the name or IP address of this computer as others see it.  It stands in every invite.
@@ -263,9 +266,8 @@ key = "{keys.KEY_NAME}"
 # log = "info"
 
 [limits]
-# All together.
+# All together.  There are never more rooms than connections.
 # max_connections = {limits.max_connections}
-# max_rooms = {limits.max_rooms}
 # max_seats_per_room = {limits.max_seats_per_room}
 
 # For one address (of IPv6: one /64).  0 is no limit.

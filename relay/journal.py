@@ -57,6 +57,10 @@ class Journal:
             self._counts[word] = 0
             LOG.log(level, word)
 
+    def say(self, sentence: str) -> None:
+        """Log a sentence for the owner, about the owner's own files."""
+        LOG.warning(sentence)
+
     def fault(self, exc: BaseException | None) -> None:
         """Log a mistake of our own by its kind and place.  Its message may hold data, so that is not logged."""
         if exc is None:

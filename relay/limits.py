@@ -14,10 +14,13 @@ WAIT_TOO_FAST_S = 15
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one relay.  A per-address or rate limit of 0 is none; the others are at least 1."""
+    """The bounds of one relay.  A per-address or rate limit of 0 is none; the others are at least 1.
+
+    Rooms need no bound of their own: each has a connection in it.  And a relay that refused new rooms only would tell
+    a stranger with a room's number whether anybody is in it.
+    """
 
     max_connections: int = 4096
-    max_rooms: int = 2048
     max_seats_per_room: int = 256  # a client keeps no more addresses than this
     max_connections_per_address: int = 64  # a household, a school class behind one router
     max_joins_per_minute_per_address: int = 120
@@ -97,11 +100,21 @@ class Door:
     """
 
     def __init__(self, limits: Limits, max_connections: int) -> None:
+        self._guests: dict[str, _Guest] = {}
+        self.connections = 0
+        self.rule(limits, max_connections)
+
+    def rule(self, limits: Limits, max_connections: int) -> None:
+        """Go by these limits from now on.  Who is inside stays, and every address begins with a full bucket."""
         self._limits = limits
         self._max = max_connections
         self._spare = max(4, max_connections // 16)  # connections that are only told that the relay is full
-        self._guests: dict[str, _Guest] = {}
-        self.connections = 0
+        for guest in self._guests.values():
+            guest.bucket = self._bucket(guest.seen_s)
+
+    def _bucket(self, now_s: float) -> Bucket | None:
+        per_minute = self._limits.max_joins_per_minute_per_address
+        return Bucket(per_minute / 60, per_minute / 2, now_s) if per_minute else None
 
     @property
     def most_connections(self) -> int:
@@ -110,12 +123,10 @@ class Door:
 
     def arrive(self, network: str, now_s: float) -> Verdict:
         """Judge a new connection from this network; unless it is turned away, `leave` must follow once."""
-        per_minute = self._limits.max_joins_per_minute_per_address
         most = self._limits.max_connections_per_address
         guest = self._guests.get(network)
         if guest is None:
-            bucket = Bucket(per_minute / 60, per_minute / 2, now_s) if per_minute else None
-            guest = self._guests[network] = _Guest(bucket, now_s)
+            guest = self._guests[network] = _Guest(self._bucket(now_s), now_s)
         guest.seen_s = now_s
         wait_s = guest.bucket.take(1, now_s) if guest.bucket else 0.0
         verdict = WELCOME

@@ -6,11 +6,8 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
-import signal
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -21,6 +18,7 @@ from relay.connection import RESET, Connection, TlsConnection
 from relay.journal import Journal, quiet_asyncio
 from relay.limits import Door, Limits, network_of
 from relay.switch import INTAKE_BYTES, Switch
+from relay.system import notify_service_manager, open_file_limit
 
 BACKLOG = 1024
 ACCEPTS_PER_TURN = 64
@@ -41,18 +39,27 @@ def line_of(config: Config) -> str:
     return keys.relay_line(config.host, config.port, tuple(pins), config.relay_pass)
 
 
+_UNTIL_RESTART = ("listen", "port", "event_loop")
+
+
+def _context_of(config: Config) -> ssl.SSLContext | None:
+    if config.certificate is None or config.key is None:
+        return None
+    return keys.server_context(config.certificate, config.key)
+
+
 class Server:
     """One relay: listeners, connections, and the beat."""
 
     def __init__(self, config: Config, *, unlimited: bool = False) -> None:
         self.config = config
-        self.limits: Limits = config.limits.unlimited() if unlimited else config.limits
-        self.context: ssl.SSLContext | None = None
-        if config.certificate is not None and config.key is not None:
-            self.context = keys.server_context(config.certificate, config.key)
+        self._unlimited = unlimited
+        self.limits = self._limits_of(config)
+        self.context = _context_of(config)
         self.journal = Journal()
         self.sealed = memoryview(bytearray(INTAKE_BYTES))
         self.port = config.port
+        self.line = ""  # what people put into invites; empty until started
         self.loop: asyncio.AbstractEventLoop
         self.switch: Switch
         self._door: Door
@@ -61,10 +68,27 @@ class Server:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._beat: asyncio.TimerHandle | None = None
 
-    @property
-    def line(self) -> str:
-        """The line that people put into invites."""
-        return line_of(replace(self.config, port=self.port))
+    def _limits_of(self, config: Config) -> Limits:
+        return config.limits.unlimited() if self._unlimited else config.limits
+
+    def reload(self, config: Config) -> list[str]:
+        """Take over another configuration's certificate, limits and pass; return a sentence on what it didn't.
+
+        Connections stay as they are, under the certificate with which they came.  Raises ConfigError when the
+        configuration can't be used, and then nothing has changed.
+        """
+        context, line = _context_of(config), line_of(replace(config, port=self.port))
+        remarks = []
+        if fixed := [name for name in _UNTIL_RESTART if getattr(config, name) != getattr(self.config, name)]:
+            remarks.append(f"a change of {' and '.join(fixed)} needs a restart, and the rest is taken over.")
+            config = replace(config, **{name: getattr(self.config, name) for name in fixed})
+        if line != self.line:
+            remarks.append("the line for invites has changed; `line` prints it, and invites made before may end.")
+            self.line = line
+        self.config, self.context, self.limits = config, context, self._limits_of(config)
+        self.switch.limits, self.switch.relay_pass = self.limits, config.relay_pass
+        self._door.rule(self.limits, self._most_connections())
+        return remarks
 
     async def start(self) -> None:
         """Listen.  Raises RelayError with one sentence when that isn't possible."""
@@ -74,6 +98,7 @@ class Server:
         self.switch = Switch(self.limits, self.config.relay_pass, later=self.loop.call_soon, note=self.journal.note)
         self._door = Door(self.limits, self._most_connections())
         self._listen()
+        self.line = line_of(replace(self.config, port=self.port))
         for listener in self._listeners:
             self.loop.add_reader(listener, self._accept, listener)
         self._beat = self.loop.call_later(1, self._on_beat)
@@ -204,29 +229,6 @@ def _why_not_listening(error: OSError, host: str, port: int) -> str:
     return f"the relay can't listen on {host}: this is no address of this computer; look at `listen` or --host."
 
 
-def open_file_limit() -> int | None:
-    """Raise the limit on open descriptors as far as we may, and return it; None where there is no such limit."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-    return None if soft == resource.RLIM_INFINITY else soft
-
-
-def notify_service_manager(state: str) -> None:
-    """Tell systemd how we are (sd_notify(3)); nothing happens where there is none."""
-    place = os.environ.get("NOTIFY_SOCKET", "")
-    if not place:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.sendto(state.encode(), "\0" + place[1:] if place.startswith("@") else place)
-
-
 def check_exposure(config: Config, *, plaintext: bool, unlimited: bool) -> None:
     """Raise ConfigError when a relay that others can reach would be open in a way that only suits this computer."""
     public = [host for host in config.listen if not is_loopback(host)]
@@ -247,6 +249,15 @@ def check_exposure(config: Config, *, plaintext: bool, unlimited: bool) -> None:
         )
 
 
+def check(config: Config) -> None:
+    """Raise ConfigError if a relay could not start with this configuration, or take it over while it runs."""
+    check_exposure(config, plaintext=config.behind_tls_terminator, unlimited=False)
+    if not config.behind_tls_terminator:
+        _context_of(config)
+    line_of(config)
+    loop_factory(config.event_loop)
+
+
 class NewLoop(Protocol):
     """Something that makes an event loop."""
 
@@ -265,30 +276,6 @@ def loop_factory(choice: str) -> NewLoop:
             raise ConfigError('event_loop = "uvloop" needs the uvloop package; install it, or write "auto".') from None
         return asyncio.SelectorEventLoop
     return cast(NewLoop, uvloop.new_event_loop)
-
-
-def serve(config: Config, *, unlimited: bool = False, announce: Callable[[str], None]) -> None:
-    """Run a relay until SIGTERM or SIGINT.  `announce` gets the relay line once it listens.
-
-    Raises ConfigError or RelayError, each with one sentence.
-    """
-    server = Server(config, unlimited=unlimited)
-    with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
-        runner.run(_serve(server, announce))
-
-
-async def _serve(server: Server, announce: Callable[[str], None]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    await server.start()
-    announce(server.line)
-    await stop.wait()
-    await server.stop()
 
 
 def configure_logging_off() -> None:

@@ -40,7 +40,6 @@ from relay.limits import Limits
 INTAKE_BYTES = 1 << 20  # what one wake-up may read: 15 frames for each member of a room of 256
 FAREWELL_S = 3  # how long a refused peer may take to read why
 WAIT_ROOM_FULL_S = 30
-WAIT_RELAY_FULL_S = 60
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
 
 _FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head, address, 32 of block
@@ -299,8 +298,8 @@ class Switch:
         self.seats: set[Seat] = set()
         self.laggards: set[Seat] = set()
         self.note = note
+        self.relay_pass = relay_pass
         self._stopping = False
-        self._pass = relay_pass
         self._later = later
         self._random_bytes = random_bytes
         self._nowhere: list[bytes] = []
@@ -323,7 +322,8 @@ class Switch:
     def join(self, seat: Seat, data: bytes) -> None:
         """Give the sender of this JOIN frame a place, or refuse it.
 
-        The pass comes before the room, so that without it a room that exists and one that doesn't look the same.
+        Whatever the relay refuses of its own accord comes before the room, so that a room that exists and one that
+        doesn't look the same to whom it doesn't let in.
         """
         _, _, argument, number, address = HEADER.unpack_from(data)
         block = data[HEADER_SIZE:]
@@ -332,10 +332,8 @@ class Switch:
             seat.refuse(Refusal.MALFORMED)
         elif seat.doom is not None:
             seat.refuse(*seat.doom)
-        elif self._pass != NO_PASS and not hmac.compare_digest(relay_pass, self._pass):
+        elif self.relay_pass != NO_PASS and not hmac.compare_digest(relay_pass, self.relay_pass):
             seat.refuse(Refusal.RELAY_PASS)
-        elif room_id not in self.rooms and len(self.rooms) >= self.limits.max_rooms:
-            seat.refuse(Refusal.RELAY_FULL, WAIT_RELAY_FULL_S)
         elif len(self.rooms.get(room_id, ())) >= self.limits.max_seats_per_room:
             seat.refuse(Refusal.ROOM_FULL, WAIT_ROOM_FULL_S)
         else:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -168,6 +171,14 @@ class RelayThread:
     def port(self) -> int:
         return self.server.port
 
+    def call(self, work: Callable[[], object]) -> None:
+        """Do something on the relay's own thread, and return when it is done."""
+
+        async def do() -> None:
+            work()
+
+        asyncio.run_coroutine_threadsafe(do(), self.loop).result(DEADLINE_S)
+
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=loop_factory(self._loop_choice)) as runner:
             runner.run(self._serve())
@@ -256,3 +267,35 @@ def environment(state: Path, **more: str) -> dict[str, str]:
     """Return an environment in which the relay's default state directory is this one."""
     kept = {name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "STATE_DIRECTORY")}
     return {**kept, "STATE_DIRECTORY": str(state), **more}
+
+
+class Process:
+    """The relay as its own process."""
+
+    def __init__(self, state: Path, *arguments: str, **env: str) -> None:
+        self.process = subprocess.Popen(
+            command("run", *arguments),
+            env=environment(state, **env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline().strip()
+        match = re.fullmatch(r"parley:relay/127\.0\.0\.1:(\d+)/\S+", self.line)
+        assert match, (self.line, self.process.poll())
+        self.port = int(match[1])
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Stop it and return status, the rest of stdout, and stderr."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, out, err

@@ -124,7 +124,7 @@ def test_carriage_returns_are_fine(state: Path) -> None:
     ("text", "line", "sentence"),
     [
         ("[relay]\nprot = 7256\n", 2, "'prot' is not known in [relay]; the keys are"),
-        ("[limits]\n\nmax_rooms = 1\nmax_room = 1\n", 4, "'max_room' is not known in [limits]; the keys are"),
+        ("[limits]\n\nlaggard_s = 1\nmax_room = 1\n", 4, "'max_room' is not known in [limits]; the keys are"),
         ("[relay]\n[colours]\nport = 1\n", 2, "'colours' is not known here; the tables are [relay] and [limits]."),
         ("port = 7256\n", 1, "'port' is not known here; the tables are [relay] and [limits]."),
         ("relay = 5\n", 1, "[relay] must be a table"),
@@ -142,10 +142,10 @@ def test_carriage_returns_are_fine(state: Path) -> None:
         ('[relay]\nspare_pin = "' + "A" * 43 + '"\n', 2, "spare_pin must be 43 characters of base64url"),
         ('[relay]\nlog = "verbose"\n', 2, "log must be one of 'off', 'info', 'debug'."),
         ("[relay]\nevent_loop = 1\n", 2, "event_loop must be one of 'auto', 'asyncio', 'uvloop'."),
-        ("[limits]\nmax_rooms = -1\n", 2, "max_rooms must be a whole number from 1"),
-        ("[limits]\nmax_rooms = 0\n", 2, "max_rooms must be a whole number from 1"),
-        ("[limits]\nmax_rooms = 1.5\n", 2, "max_rooms must be a whole number from 1"),
-        ("[limits]\nmax_rooms = false\n", 2, "max_rooms must be a whole number from 1"),
+        ("[limits]\nmax_connections = -1\n", 2, "max_connections must be a whole number from 1 to 1000000."),
+        ("[limits]\nmax_connections = 0\n", 2, "max_connections must be a whole number from 1 to 1000000."),
+        ("[limits]\nmax_connections = 1.5\n", 2, "max_connections must be a whole number from 1 to 1000000."),
+        ("[limits]\nmax_connections = false\n", 2, "max_connections must be a whole number from 1 to 1000000."),
         ("[limits]\nmax_seats_per_room = 70000\n", 2, "max_seats_per_room must be a whole number from 1 to 65535."),
         (
             "[limits]\nmax_connections_per_address = -1\n",

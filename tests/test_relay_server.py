@@ -25,6 +25,7 @@ from relay_help import (
     OTHER_ROOM,
     ROOM,
     BareClient,
+    Process,
     RelayThread,
     any_certificate,
     command,
@@ -313,38 +314,6 @@ def was_reset(guest: BareClient) -> bool:
         except ConnectionResetError:
             return True
     return False
-
-
-class Process:
-    """The relay as its own process."""
-
-    def __init__(self, state: Path, *arguments: str, **env: str) -> None:
-        self.process = subprocess.Popen(
-            command("run", *arguments),
-            env=environment(state, **env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline().strip()
-        match = re.fullmatch(r"parley:relay/127\.0\.0\.1:(\d+)/\S+", self.line)
-        assert match, (self.line, self.process.poll())
-        self.port = int(match[1])
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        """Stop it and return status, the rest of stdout, and stderr."""
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=DEADLINE_S)
-        return self.process.returncode, out, err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from relay_help import OTHER_ROOM, ROOM, Bench, Guest, frames_in, join_frame, send_frame
 
 from chatcore.wire import EMPTY_BLOCK, FRAME_SIZE, NO_ADDRESS, Frame, Kind, Refusal, join_block
-from relay.limits import Limits
-from relay.switch import FAREWELL_S, INTAKE_BYTES, WAIT_RELAY_FULL_S, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.limits import WAIT_RELAY_FULL_S, Limits
+from relay.switch import FAREWELL_S, INTAKE_BYTES, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 
 PASS = b"p" * 32
 
@@ -250,23 +250,36 @@ def test_attack_53_a_flood_of_seats_ends_at_the_cap_with_seconds_to_wait() -> No
     assert bench.join().take()[0].kind is Kind.WELCOME
 
 
-def test_the_cap_on_rooms_leaves_the_rooms_there_are_alone() -> None:
-    bench = Bench(Limits(max_rooms=1))
-    bench.join(ROOM)
-    assert refusal_of(bench.join(OTHER_ROOM)) == (Refusal.RELAY_FULL, WAIT_RELAY_FULL_S)
-    assert bench.join(ROOM).take()[0].kind is Kind.WELCOME
-
-
-def test_without_the_pass_a_room_that_exists_looks_like_one_that_does_not() -> None:
-    bench = Bench(Limits(max_rooms=1, max_seats_per_room=1), PASS)
-    assert bench.join(ROOM, PASS).take()[0].kind is Kind.WELCOME
-    answers = []
+@pytest.mark.parametrize(
+    "doom",
+    [None, (Refusal.RELAY_FULL, WAIT_RELAY_FULL_S), (Refusal.TOO_FAST, 12)],
+    ids=["pass", "full", "fast"],
+)
+def test_who_is_not_let_in_cannot_tell_a_room_that_exists_from_one_that_does_not(
+    doom: tuple[Refusal, int] | None,
+) -> None:
+    bench = Bench(Limits(max_seats_per_room=1), PASS)
+    assert bench.join(ROOM, PASS).take()[0].kind is Kind.WELCOME  # and this room is full
+    answers = set()
     for room in (ROOM, OTHER_ROOM):
-        for wrong in (bytes(32), b"q" * 32, b"p" * 31 + b"\0"):
-            guest = bench.join(room, wrong)
-            answers.append(bytes(guest.port.written))
-            assert refusal_of(guest) == (Refusal.RELAY_PASS, 0)
-    assert len(set(answers)) == 1
+        for relay_pass in (bytes(32), b"q" * 32, b"p" * 31 + b"\0", *([PASS] if doom else [])):
+            guest = bench.guest()
+            guest.seat.doom = doom
+            guest.feed(join_frame(room, relay_pass))
+            answers.add(bytes(guest.port.written))
+            assert refusal_of(guest) == (doom or (Refusal.RELAY_PASS, 0))
+    assert len(answers) == 1
+
+
+def test_nobody_is_refused_for_the_count_of_rooms() -> None:
+    """Refusing new rooms, but not joins to those there are, would say which room numbers are in use."""
+    bench = Bench()
+    guests = [bench.join(n.to_bytes(32, "big")) for n in range(5000)]
+    assert {guest.take()[0].kind for guest in guests} == {Kind.WELCOME}
+    assert len(bench.switch.rooms) == len(bench.switch.seats) == 5000
+    for guest in guests:
+        bench.switch.lost(guest.seat)
+    assert not bench.switch.rooms
 
 
 def test_a_relay_without_a_pass_does_not_ask_for_one() -> None:

@@ -1,0 +1,60 @@
+"""A relay as a program: signals, and the configuration read anew while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+from chatcore.errors import ConfigError
+from relay import journal
+from relay.config import Config
+from relay.server import Server, loop_factory
+from relay.system import notify_service_manager
+
+
+def serve(load: Callable[[], Config], *, unlimited: bool = False, announce: Callable[[str], None]) -> None:
+    """Run a relay until SIGTERM or SIGINT; read the configuration anew at SIGHUP.
+
+    `load` returns the configuration to run with or raises ConfigError; `announce` gets the relay line once it listens.
+    Raises ConfigError or RelayError, each with one sentence.
+    """
+    config = load()
+    journal.to_stderr(config.log)
+    server = Server(config, unlimited=unlimited)
+    with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
+        runner.run(_serve(server, load, announce))
+
+
+async def _serve(server: Server, load: Callable[[], Config], announce: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    if hasattr(signal, "SIGHUP"):
+        loop.add_signal_handler(signal.SIGHUP, reload, server, load)
+    await server.start()
+    announce(server.line)
+    await stop.wait()
+    await server.stop()
+
+
+def reload(server: Server, load: Callable[[], Config]) -> None:
+    """Take over a changed configuration; or, if it can't be used, say why and leave all as it was."""
+    notify_service_manager(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    try:
+        config = load()
+        remarks = server.reload(config)
+    except ConfigError as error:
+        server.journal.say(f"reload refused, and all stays as it was: {error}")
+        notify_service_manager("READY=1\nSTATUS=The last reload was refused; the log says why.")
+        return
+    journal.to_stderr(config.log)
+    server.note("reloaded")
+    for remark in remarks:
+        server.journal.say(remark)
+    notify_service_manager("READY=1\nSTATUS=")
