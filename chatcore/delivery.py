@@ -278,7 +278,7 @@ class Inbox:
 
     def take(self, log: bytes, number: int) -> bool:
         """Say whether this is the next message.  Another number is a duplicate, or will be sent again in its turn."""
-        if number != self._cursors.get(log, -1) + 1:
+        if log not in self._cursors or number != self._cursors[log] + 1:
             return False
         self._cursors[log] = number
         return True

@@ -153,6 +153,11 @@ def test_an_inbox_takes_the_next_and_nothing_else() -> None:
     assert box.open_log(b"the log!", 1) == (0, False)
 
 
+def test_an_inbox_takes_nothing_from_a_log_that_nobody_opened() -> None:
+    inbox = Inbox()
+    assert [inbox.take(b"a stray.", number) for number in (0, 1)] == [False, False]
+
+
 def test_an_inbox_says_how_much_is_gone() -> None:
     box = Inbox()
     assert box.open_log(b"the log!", 5) == (4, True)
