@@ -208,8 +208,11 @@ class Courier:
             if not talk.acked <= ack.cursor <= outbox.head:
                 return False
             talk.acked = ack.cursor
-            self._arrived(talk.fp, outbox.acknowledge(ack.cursor), now)
-            self._pump(talk.fp, now)
+            if self._sending.get(talk.fp) is talk:  # what an older session has says nothing of what the newest has
+                self._arrived(talk.fp, outbox.acknowledge(ack.cursor), now)
+                if ack.cursor + 1 < outbox.low:  # another session took what never came to this one: it must learn that
+                    self.tell_ready(talk, now)
+                self._pump(talk.fp, now)
         return True
 
     def send_due(self, talk: Talk, now: Moment) -> None:

@@ -31,9 +31,10 @@ from hypothesis import strategies as st
 from world import ENGINE, RELAY, START_MS, Client, Hop, World, fp, key
 
 from chatcore.clock import Moment
+from chatcore.delivery import Ack
 from chatcore.engines.openssl import OpenSSLEngine, OpenSSLPrivateKey, OpenSSLPublicKey
 from chatcore.errors import CryptoError
-from chatcore.events import Alarm, AlarmKind, MessageReceived, Presence, PresenceChanged
+from chatcore.events import Alarm, AlarmKind, Gap, MessageReceived, Presence, PresenceChanged
 from chatcore.invite import Invite, Mode, new_invite
 from chatcore.link import HELLO_COUNTER, Content, ContentKind, Link, State, hello_keys
 from chatcore.room import OLD_LINK_S, Room
@@ -556,6 +557,43 @@ def test_attack_16_of_two_sessions_of_one_identity_only_the_newest_is_sent_to() 
     world.advance(OLD_LINK_S - 20)
     up = {talk.link.other.modulus for talk in alice.room._talks.values() if talk.open}
     assert up == {key("session bob again 1").modulus}
+
+
+def test_attack_16_the_older_session_is_shown_a_gap_for_what_only_the_newest_got() -> None:
+    world = World()
+    alice, first = _pair(world)
+    talk(world, "alice", "bob")
+    second = world.client("bob again", identity="bob")
+    world.advance(3)
+    for at in range(3):
+        alice.say(f"to the newest {at}")
+    world.advance(2)
+    second.disconnect()
+    world.advance(1)
+    alice.say("to the one that is left")
+    world.advance(10)
+    assert [gap.count for gap in first.events if isinstance(gap, Gap)] == [3]
+    assert first.texts()[-1:] == [("alice", "to the one that is left")]
+    talk(world, "alice", "bob")
+
+
+def test_attack_16_what_the_older_session_acknowledges_is_still_owed_to_the_newest() -> None:
+    world = World()
+    alice, first = _pair(world)
+    talk(world, "alice", "bob")
+    second = world.client("bob again", identity="bob")
+    world.advance(3)
+    world.tamper = lambda source, to, block: [] if {source, to} == {"alice", "bob again"} else [(source, to, block)]
+    alice.say("not lost")
+    world.advance(0.3)
+    old = next(one for one in alice.room._talks.values() if one.link.other.modulus == key("session bob 1").modulus)
+    head = alice.room._courier._outboxes[fp("bob")].head
+    ack = Ack(alice.room._courier._log, head, 0, alice.room.set_digest)
+    assert alice.room._courier.on_ack(old, ack, world.now)
+    world.tamper = lambda source, to, block: [(source, to, block)]
+    world.advance(20)
+    assert second.texts()[-1:] == [("alice", "not lost")]
+    assert first.texts()
 
 
 def test_attack_16_a_session_that_comes_when_the_old_link_is_old_already_gets_a_link_at_once() -> None:
