@@ -266,6 +266,7 @@ class Client:
             except Empty:
                 continue
             if job is None or self._abandoned:
+                self._engine.close()
                 return
             job()
 

@@ -150,7 +150,8 @@ def test_somebody_knocks_and_is_let_in_or_not(tmp_path: Path) -> None:
             bob.until_here("alice")
             bob.say("thank you")
             alice.until_text("thank you")
-            until(lambda: len(bob.client.statements(bob.room_id)) == 3, "two JOINs and an ADMIT")
+            # And perhaps the JOIN of one who was turned away: whoever got it passes it on.
+            until(lambda: len(bob.client.statements(bob.room_id)) >= 3, "two JOINs and an ADMIT")
             assert not carol.ear.of(LetIn)
             with pytest.raises(TextError):
                 carol.say("and I?")
@@ -279,7 +280,8 @@ def test_attack_51_another_key_gets_not_one_byte(tmp_path: Path) -> None:
             assert stopped == ConnectionChanged(Connection.STOPPED, cables.NOT_THE_RELAY)
             assert stopped.reason == (
                 "What answers at the relay's address is not the relay of this invite, so nothing was sent to it. "
-                "Ask whoever invited you for a new invite."
+                "Ask whoever made the room for a new invite; "
+                "if that is you, make a new room with the line that the relay prints."
             )
             no_retry(alice, plain(busy.port))
             assert fake.accepted == 1
