@@ -109,6 +109,7 @@ class Seat:
         self._keys = Bucket(*KEY_BUDGET)
         self._signatures = Bucket(*SIGNATURE_BUDGET)
         self._decryptions = Bucket(*DECRYPTION_BUDGET)
+        self._provisional = Bucket(*DECRYPTION_BUDGET)
         self._expected = 0  # PRESENT frames that belong to the WELCOME
 
     # -- bytes
@@ -220,7 +221,8 @@ class Seat:
             yield from self._receive_sealed(place, block, now)
 
     def _receive_key(self, place: _Place, block: bytes, now: Moment) -> None:
-        if not acceptable_modulus(block) or block in self._own:
+        # To look at a key is work, too, and comes before there is a link that could grow tired of them.
+        if not acceptable_modulus(block) or block in self._own or not self._decryptions.take(now):
             self.dropped += 1
             return
         try:
@@ -255,8 +257,8 @@ class Seat:
         if place.link is None:
             place.link = self._new_link(place.key, now, first=False)
         link = place.link
-        if link.state is not State.UP and (link.tired or not self._decryptions.take(now)):
-            self.dropped += 1  # one who has had his share takes nothing from what all others have left
+        if not self._may_decrypt(link, now):
+            self.dropped += 1
             return
         try:
             news = link.receive(block, now)
@@ -270,6 +272,12 @@ class Seat:
                 yield Greeted(link, news)
             case Content():
                 yield Heard(link, news)
+
+    def _may_decrypt(self, link: Link, now: Moment) -> bool:
+        """Say whether a block is looked at; from members, always."""
+        if link.state is not State.UP:  # one who has had his share takes nothing from what all others have left
+            return not link.tired and self._decryptions.take(now)
+        return not link.provisional or self._provisional.take(now)  # nor do those at the door from those who arrive
 
     def attempt_now(self, now: Moment) -> None:
         """Begin a new attempt with everybody who isn't up: something has changed that lets us in."""

@@ -6,18 +6,24 @@ from collections.abc import Callable
 
 import pytest
 from attacker import NOW, RNG, Puppet, presence, sealed_blocks, talk, two_links
-from world import Client, Hop, World, fp, key
+from world import ENGINE, Client, Hop, World, fp, key
 
 from chatcore import delivery
+from chatcore import seat as seat_module
+from chatcore.clock import Moment
 from chatcore.delivery import Outbox
+from chatcore.engines import PublicKey
 from chatcore.engines.reference import ReferenceEngine
 from chatcore.errors import WireError
 from chatcore.events import Gap, MessageArrived, MessageReceived, NotDelivered, Presence
+from chatcore.invite import Mode
 from chatcore.link import (
     MAX_EARLY_BLOCKS,
     Assembly,
     Content,
     ContentKind,
+    Greeting,
+    Link,
     State,
     hello_keys,
     link_keys,
@@ -221,6 +227,58 @@ def test_attack_23_blocks_of_strangers_are_looked_at_a_few_times_only() -> None:
     assert seat._decryptions._level == level  # one who had his share doesn't eat up that of others
     object.__setattr__(seat.me, "session", session)
     talk(world, "alice", "bob")
+
+
+def test_attack_23_a_knocker_whose_link_is_up_makes_nobody_compute_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seat_module, "DECRYPTION_BUDGET", (300.0, 10.0))
+    world = World(mode=Mode.ASK)
+    alice = world.client("alice")
+    world.advance(1)
+    mallory = Puppet(world, "mallory")
+    assert mallory.meet("alice").state is State.UP
+    looked_at = 0
+    receive = Link.receive
+
+    def counting(link: Link, block: bytes, now: Moment) -> Greeting | Content | None:
+        nonlocal looked_at
+        looked_at += link.me.session.modulus == key("session alice 1").modulus
+        return receive(link, block, now)
+
+    monkeypatch.setattr(Link, "receive", counting)
+    junk = [b"\1" + RNG.randbytes(255) for _ in range(1000)]
+    mallory.say_block("alice", *junk)
+    world.settle()
+    assert looked_at <= 300
+    nina = world.client("nina")  # who comes now is seen all the same
+    world.advance(1)
+    alice.room.let_in(fp("nina"), world.now)
+    world.advance(10)
+    assert nina.room.is_member
+    talk(world, "alice", "nina")  # and members are rationed nothing
+
+
+def test_attack_54_keys_that_get_no_answer_are_looked_at_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seat_module, "KEY_BUDGET", (2.0, 0.0))
+    monkeypatch.setattr(seat_module, "DECRYPTION_BUDGET", (100.0, 0.0))
+    world = World()
+    alice = world.client("alice")
+    world.settle()
+    for name in ("one", "two"):
+        Puppet(world, name).say_key("alice")
+    mallory = Puppet(world, "mallory")
+    looked_at = 0
+    public_key = ENGINE.public_key
+
+    def counting(modulus: bytes) -> PublicKey:
+        nonlocal looked_at
+        looked_at += 1
+        return public_key(modulus)
+
+    monkeypatch.setattr(ENGINE, "public_key", counting)
+    mallory.say_block("alice", *[mallory.session.modulus] * 500)
+    world.settle()
+    assert 0 < looked_at <= 100
+    assert alice.room.seated
 
 
 @pytest.mark.parametrize("fault", ["tag", "OAEP", "counter", "garbage", "above n"])
