@@ -15,7 +15,7 @@ from typing import Any
 from chatcore.errors import ConfigError
 from chatcore.wire import DEFAULT_PORT, NO_PASS, PASS_SIZE
 from relay import keys
-from relay.limits import Limits
+from relay.limits import Limits, Network
 
 CONFIG_NAME = "parley-relay.toml"
 MAX_FILE_BYTES = 65_536
@@ -42,6 +42,7 @@ class Config:
     spare_pin: bytes = b""
     relay_pass: bytes = field(default=NO_PASS, repr=False)
     behind_tls_terminator: bool = False
+    proxy_from: tuple[Network, ...] = ()
     event_loop: str = "auto"
     log: str = "info"
     limits: Limits = field(default_factory=Limits)
@@ -79,13 +80,22 @@ def is_wildcard(host: str) -> bool:
         return host == ""
 
 
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
 def init_state(state: Path, host: str = LOOPBACK) -> Path:
     """Make key, certificate and configuration in a state directory and return the configuration's path.
 
     Raises ConfigError when something is in the way, and replaces nothing.
     """
-    if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", host):
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host) and not _is_ipv6(host):
         raise ConfigError(f"--host {host!r} is neither a name nor an IP address; give it without port and brackets.")
+    if is_wildcard(host):
+        raise ConfigError(f"--host {host} is nothing that people can dial; give this computer's name or IP address.")
     path = state / CONFIG_NAME
     if path.exists():
         raise ConfigError(
@@ -199,6 +209,18 @@ class _Reader:
             raise self.fail("relay", key, f"{key} must be true or false, without quotes.")
         return value
 
+    def _read_proxy_from(self, key: str, value: Any) -> tuple[Network, ...]:
+        try:
+            if type(value) is not list or not all(type(item) is str for item in value):
+                raise ValueError
+            return tuple(map(ipaddress.ip_network, value))
+        except ValueError:
+            raise self.fail(
+                "relay",
+                key,
+                'proxy_from must be a list of IP addresses or networks, such as ["127.0.0.1", "10.0.0.0/8"].',
+            ) from None
+
     def _read_certificate(self, key: str, value: Any) -> Path:
         return self._path(self._read_text(key, value))
 
@@ -256,8 +278,12 @@ key = "{keys.KEY_NAME}"
 # relay_pass = "{keys.new_relay_pass()}"
 
 # Set this only if a program in front of the relay does TLS; `run --plaintext` then serves other addresses, too.
-# Put the pin of that program's key into spare_pin, and 0 into both limits for one address: all come from there.
+# Put the pin of that program's key into spare_pin, and its address into proxy_from: else all seem to come from there.
 # behind_tls_terminator = false
+
+# Where a proxy in front of the relay connects from.  From there every connection must begin with a PROXY header of
+# version 2, and the address in it is the one that counts; from anywhere else such a header is refused.
+# proxy_from = ["127.0.0.1", "10.0.0.0/8"]
 
 # "auto" takes uvloop where it is installed; or "asyncio", or "uvloop".
 # event_loop = "auto"

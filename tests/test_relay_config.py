@@ -85,6 +85,20 @@ def test_init_refuses_a_host_that_is_none(tmp_path: Path, host: str) -> None:
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.parametrize("host", ["chat.example.org:7256", "192.0.2.7:7256", "a:b", "fe80::1::2"])
+def test_a_port_or_half_an_address_is_no_host(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ConfigError, match="give it without port and brackets"):
+        configuration.init_state(tmp_path / "state", host)
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_nobody_can_dial_every_address(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ConfigError, match="nothing that people can dial"):
+        configuration.init_state(tmp_path / "state", host)
+    assert not (tmp_path / "state").exists()
+
+
 def test_the_template_says_what_the_defaults_say(state: Path) -> None:
     loaded = load(state / "parley-relay.toml")
     assert loaded == Config(
@@ -136,6 +150,10 @@ def test_carriage_returns_are_fine(state: Path) -> None:
         ('[relay]\nlisten = "::"\n', 2, "listen must be a list of addresses"),
         ("[relay]\nlisten = []\n", 2, "listen must be a list of addresses"),
         ("[relay]\nlisten = [1]\n", 2, "listen must be a list of addresses"),
+        ('[relay]\nproxy_from = "127.0.0.1"\n', 2, "proxy_from must be a list of IP addresses or networks"),
+        ('[relay]\nproxy_from = ["proxy.example"]\n', 2, "proxy_from must be a list of IP addresses or networks"),
+        ('[relay]\nproxy_from = ["10.0.0.1/8"]\n', 2, "proxy_from must be a list of IP addresses or networks"),
+        ("[relay]\nproxy_from = [1]\n", 2, "proxy_from must be a list of IP addresses or networks"),
         ("[relay]\nkey = 1\n", 2, "key must be a text in quotes."),
         ('[relay]\nbehind_tls_terminator = "yes"\n', 2, "must be true or false, without quotes."),
         ('[relay]\nrelay_pass = "secret"\n', 2, "relay_pass must be 43 characters of base64url"),
