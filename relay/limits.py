@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from chatcore.wire import Refusal
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 FORGET_AFTER_S = 60  # every bucket is full again after this long, and a full bucket needs no memory
 WAIT_RELAY_FULL_S = 60
 WAIT_TOO_FAST_S = 15
@@ -50,6 +52,16 @@ def network_of(host: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def is_among(host: str, networks: tuple[Network, ...]) -> bool:
+    """Tell whether an address lies in one of these networks; an IPv4 address that came by IPv6 counts as what it is."""
+    if not networks:
+        return False
+    address = ipaddress.ip_address(host.split("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
 
 
 class Bucket:
@@ -147,6 +159,17 @@ class Door:
         guest.connections += 1
         self.connections += 1
         return verdict
+
+    def hold(self) -> bool:
+        """Count a connection whose network isn't known yet; `let_go` must follow once.  False: there is no room."""
+        if self.connections >= self.most_connections:
+            return False
+        self.connections += 1
+        return True
+
+    def let_go(self) -> None:
+        """End the count of a connection that was held."""
+        self.connections -= 1
 
     def leave(self, network: str) -> None:
         """Forget one connection."""

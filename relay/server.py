@@ -8,15 +8,16 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
-from chatcore.errors import ConfigError, RelayError
-from relay import keys
+from chatcore.errors import ConfigError, RelayError, WireError
+from relay import keys, proxy
 from relay.config import Config, is_loopback, is_wildcard
 from relay.connection import RESET, Connection, TlsConnection
 from relay.journal import Journal, quiet_asyncio
-from relay.limits import Door, Limits, network_of
+from relay.limits import Door, Limits, is_among, network_of
 from relay.switch import INTAKE_BYTES, Switch
 from relay.system import notify_service_manager, open_file_limit
 
@@ -142,22 +143,59 @@ class Server:
                 self.loop.remove_reader(listener)
                 self.loop.call_later(ACCEPT_AGAIN_S, self._accept_again, listener)
                 return
-            network = network_of(peer[0])
-            verdict = self._door.arrive(network, self.loop.time())
-            if not verdict.enter:
-                self.journal.note("crowd")
-                with contextlib.suppress(OSError):
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                sock.close()
-                continue
             sock.setblocking(False)
-            kind = Connection if self.context is None else TlsConnection
-            connection = kind(self, sock, network, verdict.doom)
-            self._connections.add(connection)
-            self._spawn(connection, sock)
+            if not is_among(peer[0], self.config.proxy_from):
+                self._admit(sock, network_of(peer[0]))
+            elif self._door.hold():
+                self._spawn(self._introduce(sock, peer[0]))
+            else:
+                self._turn_away(sock, "crowd")
 
-    def _spawn(self, connection: Connection, sock: socket.socket) -> None:
-        task = self.loop.create_task(self._connect(connection, sock))
+    def _turn_away(self, sock: socket.socket, word: str) -> None:
+        self.journal.note(word)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        sock.close()
+
+    def _admit(self, sock: socket.socket, network: str) -> None:
+        verdict = self._door.arrive(network, self.loop.time())
+        if not verdict.enter:
+            self._turn_away(sock, "crowd")
+            return
+        kind = Connection if self.context is None else TlsConnection
+        connection = kind(self, sock, network, verdict.doom)
+        self._connections.add(connection)
+        self._spawn(self._connect(connection, sock))
+
+    async def _introduce(self, sock: socket.socket, proxy_host: str) -> None:
+        """Read for whom a proxy connects, and not one byte more; then that address counts at the door."""
+        host = None
+        try:
+            async with asyncio.timeout(self.limits.join_deadline_s):
+                head = await self._exactly(sock, proxy.HEAD_SIZE)
+                rest = await self._exactly(sock, proxy.rest_size(head))
+            host = proxy.source(head, rest) or proxy_host
+        except (WireError, OSError, TimeoutError):
+            self._turn_away(sock, "proxy")
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        finally:
+            self._door.let_go()
+        if host is not None:
+            self._admit(sock, network_of(host))
+
+    async def _exactly(self, sock: socket.socket, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = await self.loop.sock_recv(sock, size - len(data))
+            if not piece:
+                raise WireError("the connection ended in a PROXY header")
+            data += piece
+        return data
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
