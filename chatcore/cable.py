@@ -34,7 +34,7 @@ WRITE_HIGH_BYTES = 256 * 1024  # take no more from the room while so much waits 
 
 NOT_THE_RELAY = (
     "What answers at the relay's address is not the relay of this invite, so nothing was sent to it. "
-    "Ask whoever invited you for a new invite."
+    "Ask whoever made the room for a new invite; if that is you, make a new room with the line that the relay prints."
 )
 NO_NAME = "The relay's name can't be found. Check your network connection; Parley keeps trying."
 RELAY_OFF = "The relay is off, or can't be reached at its address. Parley keeps trying."
