@@ -14,6 +14,7 @@ from world import ENGINE, START_MS, Client, World, fp, key
 from chatcore import (
     archive,
     clock,
+    courier,
     delivery,
     door,
     events,
@@ -96,6 +97,28 @@ def test_attack_37_nobody_speaks_first_to_a_seat_that_keeps_silent() -> None:
     assert _is_only_key(mute, "bob")
     assert _is_only_key(mute, "alice")
     talk(world, "alice", "bob")
+
+
+def test_attack_37_a_member_who_comes_later_shows_a_knocker_who_they_are_and_no_more() -> None:
+    """Who connects speaks first, and can't know who sits there already: docs/THREAT_MODEL.md owns up to it."""
+    world, alice, bob = _ask_room()
+    mallory = Puppet(world, "mallory")
+    bob.disconnect()
+    bob.connect()
+    world.settle()
+    mallory.say_key("bob")
+    mallory.meet("bob")
+    world.advance(5)
+    assert mallory.greetings["bob"].nick == "bob"
+    for text, client in (("not for her", alice), ("nor this", bob)):
+        client.say(text)
+    mallory.send("bob", ContentKind.WANT, b"")
+    world.advance(150)
+    assert set(mallory.kinds("bob")) <= {ContentKind.READY, ContentKind.STMT}
+    told = [parse_statement(content.data) for content in mallory.contents["bob"] if content.kind == ContentKind.STMT]
+    assert {statement.subject for statement in told} == {fp("bob")}
+    ready = mallory.their_ready("bob")
+    assert ready == Ready(clock_ms=ready.clock_ms)
 
 
 def test_attack_37_a_knocker_who_asks_for_statements_gets_none() -> None:
@@ -481,9 +504,11 @@ def _objects_of_the_core() -> Iterator[object]:
         for module in (
             archive,
             clock,
+            courier,
             delivery,
             door,
             events,
+            gossip,
             invite,
             link,
             members,
@@ -517,6 +542,7 @@ def test_attack_57_nothing_in_the_core_shows_a_secret() -> None:
             forms = (repr(secret)[2:-1], repr(secret[:16])[2:-1], secret.hex(), str(int.from_bytes(secret)))
             assert not any(form in shown for form in forms), (type(one), name)
         assert "nobody's business" not in shown, type(one)
+    assert {"Courier", "Gossip"} <= looked_at
     assert {"Room", "Link", "SealKeys", "Invite", "Seat", "Talk", "Outbox", "Owed", "Message", "Self"} <= looked_at | {
         "Message"
     }
