@@ -22,6 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from chatcore.errors import PinError, RelayError, WireError
 from chatcore.invite import RelayAddress
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal
@@ -303,47 +306,20 @@ def client_context() -> ssl.SSLContext:
 
 # -- the pin -----------------------------------------------------------------------------------------------------------
 
-_SEQUENCE, _INTEGER, _VERSION = 0x30, 0x02, 0xA0
-
 
 def is_pinned(certificate: bytes | None, pins: tuple[bytes, ...]) -> bool:
-    """Say whether the key in a DER certificate (None: there was none) has one of the pins (32 bytes each)."""
-    try:
-        pin = hashlib.sha256(public_key_info(certificate or b"")).digest()
-    except WireError:
-        return False
-    return any(hmac.compare_digest(pin, wanted) for wanted in pins)
+    """Say whether the key in a DER certificate (None: there was none) has one of the pins (32 bytes each).
 
-
-def public_key_info(certificate: bytes) -> bytes:
-    """Return the SubjectPublicKeyInfo, with its header, of a DER certificate (RFC 5280, 4.1).  Raises WireError.
-
-    The certificate is the peer's own make.  It must not be possible to show OpenSSL one key in it and us another: so
-    every tag on the way has to be the one that belongs there, and every length in its one DER form.
+    TLS has shown that the peer has the private half of that key.  Whatever is wrong with a certificate, a stranger's
+    own make: it is not the relay's.
     """
-    start, end = _element(certificate, 0, len(certificate), _SEQUENCE)
-    at, end = _element(certificate, start, end, _SEQUENCE)
-    if certificate[at : at + 1] == bytes((_VERSION,)):
-        at = _element(certificate, at, end, _VERSION)[1]
-    for tag in (_INTEGER, _SEQUENCE, _SEQUENCE, _SEQUENCE, _SEQUENCE):  # serial, algorithm, issuer, validity, subject
-        at = _element(certificate, at, end, tag)[1]
-    return certificate[at : _element(certificate, at, end, _SEQUENCE)[1]]
-
-
-def _element(der: bytes, at: int, limit: int, tag: int) -> tuple[int, int]:
-    """Return where the content of the element at `at` begins and ends (X.690, 8.1.3 and 10.1)."""
-    if at + 2 > limit or der[at] != tag:
-        raise WireError("not a certificate")
-    size, start = der[at + 1], at + 2
-    if size >= 0x80:
-        count = size - 0x80
-        size = int.from_bytes(der[start : start + count])
-        start += count
-        if not 1 <= count <= 3 or size < max(0x80, 1 << 8 * (count - 1)):
-            raise WireError("not a certificate")
-    if start + size > limit:
-        raise WireError("not a certificate")
-    return start, start + size
+    try:
+        key = x509.load_der_x509_certificate(certificate or b"").public_key()
+        info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except Exception:  # the library has several kinds, not all of one family
+        return False
+    pin = hashlib.sha256(info).digest()
+    return any(hmac.compare_digest(pin, wanted) for wanted in pins)
 
 
 # -- the loop ----------------------------------------------------------------------------------------------------------
