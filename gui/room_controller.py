@@ -427,7 +427,8 @@ class RoomController:
         return (*self._alarms.values(), *knocks)
 
     def _quiet(self) -> Quiet | None:
-        if not self._alone() or len(self.history):
+        stopped = self._connection.state is Connection.STOPPED  # then there is no room to invite anybody to
+        if stopped or not self._alone() or len(self.history):
             return None
         return sentences.quiet(self.opened)
 

@@ -220,7 +220,7 @@ def waiting_state(
     elif not connected:
         text = f"On the way to the door of “{title}”."
     elif waiting is not None and waiting.keeper_here and keeper:
-        text = f"{keeper} can see that you are at the door of “{title}”."
+        text = f"{keeper} is here, and can let you in to “{title}”."  # being turned away is silent: claim no more
     elif waiting is not None and keeper:
         text = f"{keeper}, who can let you in to “{title}”, isn't here now. Parley knocks again by itself."
     else:

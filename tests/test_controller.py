@@ -322,6 +322,14 @@ def test_why_it_stopped_is_said_and_writing_is_off() -> None:
     assert stage.page.status.connection_tone is Tone.BAD
 
 
+def test_nobody_is_invited_to_a_room_that_cannot_be_reached() -> None:
+    stage = Stage().start().open()
+    stage.core(ConnectionChanged(Connection.CONNECTED), stage.roster(ALICE))
+    assert stage.page.quiet is not None
+    stage.core(ConnectionChanged(Connection.STOPPED, "The relay has another key than the invite says."))
+    assert stage.page.quiet is None
+
+
 def test_who_comes_and_goes_is_said_in_lines() -> None:
     stage = Stage().talking(others=(BOB, CAROL))
     stage.now += 60_000
@@ -486,7 +494,7 @@ def test_who_knocks_waits_at_the_door_until_let_in() -> None:
     assert stage.back.asked[-1] == ("words", ALICE)
     stage.core(Waiting("Alice", ALICE, True))
     stage(events.WordsReady(stage.room_id, ALICE, WORDS))
-    assert stage.page.state.text == "Alice can see that you are at the door of “Cabin weekend”."
+    assert stage.page.state.text == "Alice is here, and can let you in to “Cabin weekend”."
     assert stage.page.state.words == WORDS
     stage.core(LetIn(ALICE), stage.roster(BOB, ALICE))
     assert stage.view.page == "room"
