@@ -1,6 +1,6 @@
 # Parley.  `make demo` and `make test` do all their own set-up (tools/setup); ARGS goes to the program that is run.
 PYTHON_IN_VENV := .venv/bin/python
-CHECKED := chatcore relay tools tests benchmarks relay_server.py gui_client.py $(filter-out gui/view,$(wildcard gui/*))
+CHECKED := chatcore relay tools tests benchmarks relay_server.py gui_client.py $(wildcard gui/*.py)
 ARGS :=
 
 .DEFAULT_GOAL := help

@@ -266,7 +266,6 @@ class Client:
             except Empty:
                 continue
             if job is None or self._abandoned:
-                self._engine.close()
                 return
             job()
 

@@ -446,9 +446,8 @@ def test_a_damaged_key_is_refused_or_is_the_same_key(engine: Engine, data: st.Da
 
 
 @each_engine
-@pytest.mark.parametrize("count", [0, 1, 23, 24, 25, 61])
+@pytest.mark.parametrize("count", [0, 1, 2, 61])
 def test_a_fan_out_keeps_its_order(engine: Engine, count: int) -> None:
-    """Around the size from which OpenSSL works on two threads."""
     people = (ALICE, BOB)
     jobs = [(engine.public_key(people[number % 2].modulus), number.to_bytes(PLAINTEXT_SIZE)) for number in range(count)]
     blocks = engine.encrypt_all(jobs)

@@ -74,8 +74,6 @@ class FakeEngine:
     def encrypt_all(self, jobs: object) -> list[bytes]:
         return []
 
-    def close(self) -> None: ...
-
 
 def fake(at: int) -> FakeEngine.Key:
     return FakeEngine.Key(at.to_bytes(4).rjust(256, b"\x81"))

@@ -74,9 +74,6 @@ class Engine(Protocol):
     def encrypt_all(self, jobs: Sequence[tuple[PublicKey, bytes]]) -> list[bytes]:
         """Return the blocks of many plaintexts of 190 bytes, in their order: a fan-out, as fast as the machine can."""
 
-    def close(self) -> None:
-        """End what the engine keeps running; it may be used again."""
-
     def public_key(self, modulus: bytes) -> PublicKey:
         """Return the key for a modulus.  Raises CryptoError unless it is 256 bytes, its top bit set, and odd."""
 

@@ -7,7 +7,6 @@ set-up, costs a third of an encryption); the padding object is shared by all of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -34,7 +33,6 @@ _OAEP = OAEP(MGF1(SHA256()), SHA256(), None)
 _SIGNATURE = PKCS1v15()
 _SHA256 = SHA256()
 _KEY_BITS = 8 * MODULUS_SIZE
-TWO_THREADS_FROM = 24  # encryptions, 0.6 ms: below, a second thread costs more than it brings
 
 # What OpenSSL may answer to a key or number that a stranger made up.  InternalError is its way of saying "I did not
 # foresee this"; for us that is one more block that doesn't open.
@@ -119,28 +117,16 @@ class OpenSSLEngine:
 
     name = "openssl"
 
-    def __init__(self) -> None:
-        self._second: ThreadPoolExecutor | None = None  # made for the first large fan-out, kept until `close`
-
     def generate(self) -> PrivateKey:
         """Make a fresh RSA-2048 key (some 30 ms, now and then 100)."""
         return OpenSSLPrivateKey(rsa.generate_private_key(EXPONENT, _KEY_BITS))
 
     def encrypt_all(self, jobs: Sequence[tuple[PublicKey, bytes]]) -> list[bytes]:
-        """Encrypt many plaintexts of 190 bytes; a large fan-out on two threads, for OpenSSL works without the GIL."""
-        if len(jobs) < TWO_THREADS_FROM:
-            return [key.encrypt(plaintext) for key, plaintext in jobs]
-        if self._second is None:
-            self._second = ThreadPoolExecutor(1, "parley-rsa")
-        half = len(jobs) // 2
-        rest = self._second.submit(lambda: [key.encrypt(plaintext) for key, plaintext in jobs[half:]])
-        return [key.encrypt(plaintext) for key, plaintext in jobs[:half]] + rest.result()
+        """Encrypt many plaintexts of 190 bytes, in one tight loop.
 
-    def close(self) -> None:
-        """End the second thread, if there is one."""
-        second, self._second = self._second, None
-        if second is not None:
-            second.shutdown()
+        A second thread brought nothing here: each encryption is so short that the two wait for the interpreter's lock.
+        """
+        return [key.encrypt(plaintext) for key, plaintext in jobs]
 
     def public_key(self, modulus: bytes) -> PublicKey:
         """Return the key for a 256-byte modulus; raise CryptoError unless it is acceptable (section 2)."""

@@ -188,9 +188,6 @@ class ReferenceEngine:
         """Encrypt many plaintexts of 190 bytes."""
         return [key.encrypt(plaintext) for key, plaintext in jobs]
 
-    def close(self) -> None:
-        """Nothing is kept running."""
-
     def public_key(self, modulus: bytes) -> PublicKey:
         """Return the key for a 256-byte modulus; raise CryptoError unless it is acceptable (section 2)."""
         return ReferencePublicKey(modulus)
