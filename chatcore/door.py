@@ -7,10 +7,10 @@ it, unanswered, until an ADMIT comes.
 from __future__ import annotations
 
 from chatcore.clock import Moment
+from chatcore.link import KNOCK_S as KNOCK_S  # one time for both: the kept HELLO and the knock it stands for
 from chatcore.link import Link, State
 
 MAX_KNOCKS = 8
-KNOCK_S = 15 * 60.0
 GONE_S = 20.0  # a knocker whose link has ended is shown so long: links of knockers are renewed
 
 

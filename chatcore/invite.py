@@ -35,7 +35,6 @@ SHORTEST_LINE_CHARS = 16  # no mail program wraps at less, few words are as long
 
 _PINS_AT = 1 + 2 + SECRET_SIZE + FP_SIZE + 4 + 1  # 72: version, length, secret, owner, epoch, mode
 _HEAD_SIZE = 3  # version u8, length u16: the first four characters
-_MIN_SIZE = _PINS_AT + 1 + 1 + 1 + CHECK_SIZE  # 83: pin count, pass flag, title length, check
 
 NOT_AN_INVITE = "This is not a Parley invite. Look for a line that starts with parley:join."
 CUT_SHORT = "This link is cut off at the end. Copy the whole line from the message and paste it again."

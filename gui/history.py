@@ -121,10 +121,6 @@ class History:
         going = sum(1 for message in self._open.values() if present.intersection(message.missing))
         return going, len(self._open) - going
 
-    def waiting_for(self) -> set[bytes]:
-        """Return everybody who still waits for one of one's own messages."""
-        return {fp for message in self._open.values() for fp in message.missing}
-
     def __len__(self) -> int:
         return len(self._entries)
 

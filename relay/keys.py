@@ -8,7 +8,6 @@ Making a key needs the `cryptography` package or the openssl command; serving wi
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import os
 import secrets
@@ -224,12 +223,3 @@ def relay_line(host: str, port: int, pins: tuple[bytes, ...], relay_pass: bytes 
 def new_relay_pass() -> str:
     """Return a fresh relay pass as it stands in the configuration."""
     return to_base64url(secrets.token_bytes(PIN_SIZE))
-
-
-def is_private(path: Path) -> bool:
-    """Tell whether nobody but its owner (and group) can read a file.  Where modes mean nothing, say yes."""
-    if os.name != "posix":
-        return True
-    with contextlib.suppress(OSError):
-        return not path.stat().st_mode & 0o007
-    return True
