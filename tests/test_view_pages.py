@@ -6,13 +6,14 @@ import subprocess
 import sys
 import textwrap
 import tkinter as tk
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gui_help import an_invite, mid
+from screen import Screen
 
 from chatcore.events import Presence
 from chatcore.invite import Mode
@@ -43,7 +44,6 @@ from gui.shown import (
     WaitingState,
 )
 from gui.view import create, knock, readers, start
-from gui.view.windows import Windows
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 FP = bytes(range(32))
@@ -72,80 +72,6 @@ ROOM = RoomState(
     Status("Only the people in this room can read this", Tone.PLAIN, "Connected", Tone.GOOD),
     Composer(enabled=False, placeholder="You can write as soon as somebody is here"),
 )
-
-
-class Screen:
-    """The windows of one program, and what they told."""
-
-    def __init__(self, dark: bool) -> None:
-        self.told: list[ViewEvent] = []
-        self.opened: list[str] = []
-        self.windows: Any = Windows(self.told.append, dark=dark, open_url=self.opened.append)
-
-    def update(self) -> None:
-        hidden_root().update()
-
-    @property
-    def top(self) -> Any:
-        return self.windows.main.TKroot
-
-    def sheet(self, kind: Sheet) -> Any:
-        return self.windows.sheets[kind][1].TKroot
-
-    def widgets(self, under: Any) -> Iterator[Any]:
-        for child in under.winfo_children():
-            if child.winfo_ismapped() and not isinstance(child, tk.Toplevel):
-                yield child
-                yield from self.widgets(child)
-
-    def reads(self, under: Any = None) -> list[str]:
-        """Return all words that can be seen in a window."""
-        self.update()
-        found = []
-        for widget in self.widgets(under or self.top):
-            if isinstance(widget, tk.Label):
-                found.append(str(widget.cget("text")).strip())
-            elif isinstance(widget, tk.Entry):
-                found.append(widget.get())
-            elif isinstance(widget, tk.Canvas):
-                canvas: Any = widget
-                found += [canvas.itemcget(i, "text") for i in canvas.find_all() if canvas.type(i) == "text"]
-        return [text for text in found if text]
-
-    def press(self, words: str, under: Any = None) -> None:
-        """Click on what says exactly this."""
-        self.update()
-        for widget in self.widgets(under or self.top):
-            if isinstance(widget, tk.Label) and str(widget.cget("text")).strip() == words:
-                at: Any = {"x": widget.winfo_width() // 2, "y": widget.winfo_height() // 2}
-                for event in ("<Enter>", "<ButtonPress-1>", "<ButtonRelease-1>"):
-                    widget.event_generate(event, **at)
-                self.update()
-                return
-        raise AssertionError(f"{words!r} isn't in {self.reads(under)}")
-
-    def field(self, key: str) -> Any:
-        return self.windows.main[key].Widget
-
-    def type(self, key: str, text: str) -> None:
-        """Type letters into a field."""
-        self.field(key).focus_force()
-        self.update()
-        for letter in text:
-            self.field(key).event_generate("<Key>", keysym="space" if letter == " " else letter)
-        self.update()
-
-    def key(self, keysym: str, widget: Any = None) -> None:
-        """Press a key where the keyboard is, or in this widget."""
-        if widget is not None:
-            widget.focus_force()
-        self.update()
-        (hidden_root().focus_get() or widget or self.top).event_generate(f"<{keysym}>")
-        self.update()
-
-    def last(self) -> ViewEvent:
-        self.update()
-        return [event for event in self.told if not isinstance(event, events.FocusChanged)][-1]
 
 
 @pytest.fixture

@@ -76,6 +76,12 @@ class Card(sg.Column):
             dress(self, fill)
         self._draw()
 
+    def squeeze(self, across: float) -> None:
+        """Change the space between the sides and the rows."""
+        if self.kit.px(across) != self.inset[0]:
+            self.inset = (self.kit.px(across), self.inset[1])
+            dress(self, self.ground)
+
     def _draw(self, event: Any = None) -> None:
         if self.back is None:
             return

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gui import art, theme
 from gui.psg import safe_text, sg
+from gui.view.dressing import has_focus
 from gui.view.elements import scaled_pad
 from gui.view.kit import Kit
 
@@ -88,7 +89,7 @@ class Choice(sg.Text):
 
     def _draw(self) -> None:
         widget, kit, p = self.Widget, self.kit, self.kit.p
-        focused = widget.focus_get() is widget
+        focused = has_focus(widget)
         side, space = kit.px(20), kit.px(9)
         radius = side // 2 if self.round_mark else kit.px(6)
         edge = p.accent if self.value or focused or self._over else p.faint

@@ -12,8 +12,9 @@ from gui.shown import Check, CreateState
 from gui.view.choice import Choice, group
 from gui.view.kit import Kit, Rows, make_window, show
 from gui.view.parts import Remark, centred, press_on_return
+from gui.view.scroller import INSET, Scroller
 
-SIZE = (600, 812)
+SIZE, LEAST = (600, 812), (480, 420)
 INNER = 424
 TITLE, RELAY, PASSPHRASE = "-TITLE-", "-RELAY-", "-PASSPHRASE-"
 HERE_NOTE = (
@@ -77,15 +78,10 @@ class CreatePage:
                 [kit.gap(INNER, 16)],
                 [self.go],
             ],
-            fill=p.ground, radius=theme.RADIUS_PAGE, inset=(43, 32),
+            fill=p.ground, radius=theme.RADIUS_PAGE, inset=(INSET, 32),
         )  # fmt: skip
-        return [
-            [kit.gap(10, 48), self.back],
-            [kit.fill()],
-            centred(card, kit=kit),
-            [kit.fill()],
-            [kit.gap(1, 44)],
-        ]
+        self.scroller = Scroller(kit, [centred(card, kit=kit), [kit.gap(1, 44)]], ground=p.well, card=card)
+        return [[kit.gap(10, 48), self.back], [self.scroller]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life."""
@@ -108,6 +104,8 @@ class CreatePage:
     def set_problem(self, sentence: str) -> None:
         """Say why it didn't work; empty takes it away."""
         self.problem.tell(Check(False, sentence) if sentence else Check())
+        if sentence:
+            self.scroller.see(self.problem)
 
     def _create(self) -> None:
         if not self.busy:
@@ -151,9 +149,10 @@ class UnlockPage:
                 [kit.gap(1, 12)],
                 [self.skip],
             ],
-            fill=p.ground, radius=theme.RADIUS_PAGE, inset=(43, 36), justify="center",
+            fill=p.ground, radius=theme.RADIUS_PAGE, inset=(INSET, 36), justify="center",
         )  # fmt: skip
-        return [[kit.fill()], centred(card, kit=kit), [kit.fill()], [kit.gap(1, 24)]]
+        self.scroller = Scroller(kit, [centred(card, kit=kit), [kit.gap(1, 24)]], ground=p.well, card=card)
+        return [[self.scroller]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life."""
@@ -186,7 +185,7 @@ def open_create(kit: Kit, state: CreateState, emit: Emit, **where: Any) -> tuple
     """Make the page in a window of its own."""
     page = CreatePage(kit, state, emit)
     window = make_window(
-        kit, "New room — Parley", page.layout(), size=SIZE, least=(560, 640), ground=kit.p.well, resizable=True, **where
+        kit, "New room — Parley", page.layout(), size=SIZE, least=LEAST, ground=kit.p.well, resizable=True, **where
     )
     page.attach(window)
     return page, window
@@ -196,7 +195,7 @@ def open_unlock(kit: Kit, name: str, emit: Emit, **where: Any) -> tuple[UnlockPa
     """Make the page in a window of its own."""
     page = UnlockPage(kit, name, emit)
     window = make_window(
-        kit, "Parley", page.layout(), size=(600, 620), least=(560, 520), ground=kit.p.well, resizable=True, **where
+        kit, "Parley", page.layout(), size=(600, 620), least=LEAST, ground=kit.p.well, resizable=True, **where
     )
     page.attach(window)
     return page, window

@@ -56,9 +56,29 @@ def _fill(wide: bool, tall: bool) -> str:
     return "both" if wide and tall else "x" if wide else "y" if tall else "none"
 
 
+def focus_owner(widget: Any) -> str:
+    """Return the name of the widget of this program that has the keyboard, or nothing.
+
+    Not by `focus_get`, which raises when it is one of Tk's own, a menu or the list of a field, unknown to Python.
+    """
+    return str(widget.tk.call("focus"))
+
+
 def has_focus(widget: Any) -> bool:
-    """Say whether a widget has the keyboard (`focus_get` raises when a menu of Tk's own has it)."""
-    return str(widget.tk.call("focus")) == str(widget)
+    """Say whether a widget has the keyboard."""
+    return focus_owner(widget) == str(widget)
+
+
+def take_focus(widget: Any) -> None:
+    """Give a widget the keyboard.
+
+    Only what another program has is taken by force: Tk then waits for the X server to answer, and a window that is
+    closed meanwhile has brought the process down.
+    """
+    if focus_owner(widget):
+        widget.focus_set()
+    else:
+        widget.focus_force()
 
 
 def show(element: sg.Element, on: bool) -> None:

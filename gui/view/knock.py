@@ -12,6 +12,7 @@ from gui.psg import sg
 from gui.shown import KnockState, WaitingState
 from gui.view.kit import Kit, Rows, make_window, show
 from gui.view.parts import WordGrid, centred, rings
+from gui.view.scroller import Scroller
 
 WIDTH = 520  # of the grid of words
 DOTS, DOT_MS = 3, 450
@@ -110,7 +111,7 @@ class WaitingPage:
             [self.face], [self.title], [self.words], [kit.gap(1, 14)], [self.dots], [self.trouble], [self.same],
             [self.grid], [self.advice], [kit.gap(1, 26)], [self.stop],
         ]  # fmt: skip
-        return [[kit.fill()], centred(kit.panel(rows, justify="center"), kit=kit), [kit.fill()], [kit.gap(1, 8)]]
+        return [[Scroller(kit, [centred(kit.panel(rows, justify="center"), kit=kit)], ground=p.ground)]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life, and start the dots, its only movement."""
@@ -157,7 +158,7 @@ def open_waiting(kit: Kit, state: WaitingState, emit: Emit, **where: Any) -> tup
     """Make the page in a window of its own."""
     page = WaitingPage(kit, state, emit)
     window = make_window(
-        kit, "Knocking — Parley", page.layout(), size=(600, 640), least=(560, 600), resizable=True, **where
+        kit, "Knocking — Parley", page.layout(), size=(600, 640), least=(560, 420), resizable=True, **where
     )
     page.attach(window)
     return page, window

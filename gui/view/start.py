@@ -13,10 +13,11 @@ from gui.psg import sg
 from gui.shown import Check, RecentRoom, StartState
 from gui.view.choice import Choice
 from gui.view.kit import Kit, Rows, make_window, show
-from gui.view.parts import Remark, on_text, press_on_return
+from gui.view.parts import Remark, centred, on_text, press_on_return
+from gui.view.scroller import INSET, Scroller
 
-SIZE = (600, 812)
-CARD, INNER = 510, 424  # pixels across: the card, and what lies in it
+SIZE, LEAST = (600, 812), (480, 420)
+INNER = 424  # pixels across what lies in the card
 NAME, INVITE, PASSPHRASE, AGAIN = "-NAME-", "-INVITE-", "-PASSPHRASE-", "-AGAIN-"
 RECENT = 3
 ANONYMOUS = "Just this visit: a new identity, and nothing is kept"
@@ -97,11 +98,12 @@ class StartPage:
                     [kit.gap(INNER, 1)],
                 ])],
             ],
-            fill=p.ground, radius=theme.RADIUS_PAGE, inset=(43, 32), justify="center",
+            fill=p.ground, radius=theme.RADIUS_PAGE, inset=(INSET, 32), justify="center",
         )  # fmt: skip
         self.recent_title = kit.text("Recent rooms", size=theme.NOTE, bold=True, colour=p.soft, pad=(0, (0, 6)))
         self.rows = [_RecentRow(kit, self.emit, self._open) for _ in range(RECENT)]
-        rooms = kit.panel([[self.recent_title], *([row.panel] for row in self.rows)], pad=(5, (16, 0)), ground=p.well)
+        rooms = kit.panel([[self.recent_title], *([row.panel] for row in self.rows)], pad=(5, (16, 0)), ground=p.well,
+                          expand_x=True)  # fmt: skip
         self.look = kit.icon_button(
             "eye",
             tooltip="Light look" if p.dark else "Dark look",
@@ -109,13 +111,9 @@ class StartPage:
             side=32,
             glyph=18,
         )
-        return [
-            [kit.push(), self.look, kit.gap(10, 40)],
-            [kit.fill()],
-            [kit.push(), kit.panel([[card], [rooms]], ground=p.well), kit.push()],
-            [kit.fill()],
-            [kit.gap(1, 30)],
-        ]
+        page = centred(kit.panel([[card], [rooms], [kit.gap(1, 30)]], ground=p.well), kit=kit)
+        self.scroller = Scroller(kit, [page], ground=p.well, card=card)
+        return [[kit.push(), self.look, kit.gap(10, 40)], [self.scroller]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life, and fill it from the state."""
@@ -141,6 +139,8 @@ class StartPage:
         bad = check.ok is False
         self.name.fail(bad)
         self.name_remark.tell(check if bad else Check())
+        if bad:
+            self.scroller.see(self.name_remark)
 
     def set_invite_check(self, check: Check) -> None:
         """Green line, or red border with sentence, cure and "Paste again"; Join is on only when `check.ok`."""
@@ -152,6 +152,7 @@ class StartPage:
         show(self.paste_gap, bad)
         if bad:
             self.window[INVITE].Widget.xview_moveto(1.0)  # a link is mostly cut off at its end
+            self.scroller.see(self.invite_remark)
         self._switch()
 
     def set_recent(self, recent: Sequence[RecentRoom]) -> None:
@@ -170,6 +171,8 @@ class StartPage:
     def set_problem(self, sentence: str) -> None:
         """Say why it didn't work, in red above the button; empty takes it away."""
         self.problem.tell(Check(False, sentence) if sentence else Check())
+        if sentence:
+            self.scroller.see(self.problem)
 
     # -- what the person does ------------------------------------------------------------------------------------------
 
@@ -253,8 +256,8 @@ class _RecentRow:
         words = kit.panel([[self.title], [self.detail]], ground=p.well)
         self.panel = kit.panel(
             [[self.face, kit.gap(13), words, kit.push(), self.when, kit.gap(10), self.open, kit.gap(4), self.forget],
-             [kit.gap(CARD - 10, 8)]],
-            ground=p.well,
+             [kit.gap(1, 8)]],
+            ground=p.well, expand_x=True,
         )  # fmt: skip
         self.act = act
 
@@ -266,8 +269,8 @@ class _RecentRow:
         kit = self.kit
         self.room_id = room.room_id
         self.face.set(art.avatar(kit.p, room.room_id, kit.px(36), square=True))
-        self.title.update(kit.clip(room.title, kit.font(theme.BODY, bold=True), kit.px(270)))
-        self.detail.update(kit.clip(room.detail, kit.font(theme.SMALL), kit.px(270)))
+        self.title.update(kit.clip(room.title, kit.font(theme.BODY, bold=True), kit.px(230)))
+        self.detail.update(kit.clip(room.detail, kit.font(theme.SMALL), kit.px(230)))
         self.when.update(room.when)
         for element in (self.face, self.title, self.detail):
             element.Widget.configure(cursor="hand2")
@@ -278,7 +281,7 @@ def open_start(kit: Kit, state: StartState, emit: Emit, **where: Any) -> tuple[S
     """Make the page in a window of its own."""
     page = StartPage(kit, state, emit)
     window = make_window(
-        kit, "Parley", page.layout(), size=SIZE, least=(560, 640), ground=kit.p.well, resizable=True, **where
+        kit, "Parley", page.layout(), size=SIZE, least=LEAST, ground=kit.p.well, resizable=True, **where
     )
     page.attach(window)
     return page, window

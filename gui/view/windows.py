@@ -30,6 +30,7 @@ from gui.shown import (
 )
 from gui.view.confirm import open_confirm
 from gui.view.create import CreatePage, UnlockPage, open_create, open_unlock
+from gui.view.dressing import focus_owner, take_focus
 from gui.view.invite import open_invite
 from gui.view.kit import Kit, make_window
 from gui.view.knock import WaitingPage, open_knock, open_waiting
@@ -133,10 +134,7 @@ class Windows:
 
     def _look_at_focus(self) -> None:
         """Tell whether any of our windows has the keyboard, when that changed."""
-        try:
-            focused = hidden_root().focus_get() is not None
-        except KeyError:  # a menu of Tk's own, unknown to Python
-            focused = True
+        focused = bool(focus_owner(hidden_root()))
         if focused != self._focused:
             self._focused = focused
             self._emit(FocusChanged(focused))
@@ -172,17 +170,17 @@ class Windows:
             self._answer_the_x(top, SheetClosed(kind))
             top.bind("<Escape>", lambda event: self._emit(SheetClosed(kind)))
             self._watch_focus(top)
-            top.focus_force()
+            take_focus(top)
 
     def close_sheet(self, sheet: Sheet) -> None:
         """Close this sheet if it is open, and give the keyboard back to the page."""
         shown = self.sheets.pop(sheet, None)
         if shown is None:
             return
-        had_keyboard = shown[1].TKroot.focus_get() is not None
+        had_keyboard = bool(focus_owner(shown[1].TKroot))
         shown[1].close()
         if had_keyboard and self.main is not None and not self.sheets:
-            self.main.TKroot.focus_force()
+            take_focus(self.main.TKroot)
             if isinstance(self.page, RoomPage):
                 self.page.focus()
 

@@ -1,0 +1,169 @@
+"""Pages in windows that are too low or too narrow for them: everything can still be reached.  Real windows."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from gui_help import an_invite
+from screen import Screen
+
+from gui.controller import check_invite
+from gui.events import Sheet
+from gui.psg import hidden_root
+from gui.shown import Check, CreateState, InviteState, RecentRoom, StartState, WaitingState
+from gui.view import create, start
+from gui.view.choice import Choice
+
+LINK = an_invite().to_text()
+RECENT = tuple(RecentRoom(bytes((n,)) * 32, "Cabin weekend " * 5, "relay.example.org:7256", "Tue") for n in range(3))
+WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
+SMALL = [(760, 600), (500, 600), (480, 420)]
+
+
+@pytest.fixture
+def screen() -> Generator[Screen]:
+    made = Screen(dark=False)
+    yield made
+    made.windows.close()
+    made.update()
+
+
+def resize(screen: Screen, size: tuple[int, int]) -> None:
+    screen.top.geometry(f"{size[0]}x{size[1]}")
+    for _ in range(200):
+        screen.update()
+        if (screen.top.winfo_width(), screen.top.winfo_height()) == size:
+            return
+        screen.top.after(10)
+    raise AssertionError("the window keeps its size")
+
+
+def is_in_view(top: Any, widget: Any) -> bool:
+    """Say whether a widget lies within its window, whole."""
+    top.update()
+    x, y = widget.winfo_rootx() - top.winfo_rootx(), widget.winfo_rooty() - top.winfo_rooty()
+    right, low = x + widget.winfo_width(), y + widget.winfo_height()
+    return bool(x >= 0 and y >= 0 and right <= top.winfo_width() and low <= top.winfo_height())
+
+
+def tab_through(screen: Screen) -> set[str]:
+    """Go through a page by Tab; everything is in view when the keyboard is on it.  Returns what was visited."""
+    visited: set[str] = set()
+    screen.top.focus_force()
+    screen.update()
+    for _ in range(40):
+        screen.key("Tab")
+        widget = hidden_root().focus_get()
+        assert widget is not None
+        if str(widget) in visited:
+            return visited
+        visited.add(str(widget))
+        assert is_in_view(screen.top, widget), widget
+    raise AssertionError("Tab doesn't come around")
+
+
+@pytest.mark.parametrize("size", SMALL)
+def test_everything_on_the_start_page_is_reached_in_a_small_window(screen: Screen, size: tuple[int, int]) -> None:
+    page = screen.windows.show_start(StartState("", RECENT, first_time=True))
+    resize(screen, size)
+    page.protect.press()
+    page.set_name_check(Check(False, "Type your name first: it is what the others will see."))
+    page.set_invite_check(check_invite(LINK[:-9]))
+    page.create.press()
+    assert is_in_view(screen.top, page.problem.Widget)
+    visited = tab_through(screen)
+    for element in (page.name.input, page.invite.input, page.again, page.anonymous, page.protect, page.passphrase.input,
+                    page.again_field.input, page.create, page.host, *(row.forget for row in page.rows)):  # fmt: skip
+        assert str(element.Widget) in visited
+
+
+@pytest.mark.parametrize("size", SMALL)
+def test_everything_on_the_page_of_a_new_room_is_reached_in_a_small_window(
+    screen: Screen, size: tuple[int, int]
+) -> None:
+    page = screen.windows.show_create(CreateState())
+    resize(screen, size)
+    page.set_problem("This isn't a relay's line. Copy the whole line that the relay printed.")
+    assert is_in_view(screen.top, page.problem.Widget)
+    assert str(page.go.Widget) in tab_through(screen)
+
+
+@pytest.mark.parametrize("size", SMALL)
+def test_a_locked_profile_is_opened_in_a_small_window(screen: Screen, size: tuple[int, int]) -> None:
+    page = screen.windows.show_unlock("Maya")
+    resize(screen, size)
+    page.set_problem("This passphrase doesn't open the profile. Try again.")
+    assert is_in_view(screen.top, page.problem.Widget)
+    assert str(page.skip.Widget) in tab_through(screen)
+
+
+def test_what_has_the_keyboard_stays_in_view_when_the_window_shrinks(screen: Screen) -> None:
+    state = WaitingState(b"f" * 32, "Waiting to be let in", "Maya can let you in.", "Read the words.", WORDS, "Trouble")
+    page = screen.windows.show_waiting(state)
+    page.stop.Widget.focus_force()
+    resize(screen, (560, 420))
+    assert is_in_view(screen.top, page.stop.Widget)
+
+
+def test_the_wheel_and_the_page_keys_scroll_where_there_is_more(screen: Screen) -> None:
+    page = screen.windows.show_start(StartState("Maya", RECENT))
+    where = page.scroller.canvas.Widget.yview
+    resize(screen, (600, 1000))
+    screen.key("Next", screen.field(start.NAME))
+    assert where() == (0.0, 1.0), "all of it is in view"
+    resize(screen, (760, 500))
+    assert not is_in_view(screen.top, page.rows[-1].forget.Widget)
+    screen.key("Next", screen.field(start.NAME))
+    screen.key("Next")
+    assert is_in_view(screen.top, page.rows[-1].forget.Widget)
+    screen.key("Prior")
+    screen.field(start.NAME).event_generate("<Button-4>")
+    screen.field(start.NAME).event_generate("<Button-4>")
+    screen.update()
+    assert where()[0] == 0.0
+
+
+def test_the_card_gives_up_its_margin_in_a_narrow_window_and_takes_it_back(screen: Screen) -> None:
+    page = screen.windows.show_create(CreateState())
+    for width in (500, 700, 480):
+        resize(screen, (width, 800))
+        assert is_in_view(screen.top, page.go.Widget)
+        assert is_in_view(screen.top, screen.field(create.TITLE).master.master)
+
+
+# -- whose keyboard it is ----------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_has_the_keyboard_takes_it_by_no_force(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.field(start.NAME).focus_force()
+    screen.update()
+    forced: list[str] = []
+    monkeypatch.setattr("tkinter.Misc.focus_force", lambda widget: forced.append(str(widget)))
+    screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock."))
+    screen.update()
+    assert str(hidden_root().focus_get()).startswith(str(screen.sheet(Sheet.INVITE)))
+    screen.windows.close_sheet(Sheet.INVITE)
+    screen.update()
+    assert str(hidden_root().focus_get()).startswith(str(screen.top))
+    assert not forced
+
+
+def test_a_keyboard_on_a_widget_of_tks_own_hurts_nothing(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya", first_time=True))
+    choice: Choice = screen.windows.page.anonymous
+    screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock."))
+    root = hidden_root()
+    root.tk.call("entry", f"{screen.top}.stranger")  # Python has never heard of it
+    root.tk.call("pack", f"{screen.top}.stranger")
+    root.tk.call("focus", "-force", f"{screen.top}.stranger")
+    screen.update()
+    with pytest.raises(KeyError):
+        root.focus_get()
+    choice.press()
+    screen.windows.close_sheet(Sheet.INVITE)
+    screen.update()
+    assert choice.value
+    assert not screen.windows.sheets
