@@ -37,6 +37,7 @@ from gui import events, sentences, wording
 from gui.events import CLEAR_CLIPBOARD_S, RoomOpened, Sheet
 from gui.history import History
 from gui.pages import Behind, RoomView, View, WaitingView
+from gui.safetext import can_be_seen
 from gui.shown import Banner, Composer, Person, Quiet, RecentRoom, RoomState, Status, Tone, WaitingState
 
 SETTLE_MS = 10_000  # who is met so soon after connecting was here all along: no line about each
@@ -178,13 +179,19 @@ class RoomController:
             self._alarms["connection"] = Banner("connection", Tone.WARN, "Not connected", event.reason)
 
     def _learn(self, nicks: dict[bytes, str]) -> None:
-        if all(self._nicks.get(fp) == nick for fp, nick in nicks.items()):
+        known = {fp: nick if can_be_seen(nick) else self._nameless(fp) for fp, nick in nicks.items()}
+        if all(self._nicks.get(fp) == nick for fp, nick in known.items()):
             return
-        self._nicks.update(nicks)
+        self._nicks.update(known)
         before, self._names = self._names, wording.told_apart(self._nicks)
         for fp, name in self._names.items():
             if before.get(fp, name) != name and self._page is not None:
                 self._page.log.rename(fp, name)
+
+    def _nameless(self, fp: bytes) -> str:
+        """Return what to call one whose name isn't known (any more), or is nothing that can be seen."""
+        unheard = sentences.UNHEARD_OWNER if fp == self.opened.owner_fp else sentences.NOBODY
+        return self._nicks.get(fp, unheard)
 
     def _say_joined(self, event: MemberJoined) -> None:
         if event.fp == self.opened.own_fp:
@@ -404,10 +411,11 @@ class RoomController:
         here = [m.fp for m in self._members if m.presence in (Presence.HERE, Presence.ARRIVING)]
         going, waiting = self.history.outstanding(here)
         said = self.history.last_own is not None
-        text, tone = sentences.connection(self._connection, going, waiting, said)
-        if any(key.startswith("alarm") for key in self._alarms) or self._strangers:
-            return Status("Check who is in this room", Tone.WARN, text, tone)
-        return Status("Only the people in this room can read this", Tone.PLAIN, text, tone)
+        trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._strangers)
+        return Status(
+            *sentences.privacy(self._connection.state is Connection.STOPPED, trouble),
+            *sentences.connection(self._connection, going, waiting, said),
+        )
 
     def _composer(self) -> Composer:
         return sentences.composer(self.title, self._alone(), self._connection.state is Connection.STOPPED)

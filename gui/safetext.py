@@ -60,6 +60,11 @@ def safe_name(text: str, *, limit: int = MAX_NAME, wide: bool | None = None) -> 
     return shown or PLACEHOLDER
 
 
+def can_be_seen(name: str) -> bool:
+    """Say whether anything of a name is left to show."""
+    return safe_name(name).strip(PLACEHOLDER) != ""
+
+
 def _wide(wide: bool | None) -> bool:
     return wide_glyphs_are_safe() if wide is None else wide
 

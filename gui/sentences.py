@@ -32,6 +32,7 @@ from gui.shown import (
 
 HEX_BYTES = 7  # of the first block; enough to compare, and it fits on one line
 NOBODY = "Somebody"
+UNHEARD_OWNER = "The owner"  # of an open room, whom nobody here has heard yet
 NO_INVITE = "Paste the invite that you were sent first: a line that starts with parley:join."
 
 COPIED = "Copied."
@@ -77,6 +78,15 @@ def connection(state: ConnectionChanged, going: int, waiting: int, said: bool) -
             return f"Not connected{held} · trying again", Tone.WARN
         case Connection.STOPPED:
             return "Not connected" + held, Tone.BAD
+
+
+def privacy(stopped: bool, trouble: bool) -> tuple[str, Tone]:
+    """Say who can read what is written here."""
+    if trouble:
+        return "Check who is in this room", Tone.WARN
+    if stopped:
+        return "Nothing goes out from this window now", Tone.WARN
+    return "Only the people in this room can read this", Tone.PLAIN
 
 
 def composer(title: str, alone: bool, stopped: bool) -> Composer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from chatcore.events import (
     Knocked,
     KnockEnded,
     LetIn,
+    Member,
     MemberJoined,
     MemberLeft,
     MessageArrived,
@@ -27,6 +29,7 @@ from chatcore.events import (
     NotDelivered,
     Presence,
     PresenceChanged,
+    RosterChanged,
     SealedBlocks,
     Waiting,
 )
@@ -377,6 +380,19 @@ def test_an_alarm_stands_above_the_log_and_takes_the_promise_back(kind: AlarmKin
     assert stage.page.status.privacy == "Check who is in this room"
 
 
+def test_a_room_that_stopped_promises_nothing() -> None:
+    stage = Stage().talking()
+    stage.core(ConnectionChanged(Connection.RECONNECTING, "The connection broke.", 3))
+    assert stage.page.status.privacy == "Only the people in this room can read this"
+    stage.core(ConnectionChanged(Connection.STOPPED, "The relay has another key than the invite says."))
+    assert (stage.page.status.privacy, stage.page.status.privacy_tone) == (
+        "Nothing goes out from this window now",
+        Tone.WARN,
+    )
+    stage.core(Alarm(AlarmKind.OWN_IDENTITY_ELSEWHERE, BOB, "Bob"))
+    assert stage.page.status.privacy == "Check who is in this room"
+
+
 def test_a_message_for_other_people_is_said_once() -> None:
     stage = Stage().talking()
     stage.core(heard(1, "hi", readers=None), heard(2, "there", readers=None))
@@ -393,6 +409,24 @@ def test_people_of_the_same_name_are_told_apart_everywhere() -> None:
     stage.core(MemberJoined(CAROL, " bOb\u200b", NOON))
     assert stage.log.items[0].name == "Bob (0202)"  # type: ignore[union-attr]
     assert stage.log.lines == ["bOb (0303) joined"]
+
+
+def test_an_owner_who_was_never_heard_is_called_by_a_plain_word() -> None:
+    stage = Stage().start().open(BOB, Mode.OPEN)
+    own, owner = Member(BOB, "Bob", Presence.SELF), Member(ALICE, "", Presence.AWAY, is_owner=True)
+    stage.core(RosterChanged((own, owner)))
+    assert [person.name for person in stage.page.people] == ["Bob", "The owner"]
+    stage.core(RosterChanged((own, replace(owner, nick="Alice"))))
+    assert [person.name for person in stage.page.people] == ["Bob", "Alice"]
+    stage.core(RosterChanged((own, owner)))
+    assert [person.name for person in stage.page.people] == ["Bob", "Alice"], "a name that was heard stays"
+
+
+@pytest.mark.parametrize("nick", ["", "\u200d", "\u3164", "\x00", "\ufffd\u202e"])
+def test_a_name_that_cannot_be_seen_is_called_by_a_plain_word(nick: str) -> None:
+    stage = Stage().talking()
+    stage.core(MemberJoined(CAROL, nick, NOON), MemberJoined(DAVE, nick, NOON))
+    assert stage.log.lines == ["Somebody joined", "Somebody (0404) joined"]
 
 
 def test_marks_cannot_be_imitated() -> None:
