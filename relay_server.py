@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="serve, and print the line for invites")
     run.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
-    run.add_argument("--host", help="listen on this address instead of the configured ones")
+    run.add_argument("--host", type=_host, help="listen on this address instead of the configured ones")
     run.add_argument("--port", type=_port, help=f"listen on this port (default {DEFAULT_PORT})")
     run.add_argument("--plaintext", action="store_true", help="no TLS: loopback only, or behind a TLS terminator")
     run.add_argument(
@@ -82,9 +82,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) < 65_536):
         raise argparse.ArgumentTypeError("a port is a number from 0 (any free one) to 65535")
     return int(text)
+
+
+def _host(text: str) -> str:
+    if not configuration.is_host(text):
+        raise argparse.ArgumentTypeError("a host is a name or an IP address, without port and brackets")
+    return text
 
 
 def _init(options: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ _MAY_BE_ZERO = {
     "max_bytes_per_second_per_seat",
 }
 _ENDLESS = 2**40
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _MOST = {"max_seats_per_room": 65_535, "max_connections": 1_000_000}  # the welcome counts seats in 16 bits
 
 
@@ -80,11 +81,21 @@ def is_wildcard(host: str) -> bool:
         return host == ""
 
 
-def _is_ipv6(host: str) -> bool:
+def is_host(host: str) -> bool:
+    """Tell whether this is a name or an IP address (IPv6 perhaps with a zone), without port and brackets.
+
+    What clients take for the host of a line, they take by the same rules.
+    """
     try:
-        return ipaddress.ip_address(host).version == 6
+        return bool(ipaddress.ip_address(host))
     except ValueError:
-        return False
+        labels = host.split(".")
+        return len(host) <= 253 and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+
+
+def is_dialable(host: str) -> bool:
+    """Tell whether people can dial this: not with a zone, which means something on one computer only."""
+    return is_host(host) and "%" not in host and not is_wildcard(host)
 
 
 def init_state(state: Path, host: str = LOOPBACK) -> Path:
@@ -92,21 +103,17 @@ def init_state(state: Path, host: str = LOOPBACK) -> Path:
 
     Raises ConfigError when something is in the way, and replaces nothing.
     """
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host) and not _is_ipv6(host):
+    if not is_host(host):
         raise ConfigError(f"--host {host!r} is neither a name nor an IP address; give it without port and brackets.")
-    if is_wildcard(host):
+    if not is_dialable(host):
         raise ConfigError(f"--host {host} is nothing that people can dial; give this computer's name or IP address.")
     path = state / CONFIG_NAME
     if path.exists():
         raise ConfigError(
             f"{path} exists and is not replaced; run the relay with it, or choose another directory with --state."
         )
-    keys.init_keys(state)
     listen = [host] if is_loopback(host) else ["0.0.0.0", "::"]  # noqa: S104 - a relay is there to be reached
-    try:
-        keys.write_new_file(path, _template(host, listen).encode(), private=True)
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be written ({error.strerror}).") from None
+    keys.init_keys(state, {CONFIG_NAME: _template(host, listen).encode()})
     return path
 
 
@@ -126,8 +133,8 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: is not UTF-8 text; write it anew with `init` in another directory.") from None
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
+    except (ValueError, RecursionError) as error:  # also for a number of too many digits, and for brackets without end
+        found = re.search(r"\(at line (\d+)", str(error))
         where = f", line {found[1]}" if found else ""
         raise ConfigError(
             f"{path}{where}: this is not valid TOML; strings need quotes, each key stands once."
@@ -140,27 +147,37 @@ class _Reader:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")
 
-    def fail(self, table: str, key: str, sentence: str) -> ConfigError:
-        """Return the error, with the line at which the key (or, without a key, the table) stands."""
-        inside = False
-        for number, line in enumerate(self.lines, 1):
-            if header := re.match(r"\s*\[\s*\"?([^\]\"]*?)\"?\s*\]", line):
-                inside = header[1] == table
-                if inside and not key:
-                    return ConfigError(f"{self.path}, line {number}: {sentence}")
-            elif key and (inside or not table) and re.match(rf"\s*\"?{re.escape(key)}\"?\s*[=.]", line):
-                return ConfigError(f"{self.path}, line {number}: {sentence}")
-        return ConfigError(f"{self.path}: {sentence}")
+    def fail(self, sentence: str, *keys: str) -> ConfigError:
+        """Return the error, with the line at which a table, or a key in one, begins."""
+        number = self._line_of(keys)
+        return ConfigError(f"{self.path}, line {number}: {sentence}" if number else f"{self.path}: {sentence}")
+
+    def _line_of(self, keys: tuple[str, ...]) -> int:
+        """Return where the statement begins after which `keys` lead to something; 0 if that is never so.
+
+        The reader of TOML itself looks, so quoted, dotted and inline keys and values of many lines are found, too.
+        """
+        begin = 1
+        for end in range(1, len(self.lines) + 1):
+            try:
+                found: Any = tomllib.loads("\n".join(self.lines[:end]))
+            except ValueError:
+                continue  # in the middle of a value
+            for key in keys:
+                found = found.get(key) if isinstance(found, dict) else None
+            if found is not None:
+                return begin
+            begin = end + 1
+        return 0
 
     def read(self, tables: dict[str, Any]) -> Config:
         for name, content in tables.items():
             if name not in ("relay", "limits"):
-                where = (name, "") if isinstance(content, dict) else ("", name)
-                raise self.fail(*where, f"{name!r} is not known here; the tables are [relay] and [limits].")
+                raise self.fail(f"{name!r} is not known here; the tables are [relay] and [limits].", name)
             if not isinstance(content, dict):
-                raise self.fail("", name, f"[{name}] must be a table, written in brackets on a line of its own.")
+                raise self.fail(f"[{name}] must be a table, written in brackets on a line of its own.", name)
         relay = self._relay(tables.get("relay", {}))
         limits = Limits(**self._limits(tables.get("limits", {})))
         return Config(**relay, limits=limits)
@@ -169,14 +186,14 @@ class _Reader:
         for key in content:
             if key not in known:
                 choices = ", ".join(sorted(known))
-                raise self.fail(table, key, f"{key!r} is not known in [{table}]; the keys are {choices}.")
+                raise self.fail(f"{key!r} is not known in [{table}]; the keys are {choices}.", table, key)
 
     def _limits(self, content: dict[str, Any]) -> dict[str, int]:
         self._known("limits", content, {item.name for item in dataclasses.fields(Limits)})
         for key, value in content.items():
             least, most = int(key not in _MAY_BE_ZERO), _MOST.get(key, _ENDLESS)
             if type(value) is not int or not least <= value <= most:
-                raise self.fail("limits", key, f"{key} must be a whole number from {least} to {most}.")
+                raise self.fail(f"{key} must be a whole number from {least} to {most}.", "limits", key)
         return content
 
     def _relay(self, content: dict[str, Any]) -> dict[str, Any]:
@@ -190,23 +207,31 @@ class _Reader:
         return (self.path.parent / name).absolute()
 
     def _read_text(self, key: str, value: Any) -> str:
-        if type(value) is not str or not value:
-            raise self.fail("relay", key, f"{key} must be a text in quotes.")
+        if type(value) is not str or not value or "\0" in value:  # no path can have a NUL in it
+            raise self.fail(f"{key} must be a text in quotes.", "relay", key)
         return value
 
+    def _read_host(self, key: str, value: Any) -> str:
+        host = self._read_text(key, value)
+        if not is_dialable(host):
+            raise self.fail(
+                "host must be a name or IP address that people can dial, without port and brackets.", "relay", key
+            )
+        return host
+
     def _read_listen(self, key: str, value: Any) -> tuple[str, ...]:
-        if type(value) is not list or not value or not all(type(item) is str for item in value):
-            raise self.fail("relay", key, 'listen must be a list of addresses, such as ["0.0.0.0", "::"].')
+        if type(value) is not list or not value or not all(type(item) is str and is_host(item) for item in value):
+            raise self.fail('listen must be a list of addresses, such as ["0.0.0.0", "::"].', "relay", key)
         return tuple(value)
 
     def _read_port(self, key: str, value: Any) -> int:
         if type(value) is not int or not 0 < value < 65_536:
-            raise self.fail("relay", key, "port must be a whole number from 1 to 65535.")
+            raise self.fail("port must be a whole number from 1 to 65535.", "relay", key)
         return value
 
     def _read_behind_tls_terminator(self, key: str, value: Any) -> bool:
         if type(value) is not bool:
-            raise self.fail("relay", key, f"{key} must be true or false, without quotes.")
+            raise self.fail(f"{key} must be true or false, without quotes.", "relay", key)
         return value
 
     def _read_proxy_from(self, key: str, value: Any) -> tuple[Network, ...]:
@@ -216,9 +241,9 @@ class _Reader:
             return tuple(map(ipaddress.ip_network, value))
         except ValueError:
             raise self.fail(
+                'proxy_from must be a list of IP addresses or networks, such as ["127.0.0.1", "10.0.0.0/8"].',
                 "relay",
                 key,
-                'proxy_from must be a list of IP addresses or networks, such as ["127.0.0.1", "10.0.0.0/8"].',
             ) from None
 
     def _read_certificate(self, key: str, value: Any) -> Path:
@@ -232,7 +257,7 @@ class _Reader:
         except ValueError:
             data = b""
         if len(data) != PASS_SIZE or data == NO_PASS:
-            raise self.fail("relay", key, f"{key} must be 43 characters of base64url, as `init` writes it.")
+            raise self.fail(f"{key} must be 43 characters of base64url, as `init` writes it.", "relay", key)
         return data
 
     _read_spare_pin = _read_secret
@@ -240,7 +265,7 @@ class _Reader:
 
     def _choice(self, key: str, value: Any, choices: tuple[str, ...]) -> str:
         if value not in choices:
-            raise self.fail("relay", key, f"{key} must be one of {', '.join(map(repr, choices))}.")
+            raise self.fail(f"{key} must be one of {', '.join(map(repr, choices))}.", "relay", key)
         return str(value)
 
     def _read_event_loop(self, key: str, value: Any) -> str:

@@ -15,6 +15,7 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from chatcore.errors import ConfigError
@@ -106,26 +107,33 @@ def make_state_directory(state: Path) -> None:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{state}: can't make this directory ({error.strerror}); choose another with --state."
+            f"{state}: can't make this directory ({error.strerror}); choose another with `init --state`."
         ) from None
 
 
-def init_keys(state: Path) -> None:
-    """Make key and certificate in the state directory.  Raises ConfigError rather than replace either."""
+def init_keys(state: Path, beside: Mapping[str, bytes] | None = None) -> None:
+    """Make key and certificate in the state directory, and other private files `beside` them: all or none.
+
+    Raises ConfigError rather than replace a key or a certificate, and when they can't be written.
+    """
     make_state_directory(state)
     for name in (KEY_NAME, CERTIFICATE_NAME):
         if (state / name).exists():
             raise ConfigError(
                 f"{state / name} exists and is not replaced, because every invite out there names that key; "
-                "choose another directory with --state, or move the old files away first."
+                "choose another directory with `init --state`, or move the old files away first."
             )
     key, certificate = make_key_and_certificate()
+    made: list[Path] = []
     try:
-        write_new_file(state / KEY_NAME, key, private=True)
-        write_new_file(state / CERTIFICATE_NAME, certificate, private=False)
+        for name, data in {KEY_NAME: key, CERTIFICATE_NAME: certificate, **(beside or {})}.items():
+            write_new_file(state / name, data, private=name != CERTIFICATE_NAME)
+            made.append(state / name)
     except OSError as error:
+        for path in made:  # a key that no invite names yet; left here, it would be in the way of the next try
+            path.unlink(missing_ok=True)
         raise ConfigError(
-            f"{state}: can't write here ({error.strerror}); choose another directory with --state."
+            f"{state}: can't write here ({error.strerror}); choose another directory with `init --state`."
         ) from None
 
 
@@ -146,6 +154,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
             raise ConfigError(
                 f"{path}: can't be read ({error.strerror}); make it with `init`, or let its owner run the relay."
             ) from None
+    pin_of(certificate)  # names the file if it is that one
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # no resumption: a ticket is a name by which a client is known again

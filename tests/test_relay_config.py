@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import os
 import re
@@ -13,10 +14,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from relay_help import command, environment
 
 import relay_server
-from chatcore.errors import ConfigError
+from chatcore.errors import ConfigError, InviteError
+from chatcore.invite import RelayAddress
 from chatcore.wire import NO_PASS
 from relay import config as configuration
 from relay import keys
@@ -74,11 +78,43 @@ def test_a_new_file_never_replaces_one_that_appeared_meanwhile(tmp_path: Path) -
 
 def test_init_says_when_the_directory_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="choose another with --state"):
+    with pytest.raises(ConfigError, match="choose another with `init --state`"):
         configuration.init_state(tmp_path / "file" / "state")
 
 
-@pytest.mark.parametrize("host", ["", "two words", "[::1]", "host/path", 'quo"te', "a\nb"])
+@pytest.mark.parametrize("failing", ["relay.key", "relay.crt", "parley-relay.toml"])
+def test_a_full_disk_leaves_no_half_of_a_relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    write_new_file = keys.write_new_file
+
+    def full(path: Path, data: bytes, *, private: bool) -> None:
+        if path.name == failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_new_file(path, data, private=private)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keys, "write_new_file", full)
+        with pytest.raises(
+            ConfigError, match=r"can't write here \(No space left on device\); choose another directory"
+        ):
+            configuration.init_state(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert load(configuration.init_state(tmp_path)).host == "127.0.0.1"  # and nothing is in the way of the next try
+
+
+HOSTS = st.text("ab1.-_:%[ ", max_size=12) | st.ip_addresses().map(str) | st.sampled_from(["a" * 64, "b." * 127 + "b"])
+
+
+@given(host=HOSTS)
+def test_a_line_names_only_hosts_that_clients_take(host: str) -> None:
+    try:
+        parsed = RelayAddress.parse(keys.relay_line(host, 7256, (bytes(32),))).host == host
+    except InviteError:
+        parsed = False
+    if not configuration.is_wildcard(host):
+        assert configuration.is_dialable(host) is parsed
+
+
+@pytest.mark.parametrize("host", ["", "two words", "[::1]", "host/path", 'quo"te', "a\nb", ".", "a..b", "-x", "1.2.3"])
 def test_init_refuses_a_host_that_is_none(tmp_path: Path, host: str) -> None:
     with pytest.raises(ConfigError, match="neither a name nor an IP address"):
         configuration.init_state(tmp_path / "state", host)
@@ -92,7 +128,7 @@ def test_a_port_or_half_an_address_is_no_host(tmp_path: Path, host: str) -> None
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "fe80::1%eth0"])
 def test_nobody_can_dial_every_address(tmp_path: Path, host: str) -> None:
     with pytest.raises(ConfigError, match="nothing that people can dial"):
         configuration.init_state(tmp_path / "state", host)
@@ -170,6 +206,21 @@ def test_carriage_returns_are_fine(state: Path) -> None:
             2,
             "max_connections_per_address must be a whole number from 0",
         ),
+        ('[relay]\nhost = "chat.example.org:7256"\n', 2, "host must be a name or IP address that people can dial"),
+        ('[relay]\nhost = "a\\nb"\n', 2, "host must be a name or IP address that people can dial"),
+        ('[relay]\nhost = "0.0.0.0"\n', 2, "host must be a name or IP address that people can dial"),
+        ('[relay]\nlisten = ["127.0.0.1:80"]\n', 2, "listen must be a list of addresses"),
+        ('[relay]\nlisten = [""]\n', 2, "listen must be a list of addresses"),
+        (f'[relay]\nlisten = ["{"a" * 300}"]\n', 2, "listen must be a list of addresses"),
+        ('[relay]\nkey = "a\\u0000b"\n', 2, "key must be a text in quotes."),
+        ("[relay]\n'prot' = 7256\n", 2, "'prot' is not known in [relay]; the keys are"),
+        ("# relay\nrelay.port = 0\n", 2, "port must be a whole number from 1 to 65535."),
+        ("\nrelay = { port = 0 }\n", 2, "port must be a whole number from 1 to 65535."),
+        ("\n[[relay]]\nport = 1\n", 2, "[relay] must be a table"),
+        ("[relay]\nport = 1\n\n[relay.host]\n", 4, "host must be a text in quotes."),
+        ("[relay]\n# more\nlisten = [\n  1\n]\nport = 1\n", 3, "listen must be a list of addresses"),
+        ('[relay]\nlog = """\nport = 0\n"""\nport = 0\n', 2, "log must be one of"),
+        ('[relay]\nhost = "a"\n\n[limits]\nport = 1\n', 5, "'port' is not known in [limits]"),
         ("[relay]\n\nport = \n", 3, "this is not valid TOML"),
         ("[relay]\nport = 1\nport = 2\n", 3, "this is not valid TOML"),
     ],
@@ -182,6 +233,12 @@ def test_each_mistake_is_one_sentence_with_file_and_line(tmp_path: Path, text: s
     assert message.startswith(f"{path}, line {line}: ")
     assert sentence in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["[relay]\nlisten = " + "[" * 5_000, "[relay]\nport = " + "9" * 6_000])
+def test_brackets_or_digits_without_end_are_no_toml_either(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="this is not valid TOML"):
+        load(write(tmp_path, text))
 
 
 def test_a_wrong_pass_is_not_repeated_in_the_sentence(tmp_path: Path) -> None:
@@ -249,8 +306,12 @@ def test_a_certificate_that_is_none(state: Path, data: bytes) -> None:
     (state / "relay.crt").write_bytes(data)
     with pytest.raises(ConfigError, match="not a PEM certificate"):
         keys.pin_of(state / "relay.crt")
-    with pytest.raises(ConfigError, match="is not the key of"):
+    with pytest.raises(ConfigError, match=r"relay\.crt: is not a PEM certificate; restore it from your copy\.$"):
         keys.server_context(state / "relay.crt", state / "relay.key")
+    configuration.init_state(state / "other")
+    (state / "other" / "relay.key").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"relay\.key: is not the key of relay\.crt, or one of the two is damaged"):
+        keys.server_context(state / "other" / "relay.crt", state / "other" / "relay.key")
 
 
 def test_a_key_of_another_certificate_and_a_locked_key(state: Path, tmp_path: Path) -> None:
@@ -334,6 +395,25 @@ def run(state: Path, *arguments: str) -> tuple[int, str]:
         command(*arguments), env=environment(state), capture_output=True, text=True, timeout=60, check=False
     )
     return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--host", "127.0.0.1:80", "a host is a name or an IP address, without port and brackets"),
+        ("--host", "a" * 300, "a host is a name or an IP address, without port and brackets"),
+        ("--host", "", "a host is a name or an IP address, without port and brackets"),
+        ("--port", "65536", "a port is a number from 0 (any free one) to 65535"),
+        ("--port", "9" * 6_000, "a port is a number from 0 (any free one) to 65535"),
+    ],
+)
+def test_a_host_or_port_that_can_not_be(
+    option: str, value: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        relay_server.main(["run", option, value])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"argument {option}: {sentence}\n")
 
 
 def test_the_command_line_says_each_mistake_in_one_line(state: Path, tmp_path: Path) -> None:

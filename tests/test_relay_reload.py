@@ -224,7 +224,7 @@ def test_sighup_takes_what_is_good_and_refuses_what_is_not(tmp_path: Path) -> No
     refused = [line for line in err.splitlines() if "reload refused, and all stays as it was: " in line]
     assert len(refused) == 3
     assert re.search(r"parley-relay\.toml, line \d+: this is not valid TOML", refused[0])
-    assert "relay.key: is not the key of relay.crt" in refused[1]
+    assert "relay.crt: is not a PEM certificate" in refused[1]
     assert "can't be read" in refused[2]
     assert "reloaded" in err
     assert "the line for invites has changed" in err
