@@ -18,24 +18,27 @@ class BlockArchive:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, dict[bytes, Sequence[bytes]]] = OrderedDict()
-        self._sizes: dict[bytes, int] = {}  # blocks of each copy of a message
+        self._sizes: dict[bytes, int] = {}  # blocks of a message, over all its copies
         self._blocks = 0
 
-    def put(self, mid: bytes, reader: bytes, blocks: Sequence[bytes], count: int) -> None:
-        """Keep the `count` blocks of one copy; a copy that is sent again replaces the first.
+    def open(self, mid: bytes, size: int) -> None:
+        """Make room for a message whose copies take `size` blocks in all; the oldest messages go for it."""
+        if mid in self._kept:
+            return
+        self._kept[mid], self._sizes[mid] = {}, size
+        self._blocks += size
+        while self._blocks > MAX_BLOCKS and len(self._kept) > 1:
+            oldest, _ = self._kept.popitem(last=False)
+            self._blocks -= self._sizes.pop(oldest)
+
+    def put(self, mid: bytes, reader: bytes, blocks: Sequence[bytes]) -> None:
+        """Keep one copy, if its message is still kept; a copy that is sent again replaces the first.
 
         `blocks` may be a list that is filled only when the blocks are encrypted.
         """
         copies = self._kept.get(mid)
-        if copies is None:
-            self._kept[mid] = copies = {}
-            self._sizes[mid] = count
-        if reader not in copies:
-            self._blocks += count
-        copies[reader] = blocks
-        while self._blocks > MAX_BLOCKS and len(self._kept) > 1:
-            oldest, gone = self._kept.popitem(last=False)
-            self._blocks -= len(gone) * self._sizes.pop(oldest)
+        if copies is not None:
+            copies[reader] = blocks
 
     def get(self, mid: bytes) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
         """Return the copies of a message, by reader; empty when they are no longer kept."""

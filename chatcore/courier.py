@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from chatcore import events
 from chatcore.archive import BlockArchive
 from chatcore.clock import Moment
-from chatcore.delivery import LOG_SIZE, SALT_SIZE, Ack, Inbox, Message, Outbox, Ready, parse_message
+from chatcore.delivery import LOG_SIZE, NUMBER_SIZE, SALT_SIZE, Ack, Inbox, Message, Outbox, Owed, Ready, parse_message
 from chatcore.events import RoomEvent
 from chatcore.link import ContentKind
 from chatcore.members import Members, who_digest
@@ -43,6 +43,8 @@ class Courier:
         self._inboxes: dict[bytes, Inbox] = {}
         self._sending: dict[bytes, Talk] = {}  # the newest open talk with each identity
         self._views: dict[bytes, tuple[bytes, ...]] = {}
+        self._viewed: frozenset[bytes] | None = None  # the members that the newest view is of
+        self._view: tuple[bytes, tuple[bytes, ...]] = (b"", ())
 
     @property
     def sending(self) -> Mapping[bytes, Talk]:
@@ -64,12 +66,20 @@ class Courier:
             self._inboxes[fp] = Inbox()
         return self._inboxes[fp]
 
-    def remember_view(self) -> None:
-        """Remember who belongs now, so that a message sealed for just these can be told by its digest."""
-        everyone = self._members.fps() | {self._fp}
-        self._views[who_digest(self._room_id, everyone)] = tuple(sorted(everyone))
-        while len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
+    def remember_view(self) -> tuple[bytes, tuple[bytes, ...]]:
+        """Remember who belongs now, so that a message sealed for just these can be told by its digest.
+
+        Returns the digest, and who reads what is sealed now: everyone but oneself.
+        """
+        fps = self._members.fps()
+        if fps is not self._viewed:  # another set is another object
+            everyone = sorted(fps | {self._fp})
+            who = who_digest(self._room_id, everyone)
+            self._views[who] = tuple(everyone)
+            self._viewed, self._view = fps, (who, tuple(fp for fp in everyone if fp != self._fp))
+            while len(self._views) > MAX_VIEWS:
+                del self._views[next(iter(self._views))]
+        return self._view
 
     # -- links come and go
 
@@ -133,24 +143,25 @@ class Courier:
 
     def post(self, text: str, app: bytes, now: Moment) -> bytes:
         """Owe a message to every member, and send it to those who are here; returns its mid (16 bytes)."""
-        everyone = self._members.fps() | {self._fp}
-        readers = tuple(sorted(everyone - {self._fp}))
-        message = Message(self._random(SALT_SIZE), now.ms, who_digest(self._room_id, everyone), app)
-        mid, rest = message.mid(self._room_id, self._fp), message.to_bytes()
-        self._emit(events.MessageSent(mid, text, now.ms, readers))
+        who, readers = self.remember_view()
+        message = Message(self._random(SALT_SIZE), now.ms, who, app)
+        owed = Owed(message.mid(self._room_id, self._fp), now.ms, message.to_bytes())
+        self.archive.open(owed.mid, owed.parts * len(readers))
+        self._emit(events.MessageSent(owed.mid, text, now.ms, readers))
         for fp in readers:
-            lost = self._outbox(fp).add(mid, now.ms, rest)
+            outbox = self._outbox(fp)
+            too_much = outbox.add(owed)
             self._pump(fp, now)
-            if lost:
-                self._give_up(fp, lost, now)
-        return mid
+            if too_much:
+                self._give_up(fp, outbox.expire(now.ms), now)
+        return owed.mid
 
     def _pump(self, fp: bytes, now: Moment) -> None:
         talk = self._sending.get(fp)
         if talk is not None:
-            for owed in self._outboxes[fp].take(now):
-                blocks = self._send(talk, ContentKind.MSG, owed.content, now)
-                self.archive.put(owed.mid, fp, blocks, owed.parts)
+            for number, owed in self._outboxes[fp].take(now):
+                blocks = self._send(talk, ContentKind.MSG, number.to_bytes(NUMBER_SIZE) + owed.rest, now)
+                self.archive.put(owed.mid, fp, blocks)
 
     def resend(self, now: Moment) -> None:
         """Send again, from the cursor on, to those who have made no progress for too long."""
@@ -158,7 +169,7 @@ class Courier:
             outbox = self._outbox(fp)
             if outbox.resend_s is None or now.s < outbox.resend_s:
                 continue
-            if talk.link.unsent:  # what was said hasn't even gone out: saying it again makes it worse
+            if talk.link.said:  # what was said hasn't even gone out: saying it again makes it worse
                 outbox.wait(now)
             else:
                 self._give_up(fp, outbox.expire(now.ms), now)
@@ -188,7 +199,8 @@ class Courier:
         if not self._inbox(talk.fp).take(talk.log, number):
             return
         mid = message.mid(self._room_id, talk.fp)
-        self.archive.put(mid, self._fp, blocks, len(blocks))
+        self.archive.open(mid, len(blocks))
+        self.archive.put(mid, self._fp, blocks)
         text = parse_text(message.app)
         if text is None:
             self.ignored += 1

@@ -10,8 +10,6 @@ from __future__ import annotations
 import struct
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import NamedTuple
 
 from chatcore.clock import Moment
 from chatcore.errors import WireError
@@ -116,22 +114,15 @@ def parse_ack(content: bytes) -> Ack:
     return Ack(*_ACK.unpack(content))
 
 
-class Owed(NamedTuple):
-    """A message that waits for one recipient's acknowledgement: a tuple, for one is made for each copy."""
+class Owed:
+    """A message that waits for acknowledgements: one object in the outboxes of all its recipients."""
 
-    number: int
-    parts: int  # how many blocks it takes
-    mid: bytes
-    time_ms: int
-    rest: bytes  # the MSG without its number, shared between all recipients
+    __slots__ = ("mid", "parts", "rest", "time_ms")
 
-    @property
-    def content(self) -> bytes:
-        """The content of the MSG."""
-        return self.number.to_bytes(NUMBER_SIZE) + self.rest
-
-    def __repr__(self) -> str:
-        return f"Owed(number={self.number})"
+    def __init__(self, mid: bytes, time_ms: int, rest: bytes) -> None:
+        """`rest` is the content of the MSG without its number, which differs for each recipient."""
+        self.mid, self.time_ms, self.rest = mid, time_ms, rest
+        self.parts = (len(rest) + NUMBER_SIZE - 1) // CONTENT_SIZE + 1  # how many blocks it takes
 
 
 class Outbox:
@@ -139,15 +130,18 @@ class Outbox:
 
     `head` is the highest number given out, `cursor` the highest the recipient has acknowledged.  While a link is up,
     `take` hands out what may be sent now; without progress it starts again from the cursor (go-back-N).
+    What is owed has consecutive numbers up to `head`: messages come at one end and go at the other.
     """
+
+    __slots__ = ("_bytes", "_in_flight", "_owed", "_patience_s", "_resend_s", "_sent", "cursor", "head")
 
     def __init__(self) -> None:
         self.head = 0
         self.cursor = 0
         self._owed: deque[Owed] = deque()
         self._bytes = 0
-        self._sent = 0  # highest number handed out on the present link
-        self._in_flight = 0  # parts
+        self._sent = 0  # highest number handed out on the present link, or gone; what is owed begins at most one above
+        self._in_flight = 0  # parts handed out and not acknowledged
         self._patience_s = RESEND_FIRST_S
         self._resend_s: float | None = None
 
@@ -157,24 +151,19 @@ class Outbox:
     @property
     def low(self) -> int:
         """The lowest number that can still be had; head + 1 when nothing is owed."""
-        return self._owed[0].number if self._owed else self.head + 1
+        return self.head - len(self._owed) + 1
 
     @property
     def resend_s(self) -> float | None:
         """When to give up waiting for progress (monotonic seconds), or None."""
         return self._resend_s
 
-    def add(self, mid: bytes, time_ms: int, rest: bytes) -> list[bytes]:
-        """Owe a message; returns the mids of older ones that had to be given up for it."""
+    def add(self, owed: Owed) -> bool:
+        """Owe a message under the next number; says whether older ones have to be given up for it (`expire`)."""
         self.head += 1
-        size = len(rest)
-        self._owed.append(Owed(self.head, (size + NUMBER_SIZE - 1) // CONTENT_SIZE + 1, mid, time_ms, rest))
-        self._bytes += size
-        return (
-            self.expire(time_ms)
-            if self.head - self.cursor > MAX_OUTBOX_MESSAGES or self._bytes > MAX_OUTBOX_BYTES
-            else []
-        )
+        self._owed.append(owed)
+        self._bytes += len(owed.rest)
+        return len(self._owed) > MAX_OUTBOX_MESSAGES or self._bytes > MAX_OUTBOX_BYTES
 
     def expire(self, now_ms: int) -> list[bytes]:
         """Give up what is too old or too much; returns the mids."""
@@ -192,10 +181,12 @@ class Outbox:
         return [self._drop_first() for _ in range(len(self._owed))]
 
     def _drop_first(self) -> bytes:
-        first = self._owed.popleft()
+        number, first = self.low, self._owed.popleft()
         self._bytes -= len(first.rest)
-        if first.number <= self._sent:
+        if number <= self._sent:
             self._in_flight -= first.parts
+        else:
+            self._sent = number  # what is given up will never be sent
         return first.mid
 
     def restart(self, cursor: int) -> list[bytes]:
@@ -206,7 +197,7 @@ class Outbox:
         return arrived
 
     def _rewind(self) -> None:
-        self._sent = self.cursor
+        self._sent = self.low - 1
         self._in_flight = 0
         self._resend_s = None
 
@@ -219,11 +210,10 @@ class Outbox:
         if cursor > self.head:
             raise WireError("acknowledges what was never sent")
         arrived = []
-        while self._owed and self._owed[0].number <= cursor:
+        while self._owed and self.low <= cursor:
             arrived.append(self._drop_first())
         if cursor > self.cursor:
             self.cursor = cursor
-            self._sent = max(self._sent, cursor)
             self._patience_s = RESEND_FIRST_S
             self._resend_s = None
         return arrived
@@ -232,21 +222,24 @@ class Outbox:
         """Be as patient once more, without sending again."""
         self._resend_s = now.s + self._patience_s
 
-    def take(self, now: Moment) -> list[Owed]:
-        """Return what may be sent on the link now, oldest first."""
-        if self._resend_s is not None and now.s >= self._resend_s:
+    def take(self, now: Moment) -> list[tuple[int, Owed]]:
+        """Return what may be sent on the link now, with its numbers, oldest first."""
+        resend_s, in_flight = self._resend_s, self._in_flight
+        if resend_s is not None and now.s >= resend_s:
             self._rewind()
+            resend_s, in_flight = None, 0
             self._patience_s = min(self._patience_s * 2, RESEND_MAX_S)
         ready = []
-        unsent = self.head - self._sent
-        if unsent:
-            for owed in islice(self._owed, max(0, len(self._owed) - unsent), None):
-                if self._in_flight and self._in_flight + owed.parts > WINDOW_PARTS:
-                    break
-                ready.append(owed)
-                self._in_flight += owed.parts
-                self._sent = owed.number
-        if self._resend_s is None and self._sent > self.cursor and self._owed:
+        number, head = self._sent, self.head
+        while number < head:
+            owed = self._owed[number - head]
+            if in_flight and in_flight + owed.parts > WINDOW_PARTS:
+                break
+            number += 1
+            in_flight += owed.parts
+            ready.append((number, owed))
+        self._sent, self._in_flight = number, in_flight
+        if resend_s is None and in_flight:
             self._resend_s = now.s + self._patience_s
         return ready
 

@@ -28,7 +28,6 @@ from chatcore.seal import (
     fingerprint,
     open_sealed,
     parse_body,
-    seal,
     split,
 )
 
@@ -41,6 +40,7 @@ assert HELLO_PARTS * CONTENT_SIZE == HELLO_SIZE
 HELLO_COUNTER = 2**63  # counters from here on are under the hello keys: the 4 of a HELLO, then the 3 of a carried ADMIT
 CARRIED_PARTS = 3
 COUNTER_LIMIT = 2**32  # a direction that gets here ends its link; nobody talks so much in one connection
+LAST_COUNTER = COUNTER_LIMIT - MAX_PARTS
 
 HELLO_REPEATS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # HELLO and READY go out again, until the other is seen to be up
 ATTEMPT_S = 60.0  # an attempt that isn't up by then is erased
@@ -48,6 +48,11 @@ KNOCK_S = 15 * 60.0  # a verified HELLO that nobody may answer yet is kept so lo
 SILENCE_S = 90.0  # an up link that is silent for so long has ended
 MAX_EARLY_BLOCKS = 48  # blocks looked at for one attempt before it is up
 MAX_HELLOS = 16  # newer HELLOs taken in one attempt of one's own
+
+
+# A part that was said: on which link, its keys, its counter, its body of 166 bytes, and the list that wants the block
+# made of it.  A plain tuple, for one is made for each copy of a message.
+Part = tuple["Link", SealKeys, int, bytes, list[bytes]]
 
 
 class ContentKind(IntEnum):
@@ -69,6 +74,9 @@ class State(Enum):
     SHAKING = "shaking"  # own HELLO and READY are sent; the other's READY isn't open yet
     UP = "up"
     ENDED = "ended"
+
+
+_UP = State.UP  # to look a member of an enum up costs a third of sealing: not for each copy of a message
 
 
 class Step(Enum):
@@ -193,19 +201,33 @@ class Assembly:
 class Link:
     """One attempt to come together with the session key at one address, and the link that comes of it.
 
-    What is said gathers until `take_sealed`.  `receive` takes a block; what it returns is either the
-    Greeting of a HELLO, to which the owner of the link says `answer` or nothing, or Content.  The first
-    Content is always a READY.
+    What is said gathers in `said`.  It is sealed and encrypted when somebody collects it, not when it is said: a whole
+    fan-out in tight loops.  What was said on a link that has ended since must not be sent.  `receive` takes a block;
+    what it returns is either the Greeting of a HELLO, to which the owner of the link says `answer` or nothing, or
+    Content.  The first Content is always a READY.
     """
 
-    def __init__(self, me: Self, other: PublicKey, now: Moment, *, first: bool) -> None:
-        """`other` is the session key at the other end; `first` says that our KEY went out before theirs came."""
-        self.me, self.other, self.first = me, other, first
+    def __init__(
+        self,
+        me: Self,
+        other: PublicKey,
+        now: Moment,
+        *,
+        first: bool,
+        route: bytes = b"",
+        said: list[Part] | None = None,
+    ) -> None:
+        """`other` is the session key at the other end; `first` says that our KEY went out before theirs came.
+
+        `said` is where the parts gather that are said here, and on other links too; who collects them finds in `route`
+        where their blocks go.
+        """
+        self.me, self.other, self.first, self.route = me, other, first, route
+        self.said: list[Part] = [] if said is None else said
         self.state = State.KEYED
         self.provisional = True  # one end isn't a member: statements only, and a newer HELLO may replace it
         self.greeting: Greeting | None = None
         self.carried: bytes | None = None  # an ADMIT to go with our HELLO
-        self._sealed: list[tuple[bytes, list[bytes]]] = []  # 190 bytes each, and where their block is wanted too
         self.gaps = 0
         self.heard_s = now.s
         self.up_s = 0.0
@@ -235,21 +257,8 @@ class Link:
 
     # -- sending
 
-    def take_sealed(self) -> list[tuple[bytes, list[bytes]]]:
-        """Return what was said since the last call: 190 bytes each, and the list that wants the block made of them.
-
-        They are encrypted when the bytes are collected, not when something is said: a whole fan-out in one tight loop.
-        """
-        sealed, self._sealed = self._sealed, []
-        return sealed
-
-    @property
-    def unsent(self) -> bool:
-        """Whether something that was said hasn't been taken yet."""
-        return bool(self._sealed)
-
-    def _send_sealed(self, keys: SealKeys, counter: int, body: bytes) -> None:
-        self._sealed.append((seal(keys, counter, body), []))
+    def _say(self, keys: SealKeys, counter: int, body: bytes) -> None:
+        self.said.append((self, keys, counter, body, []))
 
     def _make_hello(self) -> bytes:
         me = self.me
@@ -267,7 +276,7 @@ class Link:
         bodies = split(ContentKind.HELLO, self._own_hello)
         bodies += split(ContentKind.STMT, self.carried) if self.carried else []
         for index, body in enumerate(bodies):
-            self._send_sealed(self._hello_out, HELLO_COUNTER + index, body)
+            self._say(self._hello_out, HELLO_COUNTER + index, body)
 
     def answer(self, ready: bytes, now: Moment) -> None:
         """Send our HELLO, unless it is on its way, and our READY (88 bytes), to a HELLO that was verified."""
@@ -288,21 +297,23 @@ class Link:
     def _send_ready(self) -> None:
         assert self._keys_out is not None
         (body,) = split(ContentKind.READY, self._ready)
-        self._send_sealed(self._keys_out, 0, body)
+        self._say(self._keys_out, 0, body)
 
     def send(self, kind: ContentKind, content: bytes) -> list[bytes]:
-        """Seal content of up to 41,310 bytes for an up link; its blocks come into the list returned when they are sent.
+        """Say content of up to 41,310 bytes on an up link; its blocks come into the list returned when they are sent.
 
         Raises StateError when the link isn't up, or is used up.
         """
-        if self.state is not State.UP or self._keys_out is None:
+        keys, counter = self._keys_out, self._next_out
+        if self.state is not _UP or keys is None:
             raise StateError("the link isn't up")
-        if self._next_out >= COUNTER_LIMIT - MAX_PARTS:
+        if counter >= LAST_COUNTER:
             raise StateError("the link is used up")
         blocks: list[bytes] = []
         for body in split(kind, content):
-            self._sealed.append((seal(self._keys_out, self._next_out, body), blocks))
-            self._next_out += 1
+            self.said.append((self, keys, counter, body, blocks))
+            counter += 1
+        self._next_out = counter
         return blocks
 
     # -- receiving
@@ -434,7 +445,6 @@ class Link:
             self._step(Step.END)
         self._own_hello = self._hello = self._ready = b""
         self._keys_in = self._keys_out = None
-        self._sealed.clear()
         self._slots.clear()
         self._taken.clear()
         self._assembly.discard()

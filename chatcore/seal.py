@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import shake_256
 
@@ -23,6 +25,8 @@ CONTENT_SIZE = 162
 BODY_SIZE = 4 + CONTENT_SIZE  # 166
 SEALED_SIZE = COUNTER_SIZE + TAG_SIZE + BODY_SIZE  # 190, what OAEP carries in an RSA-2048 block
 MAX_PARTS = 255
+_BODY = struct.Struct(f">BBBB{CONTENT_SIZE}s")  # kind, part, parts, length, content with zeros after it
+assert _BODY.size == BODY_SIZE
 MAX_CONTENT_BYTES = MAX_PARTS * CONTENT_SIZE  # 41,310
 
 
@@ -82,8 +86,7 @@ class Body:
 
     def to_bytes(self) -> bytes:
         """Return the 166 bytes of this body."""
-        head = bytes((self.kind, self.part, self.parts, len(self.content)))
-        return head + self.content.ljust(CONTENT_SIZE, b"\0")
+        return _BODY.pack(self.kind, self.part, self.parts, len(self.content), self.content)
 
 
 def parse_body(data: bytes) -> Body:
@@ -105,7 +108,7 @@ def parse_body(data: bytes) -> Body:
 def split(kind: int, content: bytes) -> list[bytes]:
     """Cut up to 41,310 bytes of content into bodies of 166 bytes; empty content is one empty part."""
     if len(content) <= CONTENT_SIZE:  # nearly all there is, and on the way of every copy of a message
-        return [bytes((kind, 1, 1, len(content))) + content.ljust(CONTENT_SIZE, b"\0")]
+        return [_BODY.pack(kind, 1, 1, len(content), content)]
     if len(content) > MAX_CONTENT_BYTES:
         raise ValueError("content is longer than 255 parts")
     pieces = [content[at : at + CONTENT_SIZE] for at in range(0, len(content), CONTENT_SIZE)]
@@ -114,12 +117,24 @@ def split(kind: int, content: bytes) -> list[bytes]:
 
 def seal(keys: SealKeys, counter: int, body: bytes) -> bytes:
     """Tag and mask a 166-byte body; returns the 190 bytes to be RSA-encrypted."""
-    head = counter.to_bytes(COUNTER_SIZE)
-    mac = keys.mac.copy()  # the key is set up once: a third of what HMAC costs on so little data
-    mac.update(head + body)
-    tag = mac.digest()[:TAG_SIZE]
-    mask = shake_256(keys.mask + tag + head).digest(BODY_SIZE)
-    return head + tag + (int.from_bytes(body) ^ int.from_bytes(mask)).to_bytes(BODY_SIZE)
+    return seal_all([keys], [counter], [body])[0]
+
+
+def seal_all(keys: Sequence[SealKeys], counters: Sequence[int], bodies: Sequence[bytes]) -> list[bytes]:
+    """Seal many bodies of 166 bytes, each with its keys and its counter: a fan-out, masked by one XOR over all."""
+    heads = [counter.to_bytes(COUNTER_SIZE) for counter in counters]
+    tags = []
+    for pair, head, body in zip(keys, heads, bodies, strict=True):
+        mac = pair.mac.copy()  # the key is set up once: a third of what HMAC costs on so little data
+        mac.update(head + body)
+        tags.append(mac.digest()[:TAG_SIZE])
+    masks = [
+        shake_256(pair.mask + tag + head).digest(BODY_SIZE) for pair, head, tag in zip(keys, heads, tags, strict=True)
+    ]
+    size = BODY_SIZE * len(masks)
+    masked = (int.from_bytes(b"".join(bodies)) ^ int.from_bytes(b"".join(masks))).to_bytes(size)
+    starts = range(0, size, BODY_SIZE)
+    return [head + tag + masked[at : at + BODY_SIZE] for head, tag, at in zip(heads, tags, starts, strict=True)]
 
 
 def counter_of(sealed: bytes) -> int:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from chatcore.clock import Bucket, Moment
 from chatcore.engines import PLAINTEXT_SIZE, Engine, PublicKey, acceptable_modulus
 from chatcore.errors import CryptoError, WireError
-from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Self, State
+from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Part, Self, State
+from chatcore.seal import seal_all
 from chatcore.wire import HEADER_SIZE, Frame, FrameReader, Kind, Refusal, join_block
 
 MAX_ADDRESSES = 256
@@ -106,6 +107,7 @@ class Seat:
         self._reader = FrameReader()
         self._places: dict[bytes, _Place] = {}
         self._out: list[bytes] = [Frame(Kind.JOIN, block=join_block(me.room_id, relay_pass)).to_bytes()]
+        self._said: list[Part] = []  # on all links, since the last `data_to_send`
         self._keys = Bucket(*KEY_BUDGET)
         self._signatures = Bucket(*SIGNATURE_BUDGET)
         self._decryptions = Bucket(*DECRYPTION_BUDGET)
@@ -116,16 +118,15 @@ class Seat:
 
     def data_to_send(self) -> bytes:
         """Return what is to be sent since the last call."""
-        jobs: list[tuple[PublicKey, bytes]] = []
-        wanted: list[tuple[bytes, list[bytes]]] = []
-        for place in self._places.values():
-            if place.link is not None:
-                for plaintext, blocks in place.link.take_sealed():
-                    jobs.append((place.link.other, plaintext))
-                    wanted.append((place.header, blocks))
-        for (header, blocks), block in zip(wanted, self._engine.encrypt_all(jobs), strict=True):
-            blocks.append(block)
-            self._out.append(header + block)
+        said = [part for part in self._said if part[0].state is not State.ENDED]
+        self._said.clear()
+        if said:
+            links, keys, counters, bodies, wanted = zip(*said, strict=True)
+            sealed = seal_all(keys, counters, bodies)
+            encrypted = [link.other.encrypt(plaintext) for link, plaintext in zip(links, sealed, strict=True)]
+            for link, blocks, block in zip(links, wanted, encrypted, strict=True):
+                blocks.append(block)
+                self._out += (link.route, block)
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -234,11 +235,11 @@ class Seat:
         if place.key_sent_s is None and not self._send_key(place, now):
             return  # their KEY will come again, and by then we may answer
         place.key = key
-        place.link = self._new_link(key, now, first=place.first)
+        place.link = self._new_link(place, key, now, first=place.first)
         self._greet_first(place, now)
 
-    def _new_link(self, key: PublicKey, now: Moment, *, first: bool) -> Link:
-        link = Link(self.me, key, now, first=first)
+    def _new_link(self, place: _Place, key: PublicKey, now: Moment, *, first: bool) -> Link:
+        link = Link(self.me, key, now, first=first, route=place.header, said=self._said)
         link.carried = self.carried()
         return link
 
@@ -255,7 +256,7 @@ class Seat:
     def _receive_sealed(self, place: _Place, block: bytes, now: Moment) -> Iterator[SeatEvent]:
         assert place.key is not None
         if place.link is None:
-            place.link = self._new_link(place.key, now, first=False)
+            place.link = self._new_link(place, place.key, now, first=False)
         link = place.link
         if not self._may_decrypt(link, now):
             self.dropped += 1
@@ -292,7 +293,7 @@ class Seat:
         if place.key is not None:
             if place.link is not None:
                 place.link.end()
-            place.link = self._new_link(place.key, now, first=True)
+            place.link = self._new_link(place, place.key, now, first=True)
             self._greet_first(place, now)
 
     def _jitter(self) -> float:

@@ -173,7 +173,7 @@ class Puppet(Client):
 
     def flush(self, name: str) -> None:
         link = self.links[name]
-        self.say_block(name, *(link.other.encrypt(sealed) for sealed, _ in link.take_sealed()))
+        self.say_block(name, *sealed_blocks(link))
 
     def link(self, to: str) -> Link:
         """Exchange keys with somebody and make a link, with nothing said on it."""
@@ -287,7 +287,14 @@ NOW = Moment(1000.0, START_MS)
 
 def sealed_blocks(link: Link) -> list[bytes]:
     """Encrypt what was said on a link since the last time."""
-    return [link.other.encrypt(sealed) for sealed, _ in link.take_sealed()]
+    return [link.other.encrypt(sealed) for sealed in take_sealed(link)]
+
+
+def take_sealed(link: Link) -> list[bytes]:
+    """Seal what was said on a link since the last time."""
+    sealed = [seal(keys, counter, body) for _, keys, counter, body, _ in link.said]
+    link.said.clear()
+    return sealed
 
 
 def me(name: str, session: PrivateKey | None = None) -> Self:

@@ -11,7 +11,7 @@ from world import ENGINE, Client, Hop, World, fp, key
 from chatcore import delivery
 from chatcore import seat as seat_module
 from chatcore.clock import Moment
-from chatcore.delivery import Outbox
+from chatcore.delivery import Outbox, Owed
 from chatcore.engines import PublicKey
 from chatcore.engines.reference import ReferenceEngine
 from chatcore.errors import WireError
@@ -34,7 +34,6 @@ from chatcore.seal import (
     BODY_SIZE,
     CONTENT_SIZE,
     MAX_CONTENT_BYTES,
-    SEALED_SIZE,
     Body,
     SealKeys,
     open_sealed,
@@ -356,7 +355,7 @@ def test_attack_26_every_size_makes_frames_of_one_size(size: int) -> None:
     one, other = two_links()
     content = RNG.randbytes(size)
     one.send(ContentKind.MSG, content)
-    assert {len(sealed) for sealed, _ in one._sealed} == {SEALED_SIZE}
+    assert {len(body) for _, _, _, body, _ in one.said} == {BODY_SIZE}
     heard = None
     for block in sealed_blocks(one):
         assert len(Frame(Kind.SEND, address=bytes(8), block=block).to_bytes()) == FRAME_SIZE
@@ -399,7 +398,7 @@ def test_attack_30_an_ack_that_lies_ends_the_link_and_the_outbox_is_kept(lie: Ca
 
 def test_attack_30_the_outbox_refuses_what_was_never_sent() -> None:
     outbox = Outbox()
-    outbox.add(b"mid", NOW.ms, b"rest")
+    outbox.add(Owed(b"mid", NOW.ms, b"rest"))
     with pytest.raises(WireError):
         outbox.acknowledge(2)
     assert len(outbox) == 1

@@ -7,7 +7,6 @@ own; and each test ends with an honest conversation, for a room that survives by
 from __future__ import annotations
 
 import copy
-import hmac
 import random
 from collections import deque
 from collections.abc import Callable
@@ -38,7 +37,7 @@ from chatcore.events import Alarm, AlarmKind, Gap, MessageReceived, Presence, Pr
 from chatcore.invite import Invite, Mode, new_invite
 from chatcore.link import HELLO_COUNTER, Content, ContentKind, Link, State, hello_keys
 from chatcore.room import OLD_LINK_S, Room
-from chatcore.seal import LABEL, open_sealed, parse_body
+from chatcore.seal import LABEL, SealKeys, open_sealed, parse_body
 from chatcore.wire import FRAME_SIZE, HEADER_SIZE, Frame, FrameReader, Kind
 
 
@@ -400,9 +399,8 @@ def test_attack_10_neither_speaks_first() -> None:
 @pytest.fixture
 def _copied_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let whole rooms be copied: keys are shared between copies, everything else is not."""
-    for kind in (OpenSSLEngine, OpenSSLPrivateKey, OpenSSLPublicKey):
+    for kind in (OpenSSLEngine, OpenSSLPrivateKey, OpenSSLPublicKey, SealKeys):
         monkeypatch.setattr(kind, "__deepcopy__", lambda self, memo: self, raising=False)
-    monkeypatch.setattr(hmac.HMAC, "__deepcopy__", lambda self, memo: self.copy(), raising=False)
 
 
 def _up(room: Room) -> int:

@@ -17,6 +17,7 @@ from chatcore.delivery import (
     Inbox,
     Message,
     Outbox,
+    Owed,
     Ready,
     parse_ack,
     parse_message,
@@ -34,8 +35,12 @@ def at(seconds: float) -> Moment:
 def outbox(count: int, size: int = 10) -> Outbox:
     box = Outbox()
     for number in range(1, count + 1):
-        assert box.add(mid(number), NOW.ms, bytes(size)) == []
+        assert not add(box, number, bytes(size))
     return box
+
+
+def add(box: Outbox, number: int, rest: bytes = b"", late_ms: int = 0) -> bool:
+    return box.add(Owed(mid(number), NOW.ms + late_ms, rest))
 
 
 def mid(number: int) -> bytes:
@@ -43,14 +48,14 @@ def mid(number: int) -> bytes:
 
 
 def numbers(box: Outbox, now: Moment = NOW) -> list[int]:
-    return [owed.number for owed in box.take(now)]
+    return [number for number, _ in box.take(now)]
 
 
 def test_messages_are_handed_out_once_and_in_order() -> None:
     box = outbox(3)
     assert numbers(box) == [1, 2, 3]
     assert numbers(box) == []
-    box.add(mid(4), NOW.ms, b"")
+    add(box, 4)
     assert numbers(box) == [4]
     assert (box.head, box.cursor, box.low, len(box)) == (4, 0, 1, 4)
 
@@ -99,17 +104,19 @@ def test_one_message_that_is_larger_than_the_window_goes_alone() -> None:
 
 def test_the_oldest_is_given_up_for_the_newest() -> None:
     box = outbox(MAX_OUTBOX_MESSAGES)
-    assert box.add(mid(MAX_OUTBOX_MESSAGES + 1), NOW.ms, b"") == [mid(1)]
+    assert add(box, MAX_OUTBOX_MESSAGES + 1)
+    assert box.expire(NOW.ms) == [mid(1)]
     assert (len(box), box.low) == (MAX_OUTBOX_MESSAGES, 2)
     big = Outbox()
     for number in range(MAX_OUTBOX_BYTES // 2**20):
-        assert big.add(mid(number), NOW.ms, bytes(2**20)) == []
-    assert big.add(mid(99), NOW.ms, b"x") == [mid(0)]
+        assert not add(big, number, bytes(2**20))
+    assert add(big, 99, b"x")
+    assert big.expire(NOW.ms) == [mid(0)]
 
 
 def test_what_is_too_old_is_given_up() -> None:
     box = outbox(2)
-    box.add(mid(3), NOW.ms + 5, b"")
+    add(box, 3, late_ms=5)
     assert box.expire(NOW.ms + MAX_OUTBOX_AGE_MS) == []
     assert box.expire(NOW.ms + MAX_OUTBOX_AGE_MS + 1) == [mid(1), mid(2)]
     assert numbers(box) == [3]
@@ -120,7 +127,7 @@ def test_after_everything_was_given_up_the_numbers_go_on() -> None:
     box.take(NOW)
     assert box.give_up_all() == [mid(1), mid(2), mid(3)]
     assert (box.low, box.head, len(box)) == (4, 3, 0)
-    box.add(mid(4), NOW.ms, b"")
+    add(box, 4)
     assert numbers(box) == [4]
     assert box.acknowledge(4) == [mid(4)]
 
@@ -140,7 +147,7 @@ def test_given_up_in_flight_makes_room_in_the_window() -> None:
     box = outbox(2, size=162 * WINDOW_PARTS - 8)
     assert numbers(box) == [1]
     box.give_up_all()
-    box.add(mid(3), NOW.ms, bytes(162 * WINDOW_PARTS - 8))
+    add(box, 3, bytes(162 * WINDOW_PARTS - 8))
     assert numbers(box) == [3]
 
 
@@ -211,3 +218,22 @@ def test_a_mid_depends_on_all_that_was_said_and_on_who_said_it() -> None:
     )
     assert len({base.mid(b"r" * 32, b"sender"), *others}) == 7
     assert len(others[0]) == 16
+
+
+def test_what_is_given_up_before_it_was_sent_is_passed_over() -> None:
+    box = outbox(2, size=162 * WINDOW_PARTS - 8)
+    assert numbers(box) == [1]
+    add(box, 3, late_ms=1)
+    assert box.expire(NOW.ms + MAX_OUTBOX_AGE_MS + 1) == [mid(1), mid(2)]
+    assert numbers(box) == [3]
+    assert box.restart(0) == []
+    assert numbers(box) == [3]
+
+
+def test_nothing_in_flight_waits_for_nothing() -> None:
+    box = outbox(1)
+    box.take(NOW)
+    assert box.resend_s is not None
+    box.acknowledge(1)
+    box.take(NOW)
+    assert box.resend_s is None

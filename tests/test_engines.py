@@ -440,26 +440,3 @@ def test_a_damaged_key_is_refused_or_is_the_same_key(engine: Engine, data: st.Da
     at = data.draw(st.integers(0, len(der) - 1))
     der[at] ^= data.draw(st.integers(1, 255))
     _refused(engine.private_key, bytes(der))
-
-
-# -- a whole fan-out ---------------------------------------------------------------------------------------------------
-
-
-@each_engine
-@pytest.mark.parametrize("count", [0, 1, 2, 61])
-def test_a_fan_out_keeps_its_order(engine: Engine, count: int) -> None:
-    people = (ALICE, BOB)
-    jobs = [(engine.public_key(people[number % 2].modulus), number.to_bytes(PLAINTEXT_SIZE)) for number in range(count)]
-    blocks = engine.encrypt_all(jobs)
-    assert len(blocks) == count
-    for number, block in enumerate(blocks):
-        assert people[number % 2].decrypt(block) == number.to_bytes(PLAINTEXT_SIZE)
-
-
-@each_engine
-@pytest.mark.parametrize("at", [0, 59])
-def test_a_wrong_size_anywhere_in_a_fan_out_is_the_callers_fault(engine: Engine, at: int) -> None:
-    key = engine.public_key(ALICE.modulus)
-    jobs = [(key, bytes(PLAINTEXT_SIZE - (number == at))) for number in range(60)]
-    with pytest.raises(ValueError, match="190"):
-        engine.encrypt_all(jobs)

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 
 import pytest
-from attacker import NOW, me, sealed_blocks, two_links
+from attacker import NOW, me, sealed_blocks, take_sealed, two_links
 from world import ENGINE, START_MS, key
 
 from chatcore.clock import Moment
@@ -88,7 +88,7 @@ def test_a_handshake_step_by_step() -> None:
     assert isinstance(greeting, Greeting)
     assert (greeting.nick, greeting.identity, greeting.caps) == ("alice", key("identity alice").modulus, 0)
     assert state_of(bob) is State.GREETED
-    assert not bob._sealed  # who may be answered is for others to say
+    assert not bob.said  # who may be answered is for others to say
     bob.answer(READY, NOW)
     assert state_of(bob) is State.SHAKING
     (greeting,) = pass_on(bob, alice)  # his READY comes with it, and can't be opened yet: it comes again
@@ -99,7 +99,7 @@ def test_a_handshake_step_by_step() -> None:
     assert (content.kind, content.data) == (ContentKind.READY, READY)
     assert state_of(bob) is State.UP
     bob.tick(at(HELLO_REPEATS_S[0]))
-    assert len(bob._sealed) == 5
+    assert len(bob.said) == 5
     (content,) = pass_on(bob, alice)
     assert isinstance(content, Content)
     assert state_of(alice) is State.UP
@@ -132,20 +132,19 @@ def test_an_end_erases_what_the_link_knew() -> None:
     one.end()
     assert state_of(one) is State.ENDED
     assert (one._own_hello, one._hello, one._keys_in, one._keys_out) == (b"", b"", None, None)
-    assert not one.take_sealed()
     assert not one._slots
 
 
 def test_hello_and_ready_are_repeated_until_the_other_is_seen_to_be_up() -> None:
     alice, _ = ends()
     alice.greet(NOW)
-    said = [sealed for sealed, _ in alice.take_sealed()]
+    said = take_sealed(alice)
     for seconds in HELLO_REPEATS_S:
         assert alice.next_tick() == NOW.s + seconds
         alice.tick(at(seconds - 0.01))
-        assert not alice.take_sealed()
+        assert not take_sealed(alice)
         alice.tick(at(seconds))
-        assert [sealed for sealed, _ in alice.take_sealed()] == said  # byte for byte
+        assert take_sealed(alice) == said  # byte for byte
     assert alice.next_tick() == NOW.s + ATTEMPT_S
     alice.tick(at(ATTEMPT_S))
     assert state_of(alice) is State.ENDED
@@ -154,7 +153,7 @@ def test_hello_and_ready_are_repeated_until_the_other_is_seen_to_be_up() -> None
     pass_on(other, one)
     for seconds in HELLO_REPEATS_S:
         one.tick(at(seconds))
-    assert not one._sealed  # only an up link says an ACK: nothing need be repeated
+    assert not one.said  # only an up link says an ACK: nothing need be repeated
 
 
 def test_an_up_link_that_is_silent_ends() -> None:
@@ -233,7 +232,7 @@ def test_an_admit_can_go_with_a_hello() -> None:
     alice, bob = ends()
     alice.carried = bytes(range(256)) + bytes(73)
     alice.greet(NOW)
-    assert len(alice._sealed) == 7
+    assert len(alice.said) == 7
     greeting, content = pass_on(alice, bob)
     assert isinstance(greeting, Greeting)
     assert isinstance(content, Content)

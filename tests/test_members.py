@@ -71,9 +71,6 @@ class FakeEngine:
     def private_key(self, der: bytes) -> PrivateKey:
         return self.Key(bytes(256))
 
-    def encrypt_all(self, jobs: object) -> list[bytes]:
-        return []
-
 
 def fake(at: int) -> FakeEngine.Key:
     return FakeEngine.Key(at.to_bytes(4).rjust(256, b"\x81"))

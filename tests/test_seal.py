@@ -26,6 +26,7 @@ from chatcore.seal import (
     open_sealed,
     parse_body,
     seal,
+    seal_all,
     split,
 )
 
@@ -55,6 +56,15 @@ def test_hkdf_of_rfc_5869_test_case_1() -> None:
     assert expand(prk, bytes(range(0xF0, 0xFA)), 42).hex() == (
         "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
     )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_a_fan_out_is_what_each_would_be_alone(count: int) -> None:
+    keys = [SealKeys(bytes((at,)) * 32, bytes((255 - at,)) * 32) for at in range(count)]
+    counters = [at * at << 20 for at in range(count)]
+    bodies = [Body(2, 1, 1, bytes((at,)) * at).to_bytes() for at in range(count)]
+    assert seal_all(keys, counters, bodies) == [seal(*one) for one in zip(keys, counters, bodies, strict=True)]
+    assert [open_sealed(*one) for one in zip(keys, seal_all(keys, counters, bodies), strict=True)] == bodies
 
 
 def test_sealed_bytes_are_those_of_the_formula() -> None:

@@ -136,6 +136,19 @@ def test_two_seats_meet() -> None:
     assert link.state is State.ENDED
 
 
+def test_what_was_said_on_a_link_that_has_ended_stays_here() -> None:
+    one = seat(1)
+    give(one, Frame(Kind.PRESENT, address=THERE))
+    frames(one)
+    give(one, BOBS_KEY)  # a HELLO is said at once
+    link = one._places[THERE].link
+    assert link is not None
+    assert len(link.said) == 4
+    one.end(link, NOW)
+    assert frames(one) == []
+    assert link.said == []
+
+
 def test_after_a_link_either_may_begin_anew() -> None:
     world = World()
     alice, bob = world.client("alice"), world.client("bob")

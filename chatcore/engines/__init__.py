@@ -9,7 +9,6 @@ library.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 PLAINTEXT_SIZE = 190  # 256 - 2 * 32 (SHA-256) - 2: the most that OAEP carries, and the only size we use
@@ -70,9 +69,6 @@ class Engine(Protocol):
 
     def generate(self) -> PrivateKey:
         """Make a fresh RSA-2048 key."""
-
-    def encrypt_all(self, jobs: Sequence[tuple[PublicKey, bytes]]) -> list[bytes]:
-        """Return the blocks of many plaintexts of 190 bytes, in their order: a fan-out, as fast as the machine can."""
 
     def public_key(self, modulus: bytes) -> PublicKey:
         """Return the key for a modulus.  Raises CryptoError unless it is 256 bytes, its top bit set, and odd."""

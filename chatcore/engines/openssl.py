@@ -6,8 +6,6 @@ set-up, costs a third of an encryption); the padding object is shared by all of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
@@ -120,13 +118,6 @@ class OpenSSLEngine:
     def generate(self) -> PrivateKey:
         """Make a fresh RSA-2048 key (some 30 ms, now and then 100)."""
         return OpenSSLPrivateKey(rsa.generate_private_key(EXPONENT, _KEY_BITS))
-
-    def encrypt_all(self, jobs: Sequence[tuple[PublicKey, bytes]]) -> list[bytes]:
-        """Encrypt many plaintexts of 190 bytes, in one tight loop.
-
-        A second thread brought nothing here: each encryption is so short that the two wait for the interpreter's lock.
-        """
-        return [key.encrypt(plaintext) for key, plaintext in jobs]
 
     def public_key(self, modulus: bytes) -> PublicKey:
         """Return the key for a 256-byte modulus; raise CryptoError unless it is acceptable (section 2)."""

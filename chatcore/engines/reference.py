@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
 
 import rsa
 import rsa.core
@@ -183,10 +182,6 @@ class ReferenceEngine:
     def generate(self) -> PrivateKey:
         """Make a fresh RSA-2048 key (0.2 to 5 s)."""
         return ReferencePrivateKey(rsa.newkeys(_KEY_BITS, exponent=EXPONENT)[1])
-
-    def encrypt_all(self, jobs: Sequence[tuple[PublicKey, bytes]]) -> list[bytes]:
-        """Encrypt many plaintexts of 190 bytes."""
-        return [key.encrypt(plaintext) for key, plaintext in jobs]
 
     def public_key(self, modulus: bytes) -> PublicKey:
         """Return the key for a 256-byte modulus; raise CryptoError unless it is acceptable (section 2)."""
