@@ -1,4 +1,4 @@
-"""The relay's front door: `python relay_server.py init`, `run`, `line`, `check-config`, `version`.
+"""The relay's front door: `python relay_server.py init`, `run`, `line`, `check-config`, `stats`, `version`.
 
 Everything behind it is in `relay/`.  Standard library only; uvloop is used where it is installed.
 Ends with status 0 after a clean stop, 1 when it can't serve (port in use), 2 for a wrong command line, 78 (EX_CONFIG)
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from chatcore.errors import ConfigError, RelayError
 from chatcore.wire import DEFAULT_PORT
 from chatcore.wire import VERSION as WIRE_VERSION
 from relay import config as configuration
-from relay import server, service
+from relay import monitor, server, service
 from relay.config import Config
 
 EXIT_UNAVAILABLE = 1
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="parley-relay", description="A relay for Parley rooms: it forwards, and can't read."
     )
-    commands = parser.add_subparsers(required=True, metavar="init | run | line | check-config | version")
+    commands = parser.add_subparsers(required=True, metavar="init | run | line | check-config | stats | version")
 
     init = commands.add_parser("init", help="make key, certificate and configuration")
     init.add_argument(
@@ -75,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="say whether the configuration can be used, and don't serve")
     check.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
     check.set_defaults(command=_check)
+
+    stats = commands.add_parser("stats", help="print what a running relay counts")
+    stats.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
+    stats.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    stats.set_defaults(command=_stats)
 
     version = commands.add_parser("version", help="say which version of the wire this relay speaks")
     version.set_defaults(command=_version)
@@ -112,6 +118,23 @@ def _check(options: argparse.Namespace) -> int:
     server.check(configuration.load(path))
     print(f"{path} can be used.")
     return 0
+
+
+def _stats(options: argparse.Namespace) -> int:
+    found = monitor.ask(_control(_path(options)))
+    if options.json:
+        print(json.dumps(found, sort_keys=True))
+        return 0
+    events = found.pop("events", {})
+    for name, value in (*found.items(), *((f"event {word}", count) for word, count in events.items())):
+        print(f"{name:<32} {value}")
+    return 0
+
+
+def _control(path: Path) -> Path:
+    """Return where the relay with this configuration is asked; without one, where the service would be."""
+    config = configuration.load(path) if path.exists() else Config()
+    return config.control or configuration.default_control() or configuration.SERVICE_CONTROL
 
 
 def _path(options: argparse.Namespace) -> Path:

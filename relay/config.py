@@ -6,6 +6,7 @@ import dataclasses
 import ipaddress
 import os
 import re
+import socket
 import sys
 import tomllib
 from dataclasses import dataclass, field
@@ -19,8 +20,13 @@ from relay.limits import Limits, Network
 
 CONFIG_NAME = "parley-relay.toml"
 MAX_FILE_BYTES = 65_536
+MAX_SOCKET_PATH_BYTES = 100  # the system's own limit is 104 or 108, with a zero
 LOOPBACK = "127.0.0.1"
+SERVICE_CONTROL = Path("/run/parley-relay/control.sock")  # where the relay of deploy/parley-relay.service is asked
 
+Place = Path | tuple[str, int]  # a unix socket, or a host of this computer and a port
+
+_METRICS_EXAMPLES = '"127.0.0.1:9256", "[::1]:9256" or "unix:/run/parley-relay/metrics.sock"'
 _MAY_BE_ZERO = {
     "max_connections_per_address",
     "max_joins_per_minute_per_address",
@@ -46,6 +52,9 @@ class Config:
     proxy_from: tuple[Network, ...] = ()
     event_loop: str = "auto"
     log: str = "info"
+    log_format: str = "text"
+    control: Path | None = None  # a unix socket; None: where `default_control` says
+    metrics: Place | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -63,6 +72,12 @@ def default_state() -> Path:
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return base / "parley-relay"
+
+
+def default_control() -> Path | None:
+    """Return where a relay is asked for its counts unless told otherwise: where systemd made a place for it."""
+    given = os.environ.get("RUNTIME_DIRECTORY")
+    return Path(given.split(":")[0]) / SERVICE_CONTROL.name if given else None
 
 
 def is_loopback(host: str) -> bool:
@@ -174,13 +189,13 @@ class _Reader:
 
     def read(self, tables: dict[str, Any]) -> Config:
         for name, content in tables.items():
-            if name not in ("relay", "limits"):
-                raise self.fail(f"{name!r} is not known here; the tables are [relay] and [limits].", name)
+            if name not in ("relay", "limits", "metrics"):
+                raise self.fail(f"{name!r} is not known here; the tables are [relay], [limits] and [metrics].", name)
             if not isinstance(content, dict):
                 raise self.fail(f"[{name}] must be a table, written in brackets on a line of its own.", name)
         relay = self._relay(tables.get("relay", {}))
         limits = Limits(**self._limits(tables.get("limits", {})))
-        return Config(**relay, limits=limits)
+        return Config(**relay, limits=limits, metrics=self._metrics(tables.get("metrics", {})))
 
     def _known(self, table: str, content: dict[str, Any], known: set[str]) -> None:
         for key in content:
@@ -196,8 +211,37 @@ class _Reader:
                 raise self.fail(f"{key} must be a whole number from {least} to {most}.", "limits", key)
         return content
 
+    def _metrics(self, content: dict[str, Any]) -> Place | None:
+        self._known("metrics", content, {"listen"})
+        if "listen" not in content:
+            return None
+        value = content["listen"]
+        if type(value) is not str or "\0" in value:
+            value = ""
+        if value.startswith("unix:/"):
+            return self._socket("metrics", "listen", Path(value.removeprefix("unix:")))
+        found = re.fullmatch(r"(\[[^\]]*\]|[^:]*):([0-9]{1,5})", value)
+        if not found or not 0 < int(found[2]) < 65_536:
+            raise self.fail(f"listen must be {_METRICS_EXAMPLES}.", "metrics", "listen")
+        if not is_loopback(host := found[1].strip("[]")):
+            raise self.fail(
+                f"metrics are for this computer alone, so listen must be {_METRICS_EXAMPLES}.", "metrics", "listen"
+            )
+        return host, int(found[2])
+
+    def _socket(self, table: str, key: str, path: Path) -> Path:
+        if not hasattr(socket, "AF_UNIX"):
+            raise self.fail("Python has no unix sockets on this system; leave this key out.", table, key)
+        if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+            sentence = f"the path of a socket has at most {MAX_SOCKET_PATH_BYTES} bytes; choose another."
+            raise self.fail(sentence, table, key)
+        return path
+
+    def _read_control(self, key: str, value: Any) -> Path:
+        return self._socket("relay", key, self._path(self._read_text(key, value)))
+
     def _relay(self, content: dict[str, Any]) -> dict[str, Any]:
-        self._known("relay", content, {item.name for item in dataclasses.fields(Config)} - {"limits"})
+        self._known("relay", content, {item.name for item in dataclasses.fields(Config)} - {"limits", "metrics"})
         ready: dict[str, Any] = {"certificate": self._path(keys.CERTIFICATE_NAME), "key": self._path(keys.KEY_NAME)}
         for key, value in content.items():
             ready[key] = getattr(self, f"_read_{key}", self._read_text)(key, value)
@@ -274,6 +318,9 @@ class _Reader:
     def _read_log(self, key: str, value: Any) -> str:
         return self._choice(key, value, ("off", "info", "debug"))
 
+    def _read_log_format(self, key: str, value: Any) -> str:
+        return self._choice(key, value, ("text", "json"))
+
 
 def _template(host: str, listen: list[str]) -> str:
     limits = Limits()
@@ -281,7 +328,7 @@ def _template(host: str, listen: list[str]) -> str:
     return f"""\
 # Configuration of a Parley relay.  Every key may be left out; a key behind a # shows its default or an example.
 # After a change: `check-config`, then send SIGHUP (`systemctl reload parley-relay`).  Nobody is disconnected.
-# Only listen, port and event_loop need a restart.
+# Only listen, port, event_loop, control and [metrics] need a restart.
 
 [relay]
 # What people dial: the name or IP address of this computer as others see it.  It stands in every invite.
@@ -315,6 +362,18 @@ key = "{keys.KEY_NAME}"
 
 # "off", "info" or "debug".  At no level is there an address, a room or any content in the log.
 # log = "info"
+
+# "text", or "json" for one object in each line.
+# log_format = "text"
+
+# The unix socket, for the relay's own user alone, at which `stats` asks for counts.  Without it there is one where
+# systemd makes a place for it ({SERVICE_CONTROL}), and else none.
+# control = "control.sock"
+
+[metrics]
+# Counts for Prometheus (/metrics) and health (/healthz, /readyz), for this computer alone: counts, and nothing of
+# anybody.  But who keeps them sees later when people were here.  Without this line nothing listens.
+# listen = "127.0.0.1:9256"
 
 [limits]
 # All together.  There are never more rooms than connections.

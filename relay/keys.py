@@ -8,6 +8,7 @@ Making a key needs the `cryptography` package or the openssl command; serving wi
 from __future__ import annotations
 
 import base64
+import calendar
 import hashlib
 import os
 import secrets
@@ -15,6 +16,7 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -171,15 +173,49 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
 def pin_of(certificate: Path) -> bytes:
     """Return SHA-256 of the SubjectPublicKeyInfo in a PEM certificate (32 bytes).  Raises ConfigError."""
     try:
+        return pin_of_der(_der_of(certificate))
+    except (ValueError, IndexError):
+        raise _no_certificate(certificate) from None
+
+
+def pin_of_der(der: bytes) -> bytes:
+    """Return the same of a DER certificate.  Raises ValueError or IndexError when it is none."""
+    start, end = _fields(der)[5]
+    return hashlib.sha256(der[start:end]).digest()
+
+
+def validity(certificate: Path) -> tuple[int, int]:
+    """Return from when until when a PEM certificate holds, in seconds since 1970.  Raises ConfigError.
+
+    Parley's clients look at neither; other programs that watch over certificates do.
+    """
+    try:
+        der = _der_of(certificate)
+        at, _ = _element(der, _fields(der)[3][0])
+        return _time(der, at), _time(der, _element(der, at)[1])
+    except (ValueError, IndexError):
+        raise _no_certificate(certificate) from None
+
+
+def _time(der: bytes, at: int) -> int:
+    """Read a time as RFC 5280 (4.1.2.5) has it: UTCTime with two digits for the year, GeneralizedTime with four."""
+    start, end = _element(der, at)
+    text = der[start:end].decode("ascii")
+    if der[at] == 0x17:
+        text = ("20" if text < "50" else "19") + text
+    return calendar.timegm(time.strptime(text, "%Y%m%d%H%M%SZ"))
+
+
+def _der_of(certificate: Path) -> bytes:
+    try:
         text = certificate.read_text("ascii")
-        der = ssl.PEM_cert_to_DER_cert(
-            text[text.index("-----BEGIN CERTIFICATE-----") :].split("-----END")[0] + _PEM_END
-        )
-        return hashlib.sha256(_public_key_info(der)).digest()
     except OSError as error:
         raise ConfigError(f"{certificate}: can't be read ({error.strerror}); make it with `init`.") from None
-    except (ValueError, IndexError):
-        raise ConfigError(f"{certificate}: is not a PEM certificate; restore it from your copy.") from None
+    return ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE-----") :].split("-----END")[0] + _PEM_END)
+
+
+def _no_certificate(certificate: Path) -> ConfigError:
+    return ConfigError(f"{certificate}: is not a PEM certificate; restore it from your copy.")
 
 
 _PEM_END = "-----END CERTIFICATE-----\n"
@@ -194,18 +230,22 @@ def _element(der: bytes, at: int) -> tuple[int, int]:
     return at, at + size
 
 
-def _public_key_info(der: bytes) -> bytes:
-    """Return the SubjectPublicKeyInfo, header included, of a DER certificate (RFC 5280, 4.1)."""
+def _fields(der: bytes) -> list[tuple[int, int]]:
+    """Return where in a DER certificate these stand, headers included (RFC 5280, 4.1).
+
+    Serial number, signature algorithm, issuer, validity, subject, SubjectPublicKeyInfo.
+    """
     at, _ = _element(der, 0)  # Certificate
     at, _ = _element(der, at)  # its TBSCertificate
     if der[at] == 0xA0:  # the version, which only version 1 leaves out
         _, at = _element(der, at)
-    for _ in range(5):  # serial number, signature algorithm, issuer, validity, subject
-        _, at = _element(der, at)
-    _, end = _element(der, at)
-    if end > len(der):
+    fields = []
+    for _ in range(6):
+        start, (_, at) = at, _element(der, at)
+        fields.append((start, at))
+    if at > len(der):
         raise ValueError("cut short")
-    return der[at:end]
+    return fields
 
 
 def to_base64url(data: bytes) -> str:

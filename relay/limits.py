@@ -119,7 +119,7 @@ class Door:
     def rule(self, limits: Limits, max_connections: int) -> None:
         """Go by these limits from now on.  Who is inside stays, and every address begins with a full bucket."""
         self._limits = limits
-        self._max = max_connections
+        self.max_connections = max_connections
         self._spare = max(4, max_connections // 16)  # connections that are only told that the relay is full
         for guest in self._guests.values():
             guest.bucket = self._bucket(guest.seen_s)
@@ -131,7 +131,7 @@ class Door:
     @property
     def most_connections(self) -> int:
         """How many connections there can be at one time, those included that are only told to go."""
-        return self._max + self._spare
+        return self.max_connections + self._spare
 
     def arrive(self, network: str, now_s: float) -> Verdict:
         """Judge a new connection from this network; unless it is turned away, `leave` must follow once."""
@@ -143,14 +143,14 @@ class Door:
         wait_s = guest.bucket.take(1, now_s) if guest.bucket else 0.0
         verdict = WELCOME
         if (
-            self.connections >= self._max + self._spare
+            self.connections >= self.most_connections
             or wait_s > FORGET_AFTER_S / 2
             or 0 < 2 * most <= guest.connections
         ):
             if guest.bucket and wait_s > FORGET_AFTER_S / 2:
                 guest.bucket.take(-1, now_s)  # what isn't served isn't charged: the debt has an end
             return TURNED_AWAY
-        if self.connections >= self._max:
+        if self.connections >= self.max_connections:
             verdict = Verdict(True, (Refusal.RELAY_FULL, WAIT_RELAY_FULL_S))
         elif wait_s > 0:
             verdict = Verdict(True, (Refusal.TOO_FAST, max(1, round(wait_s))))

@@ -40,13 +40,20 @@ def line_of(config: Config) -> str:
     return keys.relay_line(config.host, config.port, tuple(pins), config.relay_pass)
 
 
-_UNTIL_RESTART = ("listen", "port", "event_loop")
+_UNTIL_RESTART = ("listen", "port", "event_loop", "metrics", "control")
 
 
 def _context_of(config: Config) -> ssl.SSLContext | None:
     if config.certificate is None or config.key is None:
         return None
     return keys.server_context(config.certificate, config.key)
+
+
+def _end_of(config: Config) -> int | None:
+    """Return when the certificate ends, in seconds since 1970; None when there is none, or it doesn't say."""
+    with contextlib.suppress(ConfigError):
+        return keys.validity(config.certificate)[1] if config.certificate is not None else None
+    return None
 
 
 class Server:
@@ -57,17 +64,21 @@ class Server:
         self._unlimited = unlimited
         self.limits = self._limits_of(config)
         self.context = _context_of(config)
+        self.ends_s = _end_of(config)
         self.journal = Journal()
         self.sealed = memoryview(bytearray(INTAKE_BYTES))
         self.port = config.port
         self.line = ""  # what people put into invites; empty until started
+        self.state = "starting"  # then "ready", at last "stopping"
+        self.lag_s = 0.0  # how late the last beat came: how long something else kept the loop
         self.loop: asyncio.AbstractEventLoop
         self.switch: Switch
-        self._door: Door
+        self.door: Door
         self._listeners: list[socket.socket] = []
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._beat: asyncio.TimerHandle | None = None
+        self._beat_due_s = 0.0
 
     def _limits_of(self, config: Config) -> Limits:
         return config.limits.unlimited() if self._unlimited else config.limits
@@ -87,8 +98,9 @@ class Server:
             remarks.append("the line for invites has changed; `line` prints it, and invites made before may end.")
             self.line = line
         self.config, self.context, self.limits = config, context, self._limits_of(config)
+        self.ends_s = _end_of(config)
         self.switch.limits, self.switch.relay_pass = self.limits, config.relay_pass
-        self._door.rule(self.limits, self._most_connections())
+        self.door.rule(self.limits, self._most_connections())
         return remarks
 
     async def start(self) -> None:
@@ -97,12 +109,14 @@ class Server:
         self.loop.set_exception_handler(lambda _loop, context: self.journal.fault(context.get("exception")))
         quiet_asyncio()
         self.switch = Switch(self.limits, self.config.relay_pass, later=self.loop.call_soon, note=self.journal.note)
-        self._door = Door(self.limits, self._most_connections())
+        self.door = Door(self.limits, self._most_connections())
         self._listen()
         self.line = line_of(replace(self.config, port=self.port))
         for listener in self._listeners:
             self.loop.add_reader(listener, self._accept, listener)
-        self._beat = self.loop.call_later(1, self._on_beat)
+        self._beat_due_s = self.loop.time() + 1
+        self._beat = self.loop.call_at(self._beat_due_s, self._on_beat)
+        self.state = "ready"
         self.journal.note("listening")
         notify_service_manager("READY=1")
 
@@ -146,7 +160,7 @@ class Server:
             sock.setblocking(False)
             if not is_among(peer[0], self.config.proxy_from):
                 self._admit(sock, network_of(peer[0]))
-            elif self._door.hold():
+            elif self.door.hold():
                 self._spawn(self._introduce(sock, peer[0]))
             else:
                 self._turn_away(sock, "crowd")
@@ -158,7 +172,7 @@ class Server:
         sock.close()
 
     def _admit(self, sock: socket.socket, network: str) -> None:
-        verdict = self._door.arrive(network, self.loop.time())
+        verdict = self.door.arrive(network, self.loop.time())
         if not verdict.enter:
             self._turn_away(sock, "crowd")
             return
@@ -181,7 +195,7 @@ class Server:
             sock.close()
             raise
         finally:
-            self._door.let_go()
+            self.door.let_go()
         if host is not None:
             self._admit(sock, network_of(host))
 
@@ -218,12 +232,15 @@ class Server:
         """Forget a connection that is gone."""
         if connection in self._connections:
             self._connections.remove(connection)
-            self._door.leave(connection.network)
+            self.door.leave(connection.network)
 
     def _on_beat(self) -> None:
-        self._beat = self.loop.call_later(1, self._on_beat)
+        now_s = self.loop.time()
+        self.lag_s = max(0.0, now_s - self._beat_due_s)
+        self._beat_due_s = now_s + 1
+        self._beat = self.loop.call_at(self._beat_due_s, self._on_beat)
         self.switch.beat()
-        self._door.beat(self.loop.time())
+        self.door.beat(self.loop.time())
         self.journal.beat()
         notify_service_manager("WATCHDOG=1")
 
@@ -237,6 +254,7 @@ class Server:
     async def stop(self) -> None:
         """Refuse everybody, give them a moment to read it, and close."""
         notify_service_manager("STOPPING=1")
+        self.state = "stopping"
         self.journal.note("stopping")
         self._close_listeners()
         self.switch.shut_down()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from chatcore.errors import ConfigError
 from relay import journal
-from relay.config import Config
+from relay.config import Config, default_control
+from relay.monitor import PRIVATE_MODE, PUBLIC_MODE, Monitor, pages_of
 from relay.server import Server, loop_factory
 from relay.system import notify_service_manager
 
@@ -21,7 +22,7 @@ def serve(load: Callable[[], Config], *, unlimited: bool = False, announce: Call
     Raises ConfigError or RelayError, each with one sentence.
     """
     config = load()
-    journal.to_stderr(config.log)
+    journal.to_stderr(config.log, config.log_format)
     server = Server(config, unlimited=unlimited)
     with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
         runner.run(_serve(server, load, announce))
@@ -37,10 +38,18 @@ async def _serve(server: Server, load: Callable[[], Config], announce: Callable[
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, reload, server, load)
-    await server.start()
-    announce(server.line)
-    await stop.wait()
-    await server.stop()
+    monitor = Monitor(pages_of(server))
+    try:
+        if server.config.metrics is not None:
+            await monitor.listen(server.config.metrics, PUBLIC_MODE)
+        if (control := server.config.control or default_control()) is not None:
+            await monitor.listen(control, PRIVATE_MODE)
+        await server.start()
+        announce(server.line)
+        await stop.wait()
+        await server.stop()
+    finally:
+        monitor.close()
 
 
 def reload(server: Server, load: Callable[[], Config]) -> None:
@@ -50,10 +59,10 @@ def reload(server: Server, load: Callable[[], Config]) -> None:
         config = load()
         remarks = server.reload(config)
     except ConfigError as error:
-        server.journal.say(f"reload refused, and all stays as it was: {error}")
+        server.journal.say(f"reload refused, and all stays as it was: {error}", "reload_refused")
         notify_service_manager("READY=1\nSTATUS=The last reload was refused; the log says why.")
         return
-    journal.to_stderr(config.log)
+    journal.to_stderr(config.log, config.log_format)
     server.note("reloaded")
     for remark in remarks:
         server.journal.say(remark)

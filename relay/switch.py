@@ -165,6 +165,7 @@ class Seat:
             self._knock(size)
         else:
             self.quiet_s = 0
+            self.switch.frames += frames
             if intake.words[0 : frames * _FRAME_WORDS : _FRAME_WORDS] == intake.sends[:frames]:
                 if frames:
                     self._forward(room, frames)
@@ -299,6 +300,8 @@ class Switch:
         self.laggards: set[Seat] = set()
         self.note = note
         self.relay_pass = relay_pass
+        self.frames = 0  # that seats have sent; counted by reads
+        self.joins = 0
         self._stopping = False
         self._later = later
         self._random_bytes = random_bytes
@@ -350,6 +353,7 @@ class Switch:
         room.seats[seat.word] = seat
         seat.room = room
         seat.quiet_s = 0
+        self.joins += 1
         self.mark(room)
 
     def depart(self, seat: Seat, room: Room) -> None:
@@ -399,6 +403,10 @@ class Switch:
                 break
             seat.drop("laggard")
             total -= unsent
+
+    def unsent_bytes(self) -> int:
+        """Return how much waits for all whose port filled up."""
+        return sum(seat.port.unsent_bytes() for seat in self.laggards)
 
     def beat(self) -> None:
         """Let a second pass: deadlines, pings, farewells."""

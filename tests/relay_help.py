@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOM = bytes(range(32))
 OTHER_ROOM = bytes(range(32, 64))
 DEADLINE_S = 20.0
+_OF_SYSTEMD = ("NOTIFY_SOCKET", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "JOURNAL_STREAM")
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -265,7 +266,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment(state: Path, **more: str) -> dict[str, str]:
     """Return an environment in which the relay's default state directory is this one."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "STATE_DIRECTORY")}
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_SYSTEMD}
     return {**kept, "STATE_DIRECTORY": str(state), **more}
 
 
@@ -299,3 +300,11 @@ class Process:
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=DEADLINE_S)
         return self.process.returncode, out, err
+
+
+def run_relay(state: Path, *arguments: str) -> tuple[int, str]:
+    """Run the relay's front door to its end; return status and stderr."""
+    done = subprocess.run(
+        command(*arguments), env=environment(state), capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stderr

@@ -176,7 +176,7 @@ def test_limits_count_the_address_that_the_proxy_names(loop: str) -> None:
         assert answer(relay, header("2001:db8::2") + join_frame()).startswith(TOO_FAST)  # of the same /64
         assert answer(relay, header("::ffff:192.0.2.2") + join_frame()).startswith(TOO_FAST)
         assert answer(relay, raw(LOCAL, 0, b"abc") + join_frame()).startswith(WELCOME)
-        until(lambda: relay.server._door.connections == 0, "all are forgotten")
+        until(lambda: relay.server.door.connections == 0, "all are forgotten")
 
 
 def test_a_header_may_come_byte_by_byte_and_tls_after_it(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_half_a_header_ends_at_the_deadline() -> None:
             for guest in guests:
                 with contextlib.suppress(ConnectionResetError):
                     assert guest.recv(1) == b""
-        until(lambda: relay.server._door.connections == 0, "all are forgotten")
+        until(lambda: relay.server.door.connections == 0, "all are forgotten")
 
 
 def test_from_others_a_header_is_refused(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_from_others_a_header_is_refused(tmp_path: Path) -> None:
         assert spoofed == bytes([1, Kind.REFUSED, 0, Refusal.VERSION])
         assert answer(relay, b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n", source="127.0.0.2") == spoofed
         assert answer(relay, join_frame(), source="127.0.0.2").startswith(WELCOME)
-        assert set(relay.server._door._guests) == {"127.0.0.2"}
+        assert set(relay.server.door._guests) == {"127.0.0.2"}
     with RelayThread(make_config(tmp_path)) as relay:
         assert not answer(relay, header("192.0.2.1") + join_frame(), source="127.0.0.2").startswith(b"\1")
-        assert set(relay.server._door._guests) == {"127.0.0.2"}
+        assert set(relay.server.door._guests) == {"127.0.0.2"}

@@ -262,9 +262,9 @@ def test_one_address_can_have_so_many_connections_and_is_told_so(state: Path) ->
         assert got.number > 0
         assert late.at_end()
         guests[0].sock.close()
-        until(lambda: relay.server._door.connections <= 2 or len(relay.server.switch.rooms[ROOM]) == 2, "one left")
+        until(lambda: relay.server.door.connections <= 2 or len(relay.server.switch.rooms[ROOM]) == 2, "one left")
         late.sock.close()
-        until(lambda: relay.server._door.connections == 2, "both are forgotten")
+        until(lambda: relay.server.door.connections == 2, "both are forgotten")
         stack.enter_context(client(relay).join())
 
 
