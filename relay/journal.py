@@ -129,7 +129,11 @@ class Journal:
         """Let a second pass; now and then tell what was only counted."""
         self._beats += 1
         if self._beats % REPEAT_S == 0:
-            counts, self._counts = self._counts, {}
-            for word, more in counts.items():
-                if more:
-                    LOG.info("%s x%d", word, more, extra={"count": more})
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what was only counted."""
+        counts, self._counts = self._counts, {}
+        for word, more in counts.items():
+            if more:
+                LOG.info("%s x%d", word, more, extra={"count": more})

@@ -252,12 +252,14 @@ class Server:
         self._listeners.clear()
 
     async def stop(self) -> None:
-        """Refuse everybody, give them a moment to read it, and close."""
+        """Drain: tell everybody to come back, those on the way in too; flush; end after STOP_S at the latest."""
         notify_service_manager("STOPPING=1")
         self.state = "stopping"
         self.journal.note("stopping")
-        self._close_listeners()
         self.switch.shut_down()
+        for listener in self._listeners:
+            self._accept(listener)
+        self._close_listeners()
         end_s = self.loop.time() + STOP_S
         while self._connections and self.loop.time() < end_s:
             await asyncio.sleep(0.02)
@@ -266,6 +268,7 @@ class Server:
         await asyncio.sleep(0)
         if self._beat is not None:
             self._beat.cancel()
+        self.journal.tell()
         self.journal.note("stopped")
 
 

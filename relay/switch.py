@@ -311,7 +311,7 @@ class Switch:
     def open(self, port: Port, doom: tuple[Refusal, int] | None = None) -> Seat:
         """Take a new connection; `doom` is a refusal that it will hear in answer to its join."""
         if self._stopping:
-            doom = (Refusal.SHUTTING_DOWN, WAIT_SHUTDOWN_S[1])
+            doom = (Refusal.SHUTTING_DOWN, self._wait_s())
         seat = Seat(self, port, doom)
         self.seats.add(seat)
         return seat
@@ -359,10 +359,10 @@ class Switch:
     def depart(self, seat: Seat, room: Room) -> None:
         """Take a seat out of its room and tell the others."""
         del room[seat.word], room.seats[seat.word]
-        if room:
+        if room and not self._stopping:  # else everybody has to go, and this would be news for each about each
             self._tell(room, frame(Kind.LEFT, 0, 0, seat.address))
             self.mark(room)
-        else:
+        elif not room:
             del self.rooms[room.room_id]
 
     def _tell(self, room: Room, news: bytes) -> None:
@@ -414,11 +414,17 @@ class Switch:
             seat.beat(self.limits)
 
     def shut_down(self) -> None:
-        """Refuse everybody, each with another time to wait."""
+        """Refuse everybody, each with another time to wait; who hasn't joined yet hears it in answer to the join."""
         self._stopping = True
-        least, most = WAIT_SHUTDOWN_S
         for seat in list(self.seats):
-            seat.refuse(Refusal.SHUTTING_DOWN, least + self._random_bytes(1)[0] % (most - least + 1))
+            if seat.room is not None:
+                seat.refuse(Refusal.SHUTTING_DOWN, self._wait_s())
+            elif seat.doom is None:
+                seat.doom = (Refusal.SHUTTING_DOWN, self._wait_s())
+
+    def _wait_s(self) -> int:
+        least, most = WAIT_SHUTDOWN_S
+        return least + self._random_bytes(1)[0] % (most - least + 1)
 
 
 def _word(address: bytes) -> int:

@@ -175,7 +175,11 @@ def test_carriage_returns_are_fine(state: Path) -> None:
     [
         ("[relay]\nprot = 7256\n", 2, "'prot' is not known in [relay]; the keys are"),
         ("[limits]\n\nlaggard_s = 1\nmax_room = 1\n", 4, "'max_room' is not known in [limits]; the keys are"),
-        ("[relay]\n[colours]\nport = 1\n", 2, "'colours' is not known here; the tables are [relay], [limits] and [metrics]."),
+        (
+            "[relay]\n[colours]\nport = 1\n",
+            2,
+            "'colours' is not known here; the tables are [relay], [limits] and [metrics].",
+        ),
         ("port = 7256\n", 1, "'port' is not known here; the tables are [relay], [limits] and [metrics]."),
         ("relay = 5\n", 1, "[relay] must be a table"),
         ('[relay]\nport = "7256"\n', 2, "port must be a whole number from 1 to 65535."),
