@@ -75,6 +75,7 @@ class Courier:
         if fps is not self._viewed:  # another set is another object
             everyone = sorted(fps | {self._fp})
             who = who_digest(self._room_id, everyone)
+            self._views.pop(who, None)  # the newest last, also when it was one before
             self._views[who] = tuple(everyone)
             self._viewed, self._view = fps, (who, tuple(fp for fp in everyone if fp != self._fp))
             while len(self._views) > MAX_VIEWS:

@@ -202,9 +202,8 @@ class Link:
     """One attempt to come together with the session key at one address, and the link that comes of it.
 
     What is said gathers in `said`.  It is sealed and encrypted when somebody collects it, not when it is said: a whole
-    fan-out in tight loops.  What was said on a link that has ended since must not be sent.  `receive` takes a block;
-    what it returns is either the Greeting of a HELLO, to which the owner of the link says `answer` or nothing, or
-    Content.  The first Content is always a READY.
+    fan-out in tight loops.  `receive` takes a block; what it returns is either the Greeting of a HELLO, to which the
+    owner of the link says `answer` or nothing, or Content.  The first Content is always a READY.
     """
 
     def __init__(
@@ -445,6 +444,7 @@ class Link:
             self._step(Step.END)
         self._own_hello = self._hello = self._ready = b""
         self._keys_in = self._keys_out = None
+        self.said[:] = [part for part in self.said if part[0] is not self]
         self._slots.clear()
         self._taken.clear()
         self._assembly.discard()

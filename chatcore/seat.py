@@ -118,10 +118,9 @@ class Seat:
 
     def data_to_send(self) -> bytes:
         """Return what is to be sent since the last call."""
-        said = [part for part in self._said if part[0].state is not State.ENDED]
-        self._said.clear()
-        if said:
-            links, keys, counters, bodies, wanted = zip(*said, strict=True)
+        if self._said:
+            links, keys, counters, bodies, wanted = zip(*self._said, strict=True)
+            self._said.clear()
             sealed = seal_all(keys, counters, bodies)
             encrypted = [link.other.encrypt(plaintext) for link, plaintext in zip(links, sealed, strict=True)]
             for link, blocks, block in zip(links, wanted, encrypted, strict=True):

@@ -132,6 +132,7 @@ def test_an_end_erases_what_the_link_knew() -> None:
     one.end()
     assert state_of(one) is State.ENDED
     assert (one._own_hello, one._hello, one._keys_in, one._keys_out) == (b"", b"", None, None)
+    assert not one.said
     assert not one._slots
 
 

@@ -146,7 +146,6 @@ def test_what_was_said_on_a_link_that_has_ended_stays_here() -> None:
     assert len(link.said) == 4
     one.end(link, NOW)
     assert frames(one) == []
-    assert link.said == []
 
 
 def test_after_a_link_either_may_begin_anew() -> None:
