@@ -6,6 +6,8 @@ import contextlib
 import os
 import socket
 
+MANAGER_S = 0.2  # a service manager that doesn't take what it is told must not hold up the relay
+
 
 def open_file_limit() -> int | None:
     """Raise the limit on open descriptors as far as we may, and return it; None where there is no such limit."""
@@ -27,4 +29,5 @@ def notify_service_manager(state: str) -> None:
     if not place:
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(MANAGER_S)
         sock.sendto(state.encode(), "\0" + place[1:] if place.startswith("@") else place)
