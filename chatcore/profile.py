@@ -19,9 +19,10 @@ import json
 import os
 import secrets
 import stat
+import sys
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, InviteError, PassphraseError, ProfileError
 from chatcore.invite import Invite
 from chatcore.text import check_nick
+
+if sys.platform != "win32":
+    import fcntl
 
 FILE_NAME = "profile.parley"
 FORMAT = "parley profile"
@@ -54,6 +58,7 @@ OTHER_VERSION = "The profile at {} is from another version of Parley, and was le
 EXPOSED = "Others on this computer can get at the profile at {}. Make it yours alone (chmod 600), then try again."
 NOT_A_FILE = "What is at {} is no file of its own but a link or a device. Put the profile itself there."
 CHANGED = "Another program has changed the profile at {}, and it was left as it is. Is Parley open twice?"
+IN_USE = "Parley is open already with the profile at {}. Go on in that window, or choose another directory (--profile)."
 TOO_LARGE = "The profile at {} would grow too large, and was left as it is. Forget some rooms, then try again."
 DISK_FULL = "There is no room on the disk for the profile at {}. Nothing was lost; make room, then try again."
 UNREADABLE = "The profile at {} can't be read ({}). See that it belongs to you, then try again."
@@ -347,6 +352,29 @@ def _write(path: Path, data: bytes, seen: tuple[int, int, int] | None) -> tuple[
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise ProfileError((DISK_FULL if full else UNWRITABLE).format(path, error.strerror)) from None
     return mark
+
+
+def hold(directory: Path) -> Callable[[], None]:
+    """Have a profile's directory for this window, until what is returned is called or the program has ended.
+
+    A second window with the same identity would take messages that the first then never shows.  Raises ProfileError
+    when another has it.  Where directories can't be locked (Windows, some networks) everybody gets it; still no window
+    overwrites what another has saved.
+    """
+    if sys.platform == "win32":
+        return lambda: None
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # reading or writing will say it better
+        return lambda: None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ProfileError(IN_USE.format(directory / FILE_NAME)) from None
+    except OSError:
+        pass
+    return lambda: os.close(handle)
 
 
 def _sync_directory(directory: Path) -> None:

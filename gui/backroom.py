@@ -21,7 +21,7 @@ from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import ParleyError, ProfileError, RelayError, StateError
 from chatcore.events import LetIn, MemberJoined, MemberLeft, RoomEvent
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
-from chatcore.profile import Profile
+from chatcore.profile import Profile, hold
 from chatcore.seal import fingerprint
 from chatcore.wordlist import english
 from chatcore.words import pair_words
@@ -46,6 +46,7 @@ class Backroom:
         self._engine = OpenSSLEngine()
         self._client = Client(self._from_core, engine=self._engine)
         self._profile: Profile | None = None
+        self._let_go: Callable[[], None] | None = None  # of the profile's directory
         self._visitor: Profile | None = None  # for one visit, beside the profile or without one
         self._rooms: dict[bytes, tuple[Invite, Profile]] = {}
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
@@ -69,6 +70,9 @@ class Backroom:
             self._relay.stop()
         if self._relay_scratch is not None:
             shutil.rmtree(self._relay_scratch, ignore_errors=True)
+        if self._let_go is not None:
+            self._let_go()
+            self._let_go = None
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -102,12 +106,17 @@ class Backroom:
 
     def _look(self) -> None:
         if self._profile is None and Profile.exists(self._directory):
+            self._hold()
             if Profile.needs_passphrase(self._directory):
                 self._put(ProfileFound(locked=True))
                 return
             self._open_profile(None)
             return
         self._say_profile()
+
+    def _hold(self) -> None:
+        if self._let_go is None:
+            self._let_go = hold(self._directory)
 
     def _open_profile(self, passphrase: str | None) -> None:
         self._profile = Profile.open(self._directory, passphrase, self._engine)
@@ -138,6 +147,7 @@ class Backroom:
             return self._visitor
         if self._profile is None:
             self._profile = Profile.create(self._directory, name, passphrase or None, self._engine)
+            self._hold()
         elif self._profile.nick != name:
             self._profile.nick = name
             self._profile.save()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -98,6 +99,26 @@ def test_a_first_start_finds_nothing_and_makes_nothing(meet: Meet) -> None:
     alice.back.look()
     assert alice.wait(ProfileFound) == ProfileFound(first_time=True)
     assert not alice.directory.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="directories can't be locked")
+def test_a_second_window_on_the_same_profile_leaves_it_alone(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    room_of(alice, relay.line)  # made by this window, so it has it
+    twin = meet("alice")
+    twin.back.look()
+    assert twin.wait(Failed).sentence.startswith("Parley is open already with the profile at ")
+    twin.back.create("alice", "Another", Mode.OPEN, relay.line, False, "")
+    assert "There is a profile at" in twin.wait(Failed).sentence
+    twin.back.create("visitor", "Another", Mode.OPEN, relay.line, True, "")  # for one visit it needs no profile
+    assert twin.wait(RoomOpened).own_nick == "visitor"
+    alice.back.stop()
+    twin.back.look()
+    found = twin.wait(ProfileFound)
+    assert (found.nick, [room.title for room in found.rooms]) == ("alice", ["Cabin weekend"])
+    late = meet("alice")
+    late.back.look()
+    assert "open already" in late.wait(Failed).sentence
 
 
 def test_a_room_of_ones_own_is_remembered(meet: Meet, relay: EmbeddedRelay) -> None:

@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,10 @@ from chatcore import profile as module
 from chatcore.engines.reference import ReferenceEngine
 from chatcore.errors import PassphraseError, ProfileError, TextError
 from chatcore.invite import Invite, Mode, new_invite
-from chatcore.profile import FILE_NAME, Profile, RoomRecord
+from chatcore.profile import FILE_NAME, Profile, RoomRecord, hold
+
+if sys.platform != "win32":
+    import fcntl
 
 PASSPHRASE = "correct horse Bätterie"
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and links as POSIX has them")
@@ -419,6 +424,52 @@ def test_two_windows_on_one_profile_do_not_overwrite_each_other(tmp_path: Path) 
         two.save()
     assert Profile.open(tmp_path, None, ENGINE).nick == "One"
     assert leftovers(tmp_path) == []
+
+
+@posix
+def test_one_window_has_a_profile_and_the_next_is_told(tmp_path: Path) -> None:
+    make(tmp_path)
+    let_go = hold(tmp_path)
+    with pytest.raises(ProfileError) as caught:
+        hold(tmp_path)
+    assert str(caught.value) == (
+        f"Parley is open already with the profile at {file_of(tmp_path)}. "
+        "Go on in that window, or choose another directory (--profile)."
+    )
+    let_go()
+    hold(tmp_path)()
+    assert leftovers(tmp_path) == []
+
+
+@posix
+def test_who_is_killed_has_no_profile_any_more(tmp_path: Path) -> None:
+    program = "import sys; from pathlib import Path; from chatcore.profile import hold; \
+hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            with pytest.raises(ProfileError, match="Parley is open already"):
+                hold(tmp_path)
+        finally:
+            other.kill()
+    hold(tmp_path)()
+
+
+def test_a_directory_that_can_not_be_held_is_for_the_profile_to_complain_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(tmp_path / "none")()
+    (tmp_path / "file").write_text("x")
+    hold(tmp_path / "file")()
+    if sys.platform != "win32":
+        monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
+    hold(tmp_path)()
 
 
 def test_two_that_are_made_at_once_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
