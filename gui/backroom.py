@@ -233,7 +233,7 @@ class Backroom:
         return self._relay
 
     def _relay_again(self, who: Profile, address: RelayAddress) -> None:
-        """Start the relay of a room that was made on this computer; another window may have it running already."""
+        """Start the relay of a room that was made here; another window may have it running.  Raises ConfigError."""
         try:
             self._relay_here(who, address.port)
         except RelayError:

@@ -6,11 +6,17 @@ import asyncio
 import threading
 from pathlib import Path
 
-from chatcore.errors import ParleyError, RelayError
+from chatcore.errors import ConfigError, ParleyError, RelayError
 from chatcore.wire import NO_PASS
 from relay import keys
 from relay.config import Config
 from relay.server import Server, configure_logging_off, loop_factory
+
+UNUSABLE = (
+    "The relay of this computer can't start ({}). See that its directory can be written, or move it away: "
+    "then Parley makes a new one, and rooms that were made on the old one need new invites."
+)
+ELSEWHERE = "the relay could not be started here ({}); try another directory or port."
 
 
 class EmbeddedRelay:
@@ -29,7 +35,7 @@ class EmbeddedRelay:
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._listening = threading.Event()
-        self._failure: str | None = None
+        self._failure: ParleyError | None = None
         self._line = ""
 
     @property
@@ -38,7 +44,7 @@ class EmbeddedRelay:
         return self._line
 
     def start(self) -> None:
-        """Return once it listens.  Raises RelayError with one sentence when it can't."""
+        """Return once it listens.  Raises, with a sentence, ConfigError for its files and RelayError for all else."""
         if self._thread is not None:
             return
         self._failure = None
@@ -49,7 +55,7 @@ class EmbeddedRelay:
         if self._failure is not None:
             self._thread.join()
             self._thread = None
-            raise RelayError(self._failure)
+            raise self._failure
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Refuse those who are connected and stop.  May be called at any time, and again."""
@@ -75,10 +81,12 @@ class EmbeddedRelay:
             configure_logging_off()
             with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
                 runner.run(self._serve(Server(config)))
+        except ConfigError as error:  # what it says behind the semicolon is for who runs a relay by commands
+            self._failure = ConfigError(UNUSABLE.format(str(error).rpartition(";")[0]))
         except ParleyError as error:
-            self._failure = str(error)
+            self._failure = error
         except OSError as error:
-            self._failure = f"the relay could not be started here ({error.strerror}); try another directory or port."
+            self._failure = RelayError(ELSEWHERE.format(error.strerror))
         finally:
             self._listening.set()
 

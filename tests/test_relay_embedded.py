@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from relay_help import BareClient, until
 
-from chatcore.errors import RelayError
+from chatcore.errors import ConfigError, RelayError
 from chatcore.wire import Kind, Refusal
 from relay import keys
 from relay.embedded import EmbeddedRelay
@@ -82,17 +82,28 @@ def test_a_port_in_use_is_one_sentence_and_can_be_tried_again(tmp_path: Path) ->
     relay.stop()
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_one_sentence_for_who_never_saw_a_command(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RelayError, match="can't make this directory"):
+    with pytest.raises(ConfigError) as caught:
         EmbeddedRelay(tmp_path / "file" / "relay").start()
+    assert str(caught.value) == (
+        f"The relay of this computer can't start ({tmp_path}/file/relay: can't make this directory (Not a directory)). "
+        "See that its directory can be written, or move it away: "
+        "then Parley makes a new one, and rooms that were made on the old one need new invites."
+    )
 
 
-def test_a_damaged_key_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [keys.KEY_NAME, keys.CERTIFICATE_NAME])
+@pytest.mark.parametrize("data", [None, b"", b"damaged"])
+def test_damaged_files_are_one_sentence_and_stay_as_they_are(tmp_path: Path, name: str, data: bytes | None) -> None:
     keys.ensure_keys(tmp_path)
-    (tmp_path / keys.KEY_NAME).write_text("damaged")
-    with pytest.raises(RelayError, match="is not the key of"):
+    (tmp_path / name).unlink() if data is None else (tmp_path / name).write_bytes(data)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(
+        ConfigError, match=r"^The relay of this computer can't start \(/.*\)\. See that .* new invites\.$"
+    ):
         EmbeddedRelay(tmp_path).start()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_relay_pass_is_in_its_line(tmp_path: Path) -> None:
