@@ -1,4 +1,4 @@
-"""The relay's front door: `python relay_server.py init`, `run`, `line`, `check-config`, `stats`, `version`.
+"""The relay's front door: `python relay_server.py init`, `run`, `line`, `check-config`, `stats`, `doctor`, `version`.
 
 Everything behind it is in `relay/`.  Standard library only; uvloop is used where it is installed.
 Ends with status 0 after a clean stop, 1 when it can't serve (port in use), 2 for a wrong command line, 78 (EX_CONFIG)
@@ -17,7 +17,7 @@ from chatcore.errors import ConfigError, RelayError
 from chatcore.wire import DEFAULT_PORT
 from chatcore.wire import VERSION as WIRE_VERSION
 from relay import config as configuration
-from relay import monitor, server, service
+from relay import doctor, monitor, server, service
 from relay.config import Config
 
 EXIT_UNAVAILABLE = 1
@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="parley-relay", description="A relay for Parley rooms: it forwards, and can't read."
     )
-    commands = parser.add_subparsers(required=True, metavar="init | run | line | check-config | stats | version")
+    commands = parser.add_subparsers(
+        required=True, metavar="init | run | line | check-config | stats | doctor | version"
+    )
 
     init = commands.add_parser("init", help="make key, certificate and configuration")
     init.add_argument(
@@ -81,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     stats.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
     stats.add_argument("--json", action="store_true", help="for programs: one JSON object")
     stats.set_defaults(command=_stats)
+
+    examine = commands.add_parser("doctor", help="look for what could be wrong, and say what to do")
+    examine.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
+    examine.set_defaults(command=_doctor)
 
     version = commands.add_parser("version", help="say which version of the wire this relay speaks")
     version.set_defaults(command=_version)
@@ -129,6 +135,16 @@ def _stats(options: argparse.Namespace) -> int:
     for name, value in (*found.items(), *((f"event {word}", count) for word, count in events.items())):
         print(f"{name:<32} {value}")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Print one line for each finding.  Status 1 when one is bad, 78 when that is the configuration."""
+    status = 0
+    for finding in doctor.examine(_path(options)):
+        print(finding, flush=True)
+        if finding.grade == "bad":
+            status = EXIT_CONFIG if finding.about == "configuration" else EXIT_UNAVAILABLE
+    return status
 
 
 def _control(path: Path) -> Path:

@@ -14,6 +14,7 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 HEAD_SIZE = 16
 MAX_REST_BYTES = 1024  # a proxy that tells more (a client's certificate, say) tells what is no business of a relay
 _LOCAL, _PROXY = 0x20, 0x21  # version 2 with its command
+LOCAL_HEADER = SIGNATURE + bytes((_LOCAL, 0, 0, 0))  # of a proxy that speaks for itself
 _TCP4, _TCP6 = 0x11, 0x21
 _ADDRESS_BYTES = {_TCP4: 4, _TCP6: 16}
 

@@ -122,23 +122,21 @@ class Server:
 
     def _most_connections(self) -> int:
         """Return the cap on connections, kept below the real limit on descriptors."""
-        most = self.limits.max_connections
-        files = open_file_limit()
-        if files is not None and most + most // 16 > files - RESERVED_FILES:
-            most = max(1, (files - RESERVED_FILES) * 16 // 17)
+        within = connections_within(self.limits.max_connections, open_file_limit())
+        if within < self.limits.max_connections:
             self.journal.note("files")
-        return most
+        return within
 
     def _listen(self) -> None:
         for host in self.config.listen:
             try:
-                self._listeners.append(_listener(host, self.port))
+                self._listeners.append(listener(host, self.port))
             except OSError as error:
                 no_ipv6 = error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and is_wildcard(host)
                 if no_ipv6 and len(self.config.listen) > 1:
                     continue  # this computer has no IPv6 (or no IPv4), and that is no mistake
                 self._close_listeners()
-                raise RelayError(_why_not_listening(error, host, self.port)) from None
+                raise RelayError(why_not_listening(error, host, self.port)) from None
             self.port = self.port or self._listeners[0].getsockname()[1]
         if not self._listeners:
             raise RelayError("the relay can't listen on any address; look at `listen` in its configuration.")
@@ -272,7 +270,8 @@ class Server:
         self.journal.note("stopped")
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at this address.  Raises OSError."""
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
     sock = socket.create_server(cast(Any, address), family=family, backlog=BACKLOG)
@@ -280,7 +279,8 @@ def _listener(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _why_not_listening(error: OSError, host: str, port: int) -> str:
+def why_not_listening(error: OSError, host: str, port: int) -> str:
+    """Return one sentence about what `listener` raised."""
     if error.errno == errno.EADDRINUSE:
         return f"port {port} is in use: stop the other program (or relay), or choose another port with --port."
     if error.errno == errno.EACCES:
@@ -315,6 +315,18 @@ def check(config: Config) -> None:
         _context_of(config)
     line_of(config)
     loop_factory(config.event_loop)
+
+
+def files_for(connections: int) -> int:
+    """Return how many descriptors so many connections need, with those that are only told to go, and all else."""
+    return connections + connections // 16 + RESERVED_FILES
+
+
+def connections_within(most: int, files: int | None) -> int:
+    """Return how many connections, `most` at most, so many descriptors allow (None: as many as you like)."""
+    if files is None or files_for(most) <= files:
+        return most
+    return max(1, (files - RESERVED_FILES) * 16 // 17)
 
 
 class NewLoop(Protocol):

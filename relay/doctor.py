@@ -1,0 +1,268 @@
+"""What could be wrong with a relay, looked at one by one from its own computer: each finding with its cure.
+
+It looks at files, asks the running relay for its counts, and goes in as a guest would: through TLS, with the pass, into
+a room that nobody else can know, and out again.  It changes nothing and may be asked at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import shutil
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatcore.errors import ConfigError, RelayError, WireError
+from chatcore.wire import FRAME_SIZE, ROOM_ID_SIZE, Frame, Kind, Refusal, join_block, parse_frame
+from relay import config as configuration
+from relay import keys, monitor, proxy
+from relay.config import Config
+from relay.limits import is_among
+from relay.server import check, connections_within, files_for, listener, why_not_listening
+from relay.system import open_file_limit
+
+PATIENCE_S = 10.0
+LITTLE_DISK_BYTES = 64 * 2**20
+ALMOST_FULL = 0.9
+DAY_S = 86_400
+SOON_S = 30 * DAY_S
+_RENEW = (
+    "make one for the same key with: openssl req -x509 -new -key {key} -subj '/CN=Parley relay' -days 36500 "
+    "-out {certificate}; then reload"
+)
+_REFUSED = {
+    Refusal.RELAY_PASS: "it asks for another pass than the configuration has; reload it.",
+    Refusal.RELAY_FULL: "it is full; raise max_connections (and LimitNOFILE=), or put up a second relay.",
+    Refusal.TOO_FAST: "it has seen too many connections from this computer; ask again in a minute.",
+    Refusal.SHUTTING_DOWN: "it is about to stop; ask again when it is back.",
+    Refusal.VERSION: "it speaks another version than these files; restart it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: how bad ("ok", "warn", "bad"), about what, and a sentence that says what to do unless all is well."""
+
+    grade: str
+    about: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.grade:<5} {self.about}: {self.sentence}"
+
+
+def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
+    """Look at the relay with this configuration.  The first finding is about the configuration; if bad, it is alone."""
+    try:
+        config = configuration.load(path)
+        check(config)
+    except ConfigError as error:
+        yield Finding("bad", "configuration", str(error))
+        return
+    yield Finding("ok", "configuration", f"{path} can be used.")
+    now_s = time.time() if now_s is None else now_s
+    made_s = Path(__file__).stat().st_mtime
+    if config.certificate is not None and config.key is not None and not config.behind_tls_terminator:
+        yield _secrecy(config.key)
+        begin_s, end_s = keys.validity(config.certificate)
+        made_s = max(made_s, begin_s)
+        yield _dates(config.certificate, config.key, end_s, now_s)
+    yield _clock(made_s, now_s)
+    yield _name(config)
+    yield _disk(path.parent)
+    running = False
+    for host in config.listen:
+        finding, runs = _port(config, host)
+        running = running or runs
+        if finding is not None:
+            yield finding
+    stats: dict[str, Any] = {}
+    if running:
+        stats, finding = _counts(config)
+        yield finding
+    yield _files(config, stats)
+
+
+def _secrecy(key: Path) -> Finding:
+    if sys.platform != "win32" and key.stat().st_mode & 0o077:
+        return Finding(
+            "warn", "key", f"others on this computer may read {key}, and could pretend to be this relay; chmod 600 it."
+        )
+    return Finding("ok", "key", "it belongs to the certificate, and is its owner's alone.")
+
+
+def _day(time_s: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(time_s))
+
+
+def _dates(certificate: Path, key: Path, end_s: float, now_s: float) -> Finding:
+    if now_s + SOON_S <= end_s:
+        return Finding("ok", "certificate", f"it holds until {_day(end_s)}.")
+    return Finding(
+        "warn",
+        "certificate",
+        f"it {'ended' if now_s > end_s else 'ends'} on {_day(end_s)}; Parley's clients look at its key alone, but "
+        f"other programs may complain: {_RENEW.format(key=key, certificate=certificate)}.",
+    )
+
+
+def _clock(made_s: float, now_s: float) -> Finding:
+    if now_s < made_s - DAY_S:
+        return Finding(
+            "bad",
+            "clock",
+            f"it says {_day(now_s)}, before this relay was made ({_day(made_s)}); set it: timedatectl set-ntp true",
+        )
+    return Finding("ok", "clock", f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(now_s))} UTC; compare it with yours.")
+
+
+def _name(config: Config) -> Finding:
+    found: list[str] = []
+
+    def look() -> None:
+        with contextlib.suppress(OSError):
+            found.extend({str(item[4][0]) for item in socket.getaddrinfo(config.host, None, type=socket.SOCK_STREAM)})
+
+    thread = threading.Thread(target=look, daemon=True)  # a name server that is silent can take minutes
+    thread.start()
+    thread.join(PATIENCE_S)
+    if not found:
+        return Finding(
+            "bad", "name", f"{config.host} leads nowhere, so nobody can come; correct `host`, or its DNS record."
+        )
+    if any(map(configuration.is_loopback, found)) and not all(map(configuration.is_loopback, config.listen)):
+        return Finding(
+            "warn",
+            "name",
+            f"{config.host} leads to this computer itself, at least here; see that it leads others to it, too.",
+        )
+    return Finding("ok", "name", f"{config.host} leads to {', '.join(sorted(found))}.")
+
+
+def _disk(state: Path) -> Finding:
+    free = shutil.disk_usage(state).free
+    if free < LITTLE_DISK_BYTES:
+        return Finding(
+            "warn", "disk", f"{free // 2**20} MiB are left where {state} is; make room before the system fails."
+        )
+    return Finding("ok", "disk", f"{free // 2**20} MiB are left.")
+
+
+def _port(config: Config, host: str) -> tuple[Finding | None, bool]:
+    """Look who serves there; also return whether it is this relay."""
+    about = f"port {config.port} on {host or 'all addresses'}"
+    here = ("::1" if ":" in host else "127.0.0.1") if configuration.is_wildcard(host) else host
+    try:
+        tcp = socket.create_connection((here, config.port), PATIENCE_S)
+    except OSError:  # nobody answers
+        return _free(about, host, config.port), False
+    with tcp:
+        try:
+            return Finding("ok", about, f"this relay gives a seat, and answers in {_visit(config, tcp):.1f} ms."), True
+        except RelayError as error:
+            return Finding("bad", about, str(error)), True
+        except ssl.SSLError:
+            sentence = "what serves there speaks no TLS 1.3; stop it, or a relay that was started with --plaintext."
+        except WireError:
+            sentence = "what serves there is no relay of this version; stop it, or choose another port."
+        except OSError as error:
+            sentence = f"what serves there doesn't answer as a relay ({error.strerror or 'silence'}); look at its log."
+    return Finding("bad", about, sentence), False
+
+
+def _free(about: str, host: str, port: int) -> Finding | None:
+    """Look whether a relay could listen there; None if this computer has no such kind of address, and needs none."""
+    try:
+        listener(host, port).close()
+    except OSError as error:
+        if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and configuration.is_wildcard(host):
+            return None
+        return Finding("bad", about, why_not_listening(error, host, port))
+    return Finding("warn", about, "it is free, so the relay isn't running; start it.")
+
+
+def _visit(config: Config, tcp: socket.socket) -> float:
+    """Go in as a guest, and out again; return how long the relay took to answer a ping, in milliseconds.
+
+    Raises RelayError with one sentence when it is this relay and something is wrong with it; ssl.SSLError, WireError or
+    OSError when it isn't.
+    """
+    tcp.settimeout(PATIENCE_S)
+    if is_among(tcp.getsockname()[0], config.proxy_from):
+        tcp.sendall(proxy.LOCAL_HEADER)
+    if config.behind_tls_terminator or config.certificate is None:
+        return _sit(config, tcp)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the pin says who it is
+    with context.wrap_socket(tcp) as sock:
+        if keys.pin_of_der(sock.getpeercert(binary_form=True) or b"") != keys.pin_of(config.certificate):
+            raise RelayError(
+                "what serves there has another key than the configuration names; reload the relay, or stop what it is."
+            )
+        return _sit(config, sock)
+
+
+def _sit(config: Config, sock: socket.socket) -> float:
+    join = Frame(Kind.JOIN, block=join_block(secrets.token_bytes(ROOM_ID_SIZE), config.relay_pass))
+    sock.sendall(join.to_bytes())
+    answer = _frame(sock)
+    if answer.kind is Kind.REFUSED:
+        cure = _REFUSED.get(Refusal(answer.argument)) if answer.argument in set(Refusal) else None
+        raise RelayError(cure or "it refuses a guest for a reason that makes no sense; restart it.")
+    if answer.kind is not Kind.WELCOME:
+        raise WireError("no welcome")
+    begin_s = time.perf_counter()
+    sock.sendall(Frame(Kind.PING, number=1).to_bytes())
+    while _frame(sock).kind is not Kind.PONG:
+        pass
+    return (time.perf_counter() - begin_s) * 1000
+
+
+def _frame(sock: socket.socket) -> Frame:
+    data = b""
+    while len(data) < FRAME_SIZE:
+        piece = sock.recv(FRAME_SIZE - len(data))
+        if not piece:
+            raise WireError("the connection ended")
+        data += piece
+    return parse_frame(data)
+
+
+def _counts(config: Config) -> tuple[dict[str, Any], Finding]:
+    place = config.control or configuration.default_control() or configuration.SERVICE_CONTROL
+    try:
+        stats = monitor.ask(place)
+        here, most = int(stats["connections"]), int(stats["max_connections"])
+    except RelayError as error:
+        return {}, Finding("warn", "room", str(error))
+    except (KeyError, TypeError, ValueError):
+        return {}, Finding("warn", "room", f"{place} is answered by a relay of another version; restart it.")
+    sentence = f"{here} of {most} connections are taken"
+    if here >= most * ALMOST_FULL:
+        return stats, Finding("warn", "room", f"{sentence}; raise max_connections, or put up a second relay.")
+    return stats, Finding("ok", "room", f"{sentence}.")
+
+
+def _files(config: Config, stats: dict[str, Any]) -> Finding:
+    files, whose = stats.get("process_max_fds"), "the running relay"
+    if not isinstance(files, int):
+        files, whose = open_file_limit(), "a relay started from here"
+    most = config.limits.max_connections
+    within = connections_within(most, files)
+    if within < most:
+        return Finding(
+            "warn",
+            "descriptors",
+            f"{most} connections need {files_for(most)}, and {whose} may open {files}, so it lets in {within}; raise "
+            "LimitNOFILE= (or `ulimit -n`), or lower max_connections.",
+        )
+    return Finding("ok", "descriptors", f"{most} connections need {files_for(most)}, and {whose} may open enough.")
