@@ -13,6 +13,7 @@ from chatcore.archive import BlockArchive
 from chatcore.clock import Moment
 from chatcore.delivery import LOG_SIZE, NUMBER_SIZE, SALT_SIZE, Ack, Inbox, Message, Outbox, Owed, Ready, parse_message
 from chatcore.events import RoomEvent
+from chatcore.kept import Changes, Kept, Line, Standing
 from chatcore.link import ContentKind
 from chatcore.members import Members, who_digest
 from chatcore.talk import Send, Talk
@@ -33,18 +34,77 @@ class Courier:
         random: Callable[[int], bytes],
         send: Send,
         emit: Callable[[RoomEvent], None],
+        kept: Kept | None,
     ) -> None:
+        """`kept` is what was kept of an earlier run; None when nothing is to be kept of this one."""
         self.archive = BlockArchive()
+        self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
         self.ignored = 0  # messages of kinds we can't show
         self._room_id, self._fp, self._members = room_id, fp, members
         self._random, self._send, self._emit = random, send, emit
         self._log = random(LOG_SIZE)
         self._outboxes: dict[bytes, Outbox] = {}
         self._inboxes: dict[bytes, Inbox] = {}
+        self._changes = Changes(log=self._log) if kept is not None else None
+        self._touched: set[bytes] = set()  # peers whose standing has changed
+        if kept is not None and kept.log:
+            self._restore(kept)
         self._sending: dict[bytes, Talk] = {}  # the newest open talk with each identity
         self._views: dict[bytes, tuple[bytes, ...]] = {}
         self._viewed: frozenset[bytes] | None = None  # the members that the newest view is of
         self._view: tuple[bytes, tuple[bytes, ...]] = (b"", ())
+
+    # -- what is kept between runs
+
+    def _restore(self, kept: Kept) -> None:
+        self._log, self._changes = kept.log, Changes()
+        owed = {mid: Owed.of(kept.lines[mid]) for numbers in kept.owed.values() for mid in numbers.values()}
+        for fp, standing in kept.standings.items():
+            mids = kept.owed.get(fp, {})
+            self._outbox(fp).restore(standing, [owed[mids[number]] for number in sorted(mids)])
+            self._inbox(fp).restore(standing.logs)
+
+    def tell_kept(self, kept: Kept) -> None:
+        """Emit the lines of earlier runs, and what became of them, as if it happened now."""
+        for mid, line in kept.lines.items():
+            message = Message.parse(line.rest)
+            text = parse_text(message.app)
+            if text is None:
+                continue
+            if line.sender != self._fp:
+                nick = self._members.nick(line.sender)
+                self._emit(
+                    events.MessageReceived(mid, line.sender, nick, text, message.time_ms, line.at_ms, line.readers)
+                )
+                continue
+            self._emit(events.MessageSent(mid, text, line.at_ms, line.readers or ()))
+            for fp, at_ms in kept.arrived.get(mid, {}).items():
+                self._emit(events.MessageArrived((mid,), fp, at_ms))
+            for fp in sorted(kept.undelivered.get(mid, ())):
+                self._emit(events.NotDelivered((mid,), fp))
+
+    def changes(self) -> Changes:
+        """Return what has changed since the last call; always empty when nothing is kept."""
+        changes, self._changes = self._changes, Changes() if self._changes is not None else None
+        for fp in self._touched:
+            outbox, inbox = self._outbox(fp), self._inbox(fp)
+            standing = Standing(outbox.head, outbox.cursor, outbox.low, inbox.cursors)
+            if changes is not None:
+                changes.standings[fp] = standing
+        self._touched.clear()
+        return changes or Changes()
+
+    def _begin_log(self) -> None:
+        """Somebody has more of our log than we do: the disk was put back to an earlier state.  Number all anew."""
+        self._log, self.stale = self._random(LOG_SIZE), True
+        for outbox in self._outboxes.values():
+            outbox.renumber()
+        if self._changes is not None:
+            self._changes.log, self._changes.owed = (
+                self._log,
+                [(fp, number, owed.mid) for fp, outbox in self._outboxes.items() for number, owed in outbox.owed()],
+            )
+            self._touched.update(self._outboxes)
 
     @property
     def sending(self) -> Mapping[bytes, Talk]:
@@ -110,8 +170,12 @@ class Courier:
         """
         talk.taken_ready = ready
         inbox = self._inbox(talk.fp)
+        if ready.your_log == self._log and ready.cursor > self._outbox(talk.fp).head:
+            self._begin_log()
+            return True
         well = not ready.echo > inbox.cursor(ready.my_log) > 0
         gone, fresh = inbox.open_log(ready.my_log, ready.low)
+        self._touched.add(talk.fp)
         if gone:
             self._emit(events.Gap(talk.fp, talk.nick(self._members), gone, fresh))
         if not talk.open:
@@ -128,12 +192,14 @@ class Courier:
             self._sending.pop(fp, None)
         elif self._sending.get(fp) is not newest:
             self._sending[fp] = newest
+            self._touched.add(fp)
             self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
             self._pump(fp, now)
 
     def disconnect(self) -> None:
         """Every link is gone."""
         self._sending.clear()
+        self.stale = False
 
     def part(self, fp: bytes, now: Moment) -> None:
         """Somebody has left: nothing is owed to them any more.  The numbers go on if they come back."""
@@ -149,9 +215,14 @@ class Courier:
         owed = Owed(message.mid(self._room_id, self._fp), now.ms, message.to_bytes())
         self.archive.open(owed.mid, owed.parts * len(readers))
         self._emit(events.MessageSent(owed.mid, text, now.ms, readers))
+        if self._changes is not None:
+            self._changes.lines.append(Line(owed.mid, self._fp, owed.rest, now.ms, readers))
+            self._touched.update(readers)
         for fp in readers:
             outbox = self._outbox(fp)
             too_much = outbox.add(owed)
+            if self._changes is not None:
+                self._changes.owed.append((fp, outbox.head, owed.mid))
             self._pump(fp, now)
             if too_much:
                 self._give_up(fp, outbox.expire(now.ms), now)
@@ -184,10 +255,16 @@ class Courier:
     def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
         if mids:
             self._emit(events.MessageArrived(tuple(mids), fp, now.ms))
+            self._touched.add(fp)
+            if self._changes is not None:
+                self._changes.arrived += [(mid, fp, now.ms) for mid in mids]
 
     def _give_up(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
         if mids:
             self._emit(events.NotDelivered(tuple(mids), fp))
+            self._touched.add(fp)
+            if self._changes is not None:
+                self._changes.undelivered += [(mid, fp) for mid in mids]
             if fp in self._sending:
                 self.tell_ready(self._sending[fp], now)
 
@@ -202,11 +279,14 @@ class Courier:
         mid = message.mid(self._room_id, talk.fp)
         self.archive.open(mid, len(blocks))
         self.archive.put(mid, self._fp, blocks)
-        text = parse_text(message.app)
+        text, readers = parse_text(message.app), self._views.get(message.who)
+        self._touched.add(talk.fp)
+        if self._changes is not None:
+            self._changes.lines.append(Line(mid, talk.fp, data[NUMBER_SIZE:], now.ms, readers))
         if text is None:
             self.ignored += 1
         else:
-            nick, readers = talk.nick(self._members), self._views.get(message.who)
+            nick = talk.nick(self._members)
             sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
             self._emit(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
         talk.untold += 1
@@ -221,6 +301,7 @@ class Courier:
             if not talk.acked <= ack.cursor <= outbox.head:
                 return False
             talk.acked = ack.cursor
+            self._touched.add(talk.fp)
             if self._sending.get(talk.fp) is talk:  # what an older session has says nothing of what the newest has
                 self._arrived(talk.fp, outbox.acknowledge(ack.cursor), now)
                 if ack.cursor + 1 < outbox.low:  # another session took what never came to this one: it must learn that

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chatcore.clock import Moment
 from chatcore.errors import WireError
+from chatcore.kept import Line, Standing
 from chatcore.seal import CONTENT_SIZE, digest
 
 LOG_SIZE = 8
@@ -51,14 +53,18 @@ class Message:
         """Return the 16-byte id of this message; computed by both ends, never sent."""
         return digest(b"mid", room_id + sender + self.to_bytes())[:MID_SIZE]
 
+    @classmethod
+    def parse(cls, rest: bytes) -> Message:
+        """Read what follows the number.  Raises WireError."""
+        if len(rest) < _MESSAGE.size:
+            raise WireError("not a message")
+        salt, time_ms, who = _MESSAGE.unpack_from(rest)
+        return cls(salt, time_ms, who, rest[_MESSAGE.size :])
+
 
 def parse_message(content: bytes) -> tuple[int, Message]:
     """Read the content of a MSG: its number and the message.  Raises WireError."""
-    if len(content) < NUMBER_SIZE + _MESSAGE.size:
-        raise WireError("not a message")
-    salt, time_ms, who = _MESSAGE.unpack_from(content, NUMBER_SIZE)
-    app = content[NUMBER_SIZE + _MESSAGE.size :]
-    return int.from_bytes(content[:NUMBER_SIZE]), Message(salt, time_ms, who, app)
+    return int.from_bytes(content[:NUMBER_SIZE]), Message.parse(content[NUMBER_SIZE:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,11 @@ class Owed:
         self.mid, self.time_ms, self.rest = mid, time_ms, rest
         self.parts = (len(rest) + NUMBER_SIZE - 1) // CONTENT_SIZE + 1  # how many blocks it takes
 
+    @classmethod
+    def of(cls, line: Line) -> Owed:
+        """Owe a line of an earlier run."""
+        return cls(line.mid, Message.parse(line.rest).time_ms, line.rest)
+
 
 class Outbox:
     """What is owed to one recipient.
@@ -147,6 +158,22 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._owed)
+
+    def restore(self, standing: Standing, owed: Iterable[Owed]) -> None:
+        """Be what was kept of an earlier run."""
+        self.head, self.cursor = standing.head, standing.cursor
+        self._owed.extend(owed)
+        self._bytes = sum(len(one.rest) for one in self._owed)
+        self._rewind()
+
+    def renumber(self) -> None:
+        """Begin a new log: what is owed has the numbers from 1."""
+        self.head, self.cursor = len(self._owed), 0
+        self._rewind()
+
+    def owed(self) -> Iterable[tuple[int, Owed]]:
+        """Return all that is owed, with its numbers."""
+        return enumerate(self._owed, self.low)
 
     @property
     def low(self) -> int:
@@ -250,6 +277,16 @@ class Inbox:
     def __init__(self) -> None:
         self.log = NO_LOG  # the newest
         self._cursors: dict[bytes, int] = {}
+
+    @property
+    def cursors(self) -> tuple[tuple[bytes, int], ...]:
+        """The logs that are known, with the highest number taken from each; the newest last."""
+        return tuple(self._cursors.items())
+
+    def restore(self, cursors: Iterable[tuple[bytes, int]]) -> None:
+        """Be what was kept of an earlier run."""
+        self._cursors = dict(cursors)
+        self.log = next(reversed(self._cursors), NO_LOG)
 
     def cursor(self, log: bytes) -> int:
         """Return the highest number taken from a log; 0 for one that isn't known."""

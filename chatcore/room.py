@@ -23,6 +23,7 @@ from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import AlarmKind, Presence, RoomEvent
 from chatcore.gossip import Gossip
 from chatcore.invite import Invite
+from chatcore.kept import Changes, Kept
 from chatcore.link import ContentKind, Greeting, Link, Self, State
 from chatcore.members import Members, Statement, StatementType, make_statement
 from chatcore.roster import Roster
@@ -50,8 +51,12 @@ class Room:
         now: Moment,
         random: Callable[[int], bytes],
         statements: Iterable[bytes] = (),
+        kept: Kept | None = None,
     ) -> None:
-        """`random(n)` returns n random bytes; `statements` are those kept from an earlier visit."""
+        """`random(n)` returns n random bytes; `statements` are those kept from an earlier visit.
+
+        With `kept`, new or of an earlier run, the events tell its lines first; `changes` are to be committed to it.
+        """
         self.invite, self.nick = invite, nick
         self.fp = fingerprint(identity.modulus)
         self.refusal: Turned | Garbled | None = None  # why the relay won't have us, on the present connection
@@ -62,7 +67,7 @@ class Room:
         self._members.key(identity.modulus)
         self._roster = Roster(self.fp)
         self._door = Door()
-        self._courier = Courier(invite.room_id, self.fp, self._members, random, self._send, self._emit)
+        self._courier = Courier(invite.room_id, self.fp, self._members, random, self._send, self._emit, kept)
         self._gossip = Gossip(self._members, random, self._send)
         self._moduli: list[bytes] = []  # session keys of one's own, newest last
         self._seat: Seat | None = None
@@ -78,6 +83,8 @@ class Room:
             self._merge(raw)
         self._join(now)
         self._known = self._members.fps()
+        if kept is not None:
+            self._courier.tell_kept(kept)
         self._settle(now)
 
     # -- the connection
@@ -121,6 +128,15 @@ class Room:
         """Return the events since the last call."""
         happened, self._events = self._events, []
         return happened
+
+    def changes(self) -> Changes:
+        """Return what is to be committed before the events or the bytes of this moment go anywhere."""
+        return self._courier.changes()
+
+    @property
+    def stale(self) -> bool:
+        """Whether the shell must connect anew: our log was begun again, and the present links know the old one."""
+        return self._courier.stale
 
     @property
     def seated(self) -> bool:

@@ -16,6 +16,7 @@ from chatcore.engines import PrivateKey
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.events import MessageReceived, RoomEvent
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
+from chatcore.kept import Kept
 from chatcore.room import Room
 from chatcore.seal import fingerprint
 from chatcore.wire import Frame, FrameReader, Kind
@@ -42,9 +43,18 @@ def fp(name: str) -> bytes:
 class Client:
     """A room and its connection."""
 
-    def __init__(self, world: World, name: str, invite: Invite, identity: str, statements: tuple[bytes, ...]) -> None:
-        self.world, self.name = world, name
-        self.room = Room(invite, key(f"identity {identity}"), name, ENGINE, world.now, world.rng.randbytes, statements)
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        invite: Invite,
+        identity: str,
+        statements: tuple[bytes, ...],
+        kept: Kept | None = None,
+    ) -> None:
+        self.world, self.name, self.kept = world, name, kept
+        me = key(f"identity {identity}")
+        self.room = Room(invite, me, name, ENGINE, world.now, world.rng.randbytes, statements, kept)
         self.events: list[RoomEvent] = []
         self.address: bytes | None = None
         self.reader = FrameReader()
@@ -54,6 +64,11 @@ class Client:
         self.connections += 1
         self.reader = FrameReader()
         self.room.connect(key(f"session {self.name} {self.connections}"), self.world.now)
+
+    def commit(self) -> None:
+        """Keep what has changed, as a shell does before anything leaves it."""
+        if self.kept is not None:
+            self.kept.commit(self.room.changes())
 
     def disconnect(self) -> None:
         self.world.leave(self)
@@ -90,8 +105,10 @@ class World:
         invite: Invite | None = None,
         connect: bool = True,
         statements: tuple[bytes, ...] = (),
+        kept: Kept | None = None,
     ) -> Client:
-        self.clients[name] = client = Client(self, name, invite or self.invite, identity or name, statements)
+        invite, identity = invite or self.invite, identity or name
+        self.clients[name] = client = Client(self, name, invite, identity, statements, kept)
         if connect:
             client.connect()
         return client
@@ -141,6 +158,7 @@ class World:
         for _ in range(limit):
             quiet = True
             for client in list(self.clients.values()):
+                client.commit()
                 client.events += client.room.events_received()
                 for frame in client.reader.receive_data(client.room.data_to_send()):
                     quiet = False

@@ -1,0 +1,85 @@
+"""What a client keeps of a room between runs: its log, the lines, what it owes to whom, what it has taken.  Pure.
+
+A room notes `Changes` as they happen.  Whoever keeps them commits them, all or none, before anything that follows from
+them leaves this computer: a block, an acknowledgement, a line in the window.  So a client that is killed at any moment
+says again what nobody has acknowledged, and takes nothing twice.  docs/PROTOCOL.md, "Delivery".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A message, one's own or somebody's.  `rest` is the content of its MSG without the number.
+
+    `at_ms` is when it was written or taken here; `readers` are the fps it was sealed for (of one's own message without
+    oneself), or None when the sender's list wasn't known.
+    """
+
+    mid: bytes
+    sender: bytes
+    rest: bytes = field(repr=False)
+    at_ms: int
+    readers: tuple[bytes, ...] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How we stand to one peer: our outbox for it, and how far each of its logs has come, the newest last."""
+
+    head: int = 0
+    cursor: int = 0
+    low: int = 1
+    logs: tuple[tuple[bytes, int], ...] = ()
+
+
+@dataclass(slots=True)
+class Changes:
+    """What has happened since the last commit, in the order in which `Kept.commit` takes it."""
+
+    log: bytes | None = None  # a log of one's own was begun: everything owed is numbered anew, and is in `owed`
+    lines: list[Line] = field(default_factory=list)
+    owed: list[tuple[bytes, int, bytes]] = field(default_factory=list)  # recipient, number, mid
+    standings: dict[bytes, Standing] = field(default_factory=dict)
+    arrived: list[tuple[bytes, bytes, int]] = field(default_factory=list)  # mid, by whom, when (ms)
+    undelivered: list[tuple[bytes, bytes]] = field(default_factory=list)  # mid, to whom
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to commit."""
+        return self.log is not None or any((self.lines, self.owed, self.standings, self.arrived, self.undelivered))
+
+
+@dataclass(slots=True)
+class Kept:
+    """Everything that is kept of a room, in memory; what a store on a disk must give back.
+
+    `lines` may lack old ones, but none that is still owed.
+    """
+
+    log: bytes = b""
+    lines: dict[bytes, Line] = field(default_factory=dict, repr=False)  # by mid, oldest first
+    owed: dict[bytes, dict[int, bytes]] = field(default_factory=dict, repr=False)  # by recipient; number -> mid
+    standings: dict[bytes, Standing] = field(default_factory=dict, repr=False)
+    arrived: dict[bytes, dict[bytes, int]] = field(default_factory=dict, repr=False)  # by mid; by whom -> when (ms)
+    undelivered: dict[bytes, set[bytes]] = field(default_factory=dict, repr=False)  # by mid
+
+    def commit(self, changes: Changes) -> None:
+        """Take what has happened."""
+        if changes.log is not None:
+            self.log = changes.log
+            self.owed.clear()
+        for line in changes.lines:
+            self.lines[line.mid] = line
+        for fp, number, mid in changes.owed:
+            self.owed.setdefault(fp, {})[number] = mid
+        for fp, standing in changes.standings.items():
+            self.standings[fp] = standing
+            owed = self.owed.get(fp, {})
+            for number in [number for number in owed if number < standing.low]:
+                del owed[number]
+        for mid, fp, at_ms in changes.arrived:
+            self.arrived.setdefault(mid, {})[fp] = at_ms
+        for mid, fp in changes.undelivered:
+            self.undelivered.setdefault(mid, set()).add(fp)

@@ -1,0 +1,204 @@
+"""What is kept between runs: a client that is killed at any moment says and takes everything once."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+from world import Client, World, fp
+
+from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered
+from chatcore.kept import Changes, Kept, Line, Standing
+
+
+def texts(client: Client) -> list[str]:
+    """All lines that a window shows, in their order."""
+    return [e.text for e in client.events if isinstance(e, (MessageSent, MessageReceived))]
+
+
+class Kill(Exception):
+    """The process ends here."""
+
+
+def again(world: World, old: Client, kept: Kept | None = None) -> Client:
+    """Kill a client without a word, and start it again from what it kept."""
+    world.leave(old)
+    statements = old.room.statements()
+    client = world.client(old.name, statements=statements, kept=kept or copy.deepcopy(old.kept), connect=False)
+    client.connections = old.connections + 100
+    client.connect()
+    return client
+
+
+def two(**names: Kept) -> tuple[World, Client, Client]:
+    world = World()
+    alice, bob = (world.client(name, kept=kept) for name, kept in (names or {"alice": Kept(), "bob": Kept()}).items())
+    world.advance(2)
+    return world, alice, bob
+
+
+def test_the_lines_of_an_earlier_run_are_told_first() -> None:
+    world, alice, bob = two()
+    alice.say("one")
+    bob.say("two")
+    world.advance(2)
+    for old in (alice, bob):
+        seen = [e for e in old.events if isinstance(e, (MessageSent, MessageReceived, MessageArrived))]
+        old = again(world, old)
+        told = [e for e in old.room.events_received() if isinstance(e, (MessageSent, MessageReceived, MessageArrived))]
+        assert sorted(told, key=repr) == sorted(seen, key=repr)
+        assert [e for e in told if not isinstance(e, MessageArrived)] == [
+            e for e in seen if not isinstance(e, MessageArrived)
+        ]
+
+
+def test_what_was_owed_is_said_by_the_next_run() -> None:
+    world, alice, bob = two()
+    bob.disconnect()
+    mid = alice.say("while you were away")
+    world.settle()
+    alice = again(world, alice)
+    world.advance(2)
+    assert alice.room.owed == 1
+    bob.connect()
+    world.advance(3)
+    assert bob.texts() == [("alice", "while you were away")]
+    assert alice.room.owed == 0
+    assert [e.by for e in alice.events if isinstance(e, MessageArrived) and e.mids == (mid,)] == [fp("bob")]
+
+
+def test_attack_27_one_who_is_killed_between_taking_and_acknowledging_shows_a_message_once() -> None:
+    world, alice, bob = two()
+    alice.say("once")
+    world.settle()  # bob has taken it; his acknowledgement waits for its tick
+    assert alice.room.owed == 1
+    assert texts(bob) == ["once"]
+    bob = again(world, bob)
+    world.advance(10)
+    assert alice.room.owed == 0
+    assert texts(bob) == ["once"]  # told from what was kept
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_attack_28_whoever_is_killed_whenever_says_and_takes_everything_once(seed: int) -> None:
+    """Kill both at random frames, before and after the commit; what wasn't committed was never seen by anybody."""
+    rng = random.Random(seed)
+    world, alice, bob = two()
+    people = {"alice": alice, "bob": bob}
+    said: list[str] = []
+    kills = 0
+
+    def deadly(source: str, to: str, block: bytes) -> list[tuple[str, str, bytes]]:
+        if rng.random() < 0.08:
+            raise Kill(rng.choice((source, to)))
+        return [(source, to, block)]
+
+    world.tamper = deadly
+    for number in range(60):
+        name = rng.choice(("alice", "bob"))
+        try:
+            text = f"{name} {number}"
+            people[name].say(text)
+            people[name].commit()  # from here on it is said
+            said.append(text)
+            world.advance(rng.random())
+        except Kill as kill:
+            dead = str(kill)
+            people[dead] = again(world, people[dead])
+            kills += 1
+    assert kills > 3
+    world.tamper = lambda source, to, block: [(source, to, block)]
+    world.advance(400)
+    for client in people.values():
+        assert sorted(texts(client)) == sorted(said)
+        for name in people:
+            assert [text for text in texts(client) if text.startswith(name)] == [t for t in said if t.startswith(name)]
+        assert client.room.owed == 0
+
+
+def test_attack_32_a_disk_that_was_put_back_begins_a_new_log_and_new_messages_arrive() -> None:
+    world, alice, bob = two()
+    alice.say("one")
+    world.advance(2)
+    backup = copy.deepcopy(alice.kept)
+    assert backup is not None
+    for number in range(5):
+        alice.say(f"lost with the disk {number}")
+    world.advance(2)
+    alice = again(world, alice, backup)
+    alice.say("after")
+    world.advance(3)
+    assert alice.room.stale
+    alice.disconnect()
+    alice.connect()
+    assert not alice.room.stale
+    world.advance(3)
+    assert [text for _, text in bob.texts()][-1] == "after"
+    assert [text for _, text in bob.texts()].count("after") == 1
+    assert alice.room.owed == 0
+    assert alice.kept is not None
+    assert alice.kept.log != bob.kept.log if bob.kept else False
+    alice = again(world, alice)  # and the new one is kept
+    alice.say("and on")
+    world.advance(3)
+    assert not alice.room.stale
+    assert [text for _, text in bob.texts()][-2:] == ["after", "and on"]
+
+
+def test_what_was_given_up_stays_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatcore.delivery.MAX_OUTBOX_MESSAGES", 3)
+    world, alice, bob = two()
+    bob.disconnect()
+    for number in range(5):
+        alice.say(str(number))
+    world.settle()
+    alice = again(world, alice)
+    given_up = [mid for e in alice.room.events_received() if isinstance(e, NotDelivered) for mid in e.mids]
+    assert len(given_up) == 2
+    bob.connect()
+    world.advance(5)
+    assert [text for _, text in bob.texts()] == ["2", "3", "4"]
+
+
+def test_without_anything_to_keep_nothing_gathers() -> None:
+    world = World()
+    alice, bob = world.client("alice"), world.client("bob")
+    world.advance(2)
+    alice.say("one")
+    bob.say("two")
+    assert not alice.room.changes()
+    world.advance(2)
+    assert not alice.room.changes()
+
+
+def test_changes_are_all_that_is_needed() -> None:
+    """What a store holds after each commit is what the room would tell if it were asked for everything."""
+    world, alice, bob = two()
+    for number in range(4):
+        alice.say(f"a{number}")
+        bob.say(f"b{number}")
+        world.advance(1)
+    bob.disconnect()
+    alice.say("last")
+    world.settle()
+    kept = alice.kept
+    assert kept is not None
+    assert len(kept.lines) == 9
+    assert [kept.lines[mid].sender for mid in kept.owed[fp("bob")].values()] == [fp("alice")]
+    standing = kept.standings[fp("bob")]
+    assert (standing.head, standing.cursor, standing.low) == (5, 4, 5)
+    assert [cursor for _, cursor in standing.logs] == [4]
+
+
+def test_a_commit_forgets_what_is_no_longer_owed() -> None:
+    kept = Kept()
+    line = Line(b"m" * 16, b"a" * 32, b"rest", 5, None)
+    kept.commit(Changes(log=b"the log!", lines=[line], owed=[(b"bob", 1, line.mid)], standings={b"bob": Standing(1)}))
+    assert kept.owed == {b"bob": {1: line.mid}}
+    kept.commit(Changes(standings={b"bob": Standing(1, 1, 2)}, arrived=[(line.mid, b"bob", 7)]))
+    assert kept.owed == {b"bob": {}}
+    assert kept.arrived == {line.mid: {b"bob": 7}}
+    assert not Changes()
+    assert Changes(arrived=[(line.mid, b"bob", 7)])
+    assert "rest" not in repr(line)
