@@ -6,6 +6,7 @@ create, unlock, or a room (`RoomController`).
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,7 @@ from gui import events, sentences, wording
 from gui.events import AppEvent, Sheet
 from gui.pages import Behind, CreateView, StartView, View
 from gui.room_controller import RoomController
-from gui.safetext import safe_text
+from gui.safetext import safe_name, safe_text
 from gui.shown import Check, ConfirmState, CreateState, RecentRoom, StartState
 
 MAX_RECENT = 3  # what fits below the card without scrolling
@@ -359,7 +360,7 @@ class Controller:
         self._view.show_confirm(
             ConfirmState(
                 "Open this page in your browser?",
-                f"{shown}\n\nThe page will see that your computer asks for it.",
+                f"{shown}\n\nThe page is at {host_of(event.url)}. It will see that your computer asks for it.",
                 "Open the page",
                 events.OpenLink(event.url, sure=True),
             )
@@ -418,6 +419,14 @@ def check_room(event: events.Create) -> str:
     except InviteError as refusal:
         return str(refusal)
     return ""
+
+
+def host_of(url: str) -> str:
+    """Return where a link leads, as computers write it: letters of other alphabets can look like others of ours."""
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(UnicodeError):
+        host = host.encode("idna").decode("ascii")
+    return safe_name(host, limit=LINK_SHOWN)
 
 
 def is_web_link(url: str) -> bool:

@@ -634,6 +634,22 @@ def test_a_link_is_opened_only_after_a_question_and_only_on_the_web() -> None:
     assert stage.view.opened == ["https://example.org/a"]
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Example.ORG:8443/a", "example.org"),
+        ("https://example.org@evil.example/", "evil.example"),
+        ("https://p\u0430ypal.com/login", "xn--pypal-4ve.com"),  # a Cyrillic a
+        ("https://m\u00fcnchen.example/", "xn--mnchen-3ya.example"),
+        ("https://" + "x" * 99 + ".example/", "x" * 99 + ".example"),  # no name by the rules, but shown
+    ],
+)
+def test_the_question_names_the_place_that_a_link_leads_to(url: str, host: str) -> None:
+    stage = Stage().talking()
+    stage(events.OpenLink(url))
+    assert f"The page is at {host}. It will see" in stage.view.sheets[Sheet.CONFIRM].text
+
+
 def test_leaving_for_good_asks_first() -> None:
     stage = Stage().talking()
     stage(events.LeaveRoom())

@@ -534,6 +534,22 @@ def test_the_room_page_comes_in_the_same_frame(screen: Screen) -> None:
     assert "Cabin weekend" in screen.reads()
 
 
+def test_a_new_page_stays_where_the_old_one_was_under_the_frame_of_a_window_manager(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.top.geometry("+40+30")
+    screen.update()
+    # A window manager puts a window into a frame: then this says where its inside is, and `geometry` where the frame.
+    monkeypatch.setattr("tkinter.Misc.winfo_x", lambda widget: 41)
+    monkeypatch.setattr("tkinter.Misc.winfo_y", lambda widget: 50)
+    for dark in (True, False):
+        screen.windows.set_theme(dark)
+        screen.windows.show_start(StartState("Maya"))
+        screen.update()
+        assert screen.top.geometry().endswith("+40+30")
+
+
 def test_every_page_and_sheet_in_dark() -> None:
     screen = Screen(dark=True)
     screen.windows.show_unlock("Maya")

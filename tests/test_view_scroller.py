@@ -10,11 +10,9 @@ from gui_help import an_invite
 from screen import Screen
 
 from gui.controller import check_invite
-from gui.events import Sheet
 from gui.psg import hidden_root
-from gui.shown import Check, CreateState, InviteState, RecentRoom, StartState, WaitingState
+from gui.shown import Check, CreateState, RecentRoom, StartState, WaitingState
 from gui.view import create, start
-from gui.view.choice import Choice
 
 LINK = an_invite().to_text()
 RECENT = tuple(RecentRoom(bytes((n,)) * 32, "Cabin weekend " * 5, "relay.example.org:7256", "Tue") for n in range(3))
@@ -131,39 +129,3 @@ def test_the_card_gives_up_its_margin_in_a_narrow_window_and_takes_it_back(scree
         resize(screen, (width, 800))
         assert is_in_view(screen.top, page.go.Widget)
         assert is_in_view(screen.top, screen.field(create.TITLE).master.master)
-
-
-# -- whose keyboard it is ----------------------------------------------------------------------------------------------
-
-
-def test_a_program_that_has_the_keyboard_takes_it_by_no_force(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-    screen.windows.show_start(StartState("Maya"))
-    screen.field(start.NAME).focus_force()
-    screen.update()
-    forced: list[str] = []
-    monkeypatch.setattr("tkinter.Misc.focus_force", lambda widget: forced.append(str(widget)))
-    screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock."))
-    screen.update()
-    assert str(hidden_root().focus_get()).startswith(str(screen.sheet(Sheet.INVITE)))
-    screen.windows.close_sheet(Sheet.INVITE)
-    screen.update()
-    assert str(hidden_root().focus_get()).startswith(str(screen.top))
-    assert not forced
-
-
-def test_a_keyboard_on_a_widget_of_tks_own_hurts_nothing(screen: Screen) -> None:
-    screen.windows.show_start(StartState("Maya", first_time=True))
-    choice: Choice = screen.windows.page.anonymous
-    screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock."))
-    root = hidden_root()
-    root.tk.call("entry", f"{screen.top}.stranger")  # Python has never heard of it
-    root.tk.call("pack", f"{screen.top}.stranger")
-    root.tk.call("focus", "-force", f"{screen.top}.stranger")
-    screen.update()
-    with pytest.raises(KeyError):
-        root.focus_get()
-    choice.press()
-    screen.windows.close_sheet(Sheet.INVITE)
-    screen.update()
-    assert choice.value
-    assert not screen.windows.sheets

@@ -98,7 +98,7 @@ class Choice(sg.Text):
             image = Image.new("RGBA", (side + space, side), self._ground)
             thick = max(1, kit.px(2 if focused else 1.4))
             fill = p.accent if self.value and not self.round_mark else p.field
-            ring = p.text if focused and self.value and not self.round_mark else edge
+            ring = p.text if focused and self.value else edge
             image.alpha_composite(art.box(side, side, radius, fill, ring, thick))
             if self.value and self.round_mark:
                 dot = kit.px(10)

@@ -69,16 +69,14 @@ def has_focus(widget: Any) -> bool:
     return focus_owner(widget) == str(widget)
 
 
-def take_focus(widget: Any) -> None:
-    """Give a widget the keyboard.
+def take_focus(top: Any) -> None:
+    """Give a window the keyboard, on the widget that had it last or asked for it.
 
     Only what another program has is taken by force: Tk then waits for the X server to answer, and a window that is
     closed meanwhile has brought the process down.
     """
-    if focus_owner(widget):
-        widget.focus_set()
-    else:
-        widget.focus_force()
+    force = () if focus_owner(top) else ("-force",)
+    top.tk.call("focus", *force, top.tk.call("focus", "-lastfor", top))
 
 
 def show(element: sg.Element, on: bool) -> None:

@@ -58,6 +58,7 @@ __all__ = [
     "Words",
     "dress",
     "make_window",
+    "place_over",
     "show",
 ]
 
@@ -465,12 +466,14 @@ def make_window(
     top.update_idletasks()
     top.attributes("-alpha", 1.0)
     if parent is not None:
-        _place_over(top, parent.TKroot)
+        place_over(top, parent.TKroot)
         top.bind("<Escape>", lambda event: window.write_event_value(sg.WINDOW_CLOSE_ATTEMPTED_EVENT, None))
     return window
 
 
-def _place_over(top: Any, under: Any) -> None:
+def place_over(top: Any, under: Any) -> None:
+    """Put a sheet over the middle of its page; again once it is filled, for then it is larger."""
+    top.update_idletasks()
     width, height = max(top.winfo_width(), top.winfo_reqwidth()), max(top.winfo_height(), top.winfo_reqheight())
     x = under.winfo_rootx() + (under.winfo_width() - width) // 2
     y = under.winfo_rooty() + (under.winfo_height() - height) // 2

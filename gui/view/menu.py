@@ -17,10 +17,15 @@ def popup(kit: Kit, over: Any, entries: Sequence[tuple[str, Callable[[], None]]]
     if old is not None:
         old.destroy()
     menu = over.popup_menu = tk.Menu(
-        over, tearoff=False, bg=p.field, fg=p.text, activebackground=p.tint, activeforeground=p.accent_text, bd=1,
-        relief="flat", activeborderwidth=kit.px(5), font=kit.font(theme.NOTE),
+        over, tearoff=False, bg=p.edge, fg=p.text, activebackground=p.tint, activeforeground=p.accent_text, bd=1,
+        relief="flat", activeborderwidth=0, font=kit.font(theme.NOTE),
     )  # fmt: skip
+    # An empty picture gives the entries their height: Tk would draw a border of the chosen one in relief.
+    space = menu.space = tk.PhotoImage(master=kit.root, width=1, height=kit.px(30))  # type: ignore[attr-defined]
     for words, act in entries:
-        menu.add_command(label=f" {words}  ", command=act)
+        menu.add_command(
+            label=f"  {words}   ", command=act, image=space, compound="left",
+            background=p.field,  # what is left of the menu's own colour is its border
+        )  # fmt: skip
     menu.tk_popup(x, y)
     return menu

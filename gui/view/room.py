@@ -38,6 +38,7 @@ from gui.shown import (
 )
 from gui.view.banners import Banners
 from gui.view.composer import ComposerBox
+from gui.view.dressing import focus_owner
 from gui.view.elements import Panel
 from gui.view.kit import Kit, Rows, show
 from gui.view.log import RowLog
@@ -48,7 +49,7 @@ from gui.view.rows import Row, RowList
 
 NARROW = 820
 ROOMS, RAIL = 264, 72
-SIZE, LEAST = (1280, 800), (560, 460)
+SIZE, LEAST = (1280, 800), (480, 420)
 ICONS = {
     Tone.PLAIN: "people",
     Tone.GOOD: "shield_check",
@@ -243,10 +244,12 @@ class RoomPage:
             self._log.to_bottom()
         self._door = next((banner.title for banner in banners if banner.fp), "")
         self._draw_rooms()
+        self.keep_keyboard()
 
     def set_composer(self, composer: Composer) -> None:
         """Switch the composer on or off."""
         self.composer.set_state(composer)
+        self.keep_keyboard()
 
     def set_quiet(self, quiet: Quiet | None) -> None:
         """Show the welcome panel over the empty log, or take it away."""
@@ -282,6 +285,13 @@ class RoomPage:
         """Put the keyboard into the composer, if one may write."""
         if self.composer.state.enabled and not (self._narrow and self._people_page):
             self.composer.text.focus_set()
+
+    def keep_keyboard(self) -> None:
+        """Take the keyboard from what was hidden meanwhile."""
+        top = self.composer.text.winfo_toplevel()
+        owner = focus_owner(top)
+        if owner == str(top) or (owner.startswith(f"{top}.") and not top.tk.call("winfo", "viewable", owner)):
+            self.focus()
 
     def toggle_people(self) -> None:
         """Show or hide the people; in a narrow window this is the page's own matter."""

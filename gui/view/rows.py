@@ -82,7 +82,7 @@ class RowList(sg.Column):
                          ("<Button-5>", lambda e: self._wheel(1)), ("<Up>", lambda e: self._step(-1)),
                          ("<MouseWheel>", lambda e: self._wheel(-1 if e.delta > 0 else 1)),
                          ("<Down>", lambda e: self._step(1)), ("<Return>", self._type), ("<space>", self._type),
-                         ("<FocusIn>", self._draw), ("<FocusOut>", self._draw)):  # fmt: skip
+                         ("<FocusIn>", self._enter), ("<FocusOut>", self._draw)):  # fmt: skip
             canvas.bind(name, do)
         self._draw()
 
@@ -211,6 +211,13 @@ class RowList(sg.Column):
         if self.bar.span[1] - self.bar.span[0] < 0.999:
             self.canvas.Widget.yview_scroll(by * 2, "units")
         return "break"
+
+    def _enter(self, event: Any) -> None:
+        """Let the keyboard begin at the row that is chosen, so that it is seen where it is."""
+        keys = [row.key for *_, row in self._spots]
+        if keys and self._at not in keys:
+            self._at = next((row.key for *_, row in self._spots if row.chosen), keys[0])
+        self._draw()
 
     def _step(self, by: int) -> str:
         keys = [row.key for *_, row in self._spots]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import re
 import tkinter as tk
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ from gui.view.confirm import open_confirm
 from gui.view.create import CreatePage, UnlockPage, open_create, open_unlock
 from gui.view.dressing import focus_owner, take_focus
 from gui.view.invite import open_invite
-from gui.view.kit import Kit, make_window
+from gui.view.kit import Kit, make_window, place_over
 from gui.view.knock import WaitingPage, open_knock, open_waiting
 from gui.view.readers import open_readers
 from gui.view.room import LEAST, SIZE, RoomPage
@@ -163,10 +164,13 @@ class Windows:
 
     def _sheet(self, kind: Sheet, state: Any, make: Callable[..., tuple[Any, sg.Window]]) -> None:
         if kind in self.sheets:
-            self.sheets[kind][0].tell(state)
+            shown, window = self.sheets[kind]
+            shown.tell(state)
+            _raise_into_view(window.TKroot)  # it may have grown
         elif self.main is not None:
             self.sheets[kind] = make(self.kit, state, self._emit, self.main)
             top = self.sheets[kind][1].TKroot
+            place_over(top, self.main.TKroot)
             self._answer_the_x(top, SheetClosed(kind))
             top.bind("<Escape>", lambda event: self._emit(SheetClosed(kind)))
             self._watch_focus(top)
@@ -182,7 +186,7 @@ class Windows:
         if had_keyboard and self.main is not None and not self.sheets:
             take_focus(self.main.TKroot)
             if isinstance(self.page, RoomPage):
-                self.page.focus()
+                self.page.keep_keyboard()
 
     # -- View: the rest ------------------------------------------------------------------------------------------------
 
@@ -278,7 +282,10 @@ def collecting_here() -> Iterator[None]:
 
 
 def _place(top: Any) -> tuple[int, int, int, int]:
-    return top.winfo_x(), top.winfo_y(), top.winfo_width(), top.winfo_height()
+    """Return where a window is: left and top as they are set again (a frame of the window manager's included), size."""
+    top.update_idletasks()
+    width, height, x, y = map(int, re.split("[x+]", top.geometry()))
+    return x, y, width, height
 
 
 def _put(top: Any, place: tuple[int, int, int, int], same_size: bool) -> None:
@@ -301,3 +308,11 @@ def _keep_on_screen(top: Any) -> None:
     tall = min(top.winfo_height(), top.winfo_screenheight() - BARS)
     if (wide, tall) != (top.winfo_width(), top.winfo_height()):
         top.geometry(f"{wide}x{tall}+{max(0, (top.winfo_screenwidth() - wide) // 2)}+0")
+
+
+def _raise_into_view(top: Any) -> None:
+    """Move a window up whose lower end isn't on the screen."""
+    x, y, _, tall = _place(top)
+    low = top.winfo_screenheight() - BARS
+    if y + tall > low and y > 0:
+        top.geometry(f"+{x}+{max(0, low - tall)}")

@@ -1,0 +1,142 @@
+"""Where the keyboard is: it goes to a sheet, comes back to where it was, and is never left on something hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import gallery
+import pytest
+from gui_help import an_invite
+from screen import Screen
+
+from gui.events import Close, Sheet, SheetClosed, ShowKnock
+from gui.psg import hidden_root
+from gui.shown import Banner, Composer, ConfirmState, InviteState, KnockState, StartState, Tone
+
+INVITE = InviteState("Cabin weekend", an_invite().to_text(), "Whoever has this link can knock.")
+WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
+FP = gallery.fp("dave")
+KNOCK = KnockState(FP, "dave would like to come in", "Knocked", "Ask dave.", "Nothing is encrypted to dave.", WORDS)
+DOOR = Banner("knock", Tone.ACCENT, "dave is at the door", "Knocked", ("See who it is", ShowKnock(FP)), fp=FP)
+
+
+@pytest.fixture
+def screen() -> Generator[Screen]:
+    made = Screen(dark=False)
+    yield made
+    made.windows.close()
+    made.update()
+
+
+def keyboard(screen: Screen) -> Any:
+    screen.update()
+    return hidden_root().focus_get()
+
+
+def test_a_program_that_has_the_keyboard_takes_it_by_no_force(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.top.focus_force()
+    screen.update()
+    tcl = hidden_root().tk
+    tcl.eval("set said {}; trace add execution focus enter {apply {{said op} {lappend ::said $said}}}")
+    screen.windows.show_invite(INVITE)
+    assert str(keyboard(screen)).startswith(str(screen.sheet(Sheet.INVITE)))
+    screen.windows.close_sheet(Sheet.INVITE)
+    assert str(keyboard(screen)).startswith(str(screen.top))
+    said = str(tcl.eval("trace remove execution focus enter [lindex [trace info execution focus] 0 1]; set said"))
+    assert "focus" in said
+    assert "-force" not in said
+
+
+@pytest.mark.parametrize("danger", [True, False])
+def test_return_gives_the_answer_that_a_question_begins_with(screen: Screen, danger: bool) -> None:
+    page = screen.windows.show_room(gallery.ROOM)
+    page.invite.Widget.focus_force()
+    screen.update()
+    screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", Close(), danger=danger))
+    sheet = screen.windows.sheets[Sheet.CONFIRM][0]
+    assert keyboard(screen) is (sheet.no if danger else sheet.yes).Widget
+    screen.key("Return")
+    assert screen.last() == (SheetClosed(Sheet.CONFIRM) if danger else Close())
+
+
+def test_a_keyboard_on_a_widget_of_tks_own_hurts_nothing(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya", first_time=True))
+    choice: Any = screen.windows.page.anonymous
+    screen.windows.show_invite(INVITE)
+    root = hidden_root()
+    root.tk.call("entry", f"{screen.top}.stranger")  # Python has never heard of it
+    root.tk.call("pack", f"{screen.top}.stranger")
+    root.tk.call("focus", "-force", f"{screen.top}.stranger")
+    screen.update()
+    with pytest.raises(KeyError):
+        root.focus_get()
+    choice.press()
+    screen.windows.close_sheet(Sheet.INVITE)
+    screen.update()
+    assert choice.value
+    assert not screen.windows.sheets
+
+
+def test_the_keyboard_comes_back_to_where_it_was_before_the_sheet(screen: Screen) -> None:
+    page = screen.windows.show_room(gallery.ROOM)
+    for widget in (page.invite.Widget, page._log.text, page.composer.text):
+        widget.focus_force()
+        screen.update()
+        screen.windows.show_invite(INVITE)
+        assert keyboard(screen) is not widget
+        screen.windows.close_sheet(Sheet.INVITE)
+        assert keyboard(screen) is widget
+
+
+def test_the_keyboard_is_not_left_on_a_banner_that_is_gone(screen: Screen) -> None:
+    page = screen.windows.show_room(replace(gallery.ROOM, banners=(DOOR,)))
+    button = page.banners.strips[0].action.Widget
+    button.focus_force()
+    screen.windows.show_knock(KNOCK)
+    screen.windows.close_sheet(Sheet.KNOCK)
+    assert keyboard(screen) is button
+    page.set_banners(())
+    assert keyboard(screen) is page.composer.text
+
+
+def test_the_keyboard_is_not_left_on_the_panel_of_an_empty_room(screen: Screen) -> None:
+    page = screen.windows.show_room(gallery.ALONE)
+    page.quiet_panel.invite.Widget.focus_force()
+    screen.update()
+    page.set_quiet(None)
+    page.set_composer(Composer(True, "Message Cabin weekend"))
+    assert keyboard(screen) is page.composer.text
+
+
+def test_the_column_of_rooms_shows_where_the_keyboard_is(screen: Screen) -> None:
+    page = screen.windows.show_room(gallery.ROOM)
+    canvas = page.rooms.canvas.Widget
+    canvas.focus_force()
+    screen.update()
+    assert page.rooms._at == gallery.ROOM.room_id
+
+
+def test_a_sheet_lies_over_the_middle_of_its_page_once_it_is_filled(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.top.geometry("700x700+60+40")
+    screen.update()
+    screen.windows.show_invite(INVITE)
+    screen.update()
+    sheet, page = screen.sheet(Sheet.INVITE), screen.top
+    middle = sheet.winfo_rooty() + sheet.winfo_height() / 2
+    assert abs(middle - (page.winfo_rooty() + page.winfo_height() / 2)) <= 2
+
+
+def test_a_sheet_that_grows_stays_on_the_screen(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_invite(INVITE)
+    sheet = screen.sheet(Sheet.INVITE)
+    screen.update()
+    sheet.geometry(f"+20+{sheet.winfo_screenheight() - sheet.winfo_height()}")
+    screen.update()
+    screen.windows.show_invite(replace(INVITE, copied="Copied."))
+    screen.update()
+    assert sheet.winfo_rooty() + sheet.winfo_height() <= sheet.winfo_screenheight() - 72
