@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from relay_help import DEADLINE_S, OTHER_ROOM, BareClient, Process, run_relay, send_frame, until
 
 import relay_server
@@ -412,6 +414,22 @@ def test_pages_by_get_and_head(place: Path) -> None:
 )
 def test_what_is_no_request_is_told_so(place: Path, data: bytes) -> None:
     assert talk(place, data).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+@given(
+    st.binary(max_size=300)
+    | st.builds(
+        b"".join, st.lists(st.sampled_from([b"GET", b" ", b"/page", b"HTTP/1.1", b"?", b"\r\n", b"\xff", b"HEAD"]))
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_any_head_gets_one_whole_answer(head: bytes) -> None:
+    answer = Monitor({"/page": lambda: (200, "text/plain", "text\n")})._answer(head + b"\r\n\r\n")
+    first, _, body = answer.partition(b"\r\n\r\n")
+    status = int(re.match(rb"HTTP/1\.1 (200|400|404|405) [A-Z]", first)[1])  # type: ignore[index]
+    (size,) = re.findall(rb"\r\nContent-Length: (\d+)\r\n", first + b"\r\n")
+    assert len(body) in (0, int(size))
+    assert (status == 200) == bool(re.match(rb"(GET|HEAD) /page(\?[^ \r]*)? HTTP/1\.[01]\r\n", head + b"\r\n\r\n"))
 
 
 def test_a_long_head_and_a_slow_one_are_cut_off(place: Path) -> None:
