@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
+import gallery
 import pytest
 from gui_help import an_invite
 from screen import Screen
@@ -129,3 +131,31 @@ def test_the_card_gives_up_its_margin_in_a_narrow_window_and_takes_it_back(scree
         resize(screen, (width, 800))
         assert is_in_view(screen.top, page.go.Widget)
         assert is_in_view(screen.top, screen.field(create.TITLE).master.master)
+
+
+# -- the room ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (900, 640), (760, 600), (500, 600), (480, 420)])
+@pytest.mark.parametrize("alone", [True, False])
+def test_no_crowd_at_the_door_pushes_the_composer_or_the_status_out(
+    screen: Screen, size: tuple[int, int], alone: bool
+) -> None:
+    page = screen.windows.show_room(gallery.ALONE if alone else gallery.ROOM)
+    resize(screen, size)
+    page.set_banners([replace(gallery.KNOCK, key=str(number)) for number in range(8)])
+    for element in (page.composer.send, page.composer.note, page.privacy, page.connection):
+        assert is_in_view(screen.top, element.Widget)
+    strips = [strip for strip in page.banners.strips if strip.Widget.winfo_ismapped()]
+    assert f"{8 - len(strips)} more" in strips[-1].note.get()
+    connection = page.connection.Widget
+    assert page.privacy.Widget.winfo_rootx() + page.privacy.Widget.winfo_width() <= connection.winfo_rootx()
+
+
+def test_more_strips_come_with_more_height(screen: Screen) -> None:
+    page = screen.windows.show_room(gallery.ROOM)
+    page.set_banners([replace(gallery.KNOCK, key=str(number)) for number in range(4)])
+    for size, shown in (((700, 420), 1), ((700, 800), 3)):
+        resize(screen, size)
+        screen.update()
+        assert sum(strip.Widget.winfo_ismapped() for strip in page.banners.strips) == shown

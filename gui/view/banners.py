@@ -11,7 +11,7 @@ from gui.view.boxes import Card
 from gui.view.elements import Panel
 from gui.view.kit import Kit, show
 
-SLOTS = 3  # shown at once; the last one counts the rest
+SLOTS = 3  # shown at once, fewer in a low window; the last one counts the rest
 
 
 class Strip(Card):
@@ -85,7 +85,7 @@ class Banners(Panel):
     def __init__(self, kit: Kit, emit: Emit):
         self.strips = [Strip(kit, emit) for _ in range(SLOTS)]
         self.banners: tuple[Banner, ...] = ()
-        self.width = 0
+        self.width, self.slots = 0, SLOTS
         super().__init__(kit, [[strip] for strip in self.strips], None, ground="", pad=(0, (0, 8)), expand_x=True,
                          expand_y=False, justify="left", align="top")  # fmt: skip
 
@@ -95,13 +95,22 @@ class Banners(Panel):
         show(self, bool(banners))
         for number, strip in enumerate(self.strips):
             if number < len(banners):
-                strip.tell(banners[number], len(banners) - SLOTS if number == SLOTS - 1 else 0)
-            show(strip, number < len(banners))
-        self.wrap(self.width)
+                strip.tell(banners[number], len(banners) - self.slots if number == self.slots - 1 else 0)
+            show(strip, number < min(len(banners), self.slots))
+        self._wrap()
 
-    def wrap(self, width: int) -> None:
-        """Fit into so many pixels."""
+    def fit(self, width: int, height: int) -> None:
+        """Fit into a column of so many pixels."""
         self.width = width
+        slots = max(1, min(SLOTS, height // self.kit.px(220)))
+        if slots != self.slots:
+            self.slots = slots
+            self.tell(self.banners)
+        else:
+            self._wrap()
+
+    def _wrap(self) -> None:
+        width = self.width
         if width > 0:
             for strip in self.strips:
                 strip.wrap(width - 2 * self.kit.px(20))

@@ -72,8 +72,11 @@ class QuietPanel(Panel):
         self.words.Widget.configure(wraplength=max(px(200), min(px(480), width - px(48))))
         for element in (self.code_words, self.code_gap, self.code_card):
             show(element, bool(self.quiet.qr))
+        self.Widget.configure(width=1, height=1)  # it takes what is left, and is cut off before the composer below is
+        self.Widget.pack_propagate(False)
         self.Widget.update_idletasks()
-        if self.buttons.Widget.winfo_reqwidth() > width - px(24):
+        high = sum(e.Widget.winfo_reqheight() for e in (self.title, self.words, self.buttons)) + px(40)
+        if self.buttons.Widget.winfo_reqwidth() > width - px(24) or high > height:
             for element in (self.code_words, self.code_gap, self.code_card):
                 show(element, False)
             self.Widget.update_idletasks()

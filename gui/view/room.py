@@ -70,7 +70,7 @@ class RoomPage:
         self.quiet_panel = QuietPanel(kit, emit, state.own_fp)
         self.roster = Roster(kit, kit.icon_button("back", tooltip="Back to the room (Esc)", command=self.toggle_people))
         self.window: sg.Window | None = None
-        self._header, self._quiet = state.header, state.quiet
+        self._header, self._quiet, self._status = state.header, state.quiet, state.status
         self._people = tuple(state.people)
         self._preview = ("", "")  # what the column of rooms says of this room: text, time
         self._door = ""
@@ -88,13 +88,14 @@ class RoomPage:
         self.left, self.middle = self._left(), self._middle()
         self.privacy = kit.text("", size=theme.SMALL, colour=p.soft, icon="lock")
         self.connection = kit.text("", size=theme.SMALL, colour=p.soft, icon="dot")
-        status = kit.panel(
+        self.status = kit.panel(
             [[kit.gap(18, 25), self.privacy, kit.push(), self.connection, kit.gap(18)]], ground=p.well, expand_x=True
         )
-        page = kit.panel(
+        self.columns = kit.panel(
             [[self.left, self.left_rule, self.middle, self.right_rule, self.roster]], expand_x=True, expand_y=True
         )
-        return [[page], [kit.rule()], [status]]
+        self.status_rule = kit.rule()
+        return [[self.columns], [self.status_rule], [self.status]]
 
     def _left(self) -> Panel:
         kit, p = self.kit, self.kit.p
@@ -162,6 +163,8 @@ class RoomPage:
         for widget in (top, self.composer.text, self._log.text):  # in a text Tk has uses of its own for these keys
             for key, act in keys.items():
                 widget.bind(f"<{main_key}-{key}>", _stopping(act))
+        for element in (self.status, self.status_rule):  # what is packed last gives way first, and these don't
+            element.ParentRowFrame.pack_configure(side="bottom", before=self.columns.ParentRowFrame)
         top.bind("<Escape>", self._escape)
         top.bind("<Configure>", self._resized, add="+")
         self._log.text.bind("<Key>", self._typed)
@@ -235,11 +238,14 @@ class RoomPage:
             loud = tone in (Tone.WARN, Tone.BAD)
             words.icon_colour = p.soft if words is self.privacy and not loud else colours[tone]
             words.update(text, colour=colours[tone] if loud else p.soft, icon=icons.get(tone, "warning"))
+        self._status = status
+        self._draw_status()
 
     def set_banners(self, banners: Sequence[Banner]) -> None:
         """Show exactly these strips."""
         stay = self._log.at_bottom()
         self.banners.tell(banners)
+        self._fit_quiet()
         if stay:
             self._log.to_bottom()
         self._door = next((banner.title for banner in banners if banner.fp), "")
@@ -389,7 +395,8 @@ class RoomPage:
         """Cut and break texts to the width of the middle column."""
         width = self._middle_width()
         self._draw_header()
-        self.banners.wrap(width)
+        self.banners.fit(width, self._size[1])
+        self._draw_status()
         self._fit_quiet()
 
     def _middle_width(self) -> int:
@@ -399,7 +406,10 @@ class RoomPage:
 
     def _fit_quiet(self) -> None:
         if self._quiet is not None and self._size[1]:
-            self.quiet_panel.fit(self._middle_width(), self._size[1] - self.kit.px(65 + 92 + 26))
+            strips = self.banners.Widget
+            strips.update_idletasks()
+            taken = self.kit.px(65 + 92 + 26) + (strips.winfo_reqheight() if self.banners.banners else 0)
+            self.quiet_panel.fit(self._middle_width(), self._size[1] - taken)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
@@ -410,6 +420,14 @@ class RoomPage:
         colour = {Tone.PLAIN: p.soft, Tone.GOOD: p.good, Tone.WARN: p.warn, Tone.BAD: p.bad, Tone.ACCENT: p.accent_text}
         line = kit.clip(self._header.text, kit.font(theme.NOTE - 0.5), room - kit.px(24))
         self.header_line.update(line, colour=colour[self._header.tone], icon=ICONS[self._header.tone])
+
+    def _draw_status(self) -> None:
+        """Cut who can read this where the connection has something long to say."""
+        kit = self.kit
+        font = kit.font(theme.SMALL)
+        room = self._size[0] - kit.px(18 + 22 + 22 + 24) - kit.measure(self._status.connection, font)
+        if self._size[0]:
+            self.privacy.update(kit.clip(self._status.privacy, font, room))
 
     def _draw_people_button(self) -> None:
         if self.window is None:
