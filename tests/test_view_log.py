@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tkinter as tk
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
@@ -420,6 +421,43 @@ def test_all_of_it_works_without_a_mouse(shown: Shown, monkeypatch: pytest.Monke
     press("<Escape>")
     assert not shown.text.tag_ranges("chosen")
     assert shown.log.chosen().text == "message 39"
+
+
+def test_it_is_seen_where_the_keyboard_is_in_the_log(shown: Shown) -> None:
+    shown.log.extend([*many(0, 40), LineItem("bob left")])
+    other = tk.Entry(shown.window.TKroot)
+    other.pack()
+    other.focus_force()
+    shown.update()
+    shown.text.tk.call("tk::TabToWindow", shown.text)  # as Tab does
+    shown.update()
+    assert shown.log.chosen().text == "message 39"
+    assert shown.text.tag_ranges("chosen")
+    shown.text.event_generate("<Up>")
+    other.focus_force()
+    shown.update()
+    assert not shown.text.tag_ranges("chosen")
+    shown.text.focus_force()  # back from a sheet, say
+    shown.update()
+    assert shown.log.chosen().text == "message 38"
+    assert shown.text.tag_ranges("chosen")
+    other.focus_force()
+    shown.update()
+    shown.text.event_generate("<Button-1>", x=5, y=5)
+    shown.update()
+    assert not shown.text.tag_ranges("chosen"), "whoever uses the mouse chooses with it"
+
+
+def test_the_keyboard_comes_to_what_is_in_view(shown: Shown) -> None:
+    shown.log.extend(many(0, 80))
+    shown.update()
+    shown.text.yview_moveto(0)
+    shown.update()
+    before = shown.top()
+    shown.text.tk.call("tk::TabToWindow", shown.text)
+    shown.update()
+    assert shown.text.bbox(shown.text.tag_ranges("chosen")[0])
+    assert shown.top() == before
 
 
 def test_a_selection_can_be_copied(shown: Shown) -> None:

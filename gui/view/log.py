@@ -46,7 +46,7 @@ class RowLog(sg.Column):
         self._messages = self._serial = self._unseen = 0
         self._names: dict[bytes, str] = {}
         self._delivery: Delivery | None = None
-        self._chosen = ""
+        self._chosen = self._rested = ""
         self._pill: Any = None
         self.multiline = sg.Multiline(
             "", key=key, size=(20, 4), write_only=True, disabled=True, no_scrollbar=True, border_width=0, pad=(0, 0),
@@ -170,7 +170,8 @@ class RowLog(sg.Column):
             "<Configure>": self._resized, "<Button-1>": self._focus, "<Button-3>": self._menu_at, "<Up>": self._up,
             "<Down>": self._down, "<End>": lambda event: self.to_bottom(), "<Return>": self._menu_key,
             "<Shift-F10>": self._menu_key, "<Control-c>": self._copy_key, "<Escape>": self._unchoose,
-            "<FocusOut>": self._unchoose, "<Tab>": self._tab, "<Shift-Tab>": self._back_tab,
+            "<FocusOut>": self._rest, "<FocusIn>": self._resume, "<<TraverseIn>>": self._arrive,
+            "<Tab>": self._tab, "<Shift-Tab>": self._back_tab,
         }  # fmt: skip
         if kit.system == "aqua":
             keys |= {"<Button-2>": self._menu_at, "<Command-c>": self._copy_key}
@@ -437,12 +438,31 @@ class RowLog(sg.Column):
     def _choose(self, mark: str) -> None:
         self._unchoose()
         if mark in self._items:
-            self._chosen = mark
-            self.text.tag_add("chosen", mark, self._end_of(mark))
+            self._rested = mark
+            self._resume()
             self.text.see(mark)
 
+    def _arrive(self, event: Any) -> None:
+        """Choose the newest message in view, so that it is seen where the keyboard has come to by Tab."""
+        low = self.text.index(f"@0,{self.text.winfo_height()}")
+        seen = (mark for mark in reversed(self._order) if mark.startswith("m") and self.text.compare(mark, "<=", low))
+        self._rested = self._chosen or self._rested or next(seen, "")
+        self._resume()
+
+    def _rest(self, event: Any) -> None:
+        rested = self._chosen
+        self._unchoose()
+        self._rested = rested
+
+    def _resume(self, event: Any = None) -> None:
+        """Show again what was chosen when the keyboard went, without scrolling there."""
+        mark, self._rested = self._rested, ""
+        if mark in self._items and not self._chosen:
+            self._chosen = mark
+            self.text.tag_add("chosen", mark, self._end_of(mark))
+
     def _unchoose(self, event: Any = None) -> None:
-        self._chosen = ""
+        self._chosen = self._rested = ""
         self.text.tag_remove("chosen", "1.0", "end")
 
     def _tab(self, event: Any) -> str:
