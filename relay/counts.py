@@ -57,7 +57,7 @@ def counts(server: Server) -> list[Count]:
             if value is not None
         ),
         *(
-            Count("parley_relay_events_total", "Words of the log, said or only counted.", server.journal.totals[w], w)
+            Count("parley_relay_events_total", "Words of the log, said or only counted.", server.journal.total(w), w)
             for w in MOODS
         ),
         *_process(),

@@ -31,9 +31,12 @@ _PRIORITIES = {"calm": 6, "busy": 5, "hurt": 3}  # informational, notice, error:
 
 
 class _OneWord(logging.Filter):
-    """Keep that asyncio said something, and drop what it said."""
+    """Keep that asyncio said something, and how often, and drop what it said."""
+
+    times = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
+        self.times += 1
         record.msg, record.args = "loop", ()
         record.exc_info = record.exc_text = record.stack_info = None
         return True
@@ -109,6 +112,10 @@ class Journal:
         else:
             self._counts[word] = 0
             LOG.log(level, word)
+
+    def total(self, word: str) -> int:
+        """Return how often this word was said, or would have been."""
+        return self.totals[word] + (_ONE_WORD.times if word == "loop" else 0)
 
     def say(self, sentence: str, word: str = "") -> None:
         """Log a sentence for the owner, about the owner's own files; count it under a word."""

@@ -94,8 +94,10 @@ def test_the_journal_of_the_system_gets_a_priority(
 def test_what_asyncio_has_to_say_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:
     journal.to_stderr("info", "json")
     journal.quiet_asyncio()
+    before = Journal().total("loop")
     logging.getLogger("asyncio").error("socket %s", ("192.0.2.1", 5), exc_info=ValueError("secret"))
     assert json.loads(capsys.readouterr().err) == {"program": "parley-relay", "mood": "hurt", "said": "loop"}
+    assert Journal().total("loop") == before + 1
 
 
 def test_there_are_three_moods() -> None:

@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import socket
+import ssl
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from relay_help import DEADLINE_S, OTHER_ROOM, BareClient, Process, run_relay, send_frame, until
 
@@ -28,7 +29,9 @@ from relay import keys, monitor
 from relay.config import load
 from relay.counts import Count, as_table, exposition
 from relay.journal import MOODS
+from relay.limits import Limits
 from relay.monitor import MAX_AT_ONCE, MAX_HEAD_BYTES, Monitor, Page
+from relay.server import STOP_S, files_for
 
 ROOT = Path(relay_server.__file__).parent
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
@@ -104,6 +107,22 @@ def test_when_a_certificate_ends_is_what_the_library_says(tmp_path: Path, monkey
     certificate.write_text("-----BEGIN CERTIFICATE-----\nMAAw\n-----END CERTIFICATE-----\n")
     with pytest.raises(ConfigError, match="is not a PEM certificate"):
         keys.validity(certificate)
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.binary(min_size=1, max_size=3)), min_size=1, max_size=4))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_certificate_says_when_it_ends_or_is_none(tmp_path: Path, damage: list[tuple[int, bytes]]) -> None:
+    certificate = tmp_path / keys.CERTIFICATE_NAME
+    if not certificate.exists():
+        keys.init_keys(tmp_path)
+    der = bytearray(ssl.PEM_cert_to_DER_cert(certificate.read_text()))
+    for at, data in damage:
+        der[at : at + len(data)] = data
+    damaged = tmp_path / "damaged.crt"
+    damaged.write_text(ssl.DER_cert_to_PEM_cert(bytes(der)))
+    for read in (keys.validity, keys.pin_of):
+        with contextlib.suppress(ConfigError):
+            assert read(damaged)
 
 
 # -- a relay with metrics ----------------------------------------------------------------------------------------------
@@ -316,6 +335,17 @@ def test_where_systemd_makes_a_place_there_is_a_control_socket(
     monkeypatch.setattr(configuration, "SERVICE_CONTROL", tmp_path / "none.sock")
     assert relay_server.main(["stats"]) == 1
     assert str(tmp_path / "none.sock") in capsys.readouterr().err
+
+
+def test_the_unit_gives_the_relay_what_it_counts_on() -> None:
+    unit = (ROOT / "deploy" / "parley-relay.service").read_text()
+    said = dict(line.split("=", 1) for line in unit.splitlines() if re.match(r"[A-Z]\w+=", line))
+    assert Path("/run") / said["RuntimeDirectory"] == configuration.SERVICE_CONTROL.parent
+    assert said["Type"] == "notify"
+    assert int(said["WatchdogSec"]) > 10  # it gives a sign of life each second
+    assert int(said["TimeoutStopSec"]) > 2 * STOP_S
+    assert int(said["LimitNOFILE"]) > files_for(Limits().max_connections)
+    assert int(said["RestartPreventExitStatus"]) == relay_server.EXIT_CONFIG
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,18 @@ def test_what_needs_a_restart_is_named_and_left(tmp_path: Path) -> None:
             pass
 
 
+def test_metrics_and_control_stay_where_they_are_until_a_restart(tmp_path: Path) -> None:
+    path = configuration.init_state(tmp_path)
+    with RelayThread(dataclasses.replace(load(path), port=0)) as relay:
+        change(path, r"^# control = ", "control = ")
+        change(path, r'^# listen = "127.0.0.1:9256"', 'listen = "127.0.0.1:9256"')
+        said: list[list[str]] = []
+        relay.call(lambda: said.append(relay.server.reload(dataclasses.replace(load(path), port=0))))
+        assert said == [["a change of metrics and control needs a restart, and the rest is taken over."]]
+        relay.call(lambda: said.append(relay.server.reload(dataclasses.replace(load(path), port=0))))
+        assert said[0] == said[1]  # as long as it is so
+
+
 def test_sighup_takes_what_is_good_and_refuses_what_is_not(tmp_path: Path) -> None:
     place = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
