@@ -5,6 +5,7 @@ Times are shown in the computer's time zone, days and months in English like the
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -18,6 +19,8 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 MARK_SIZE = 4  # hex digits that tell people of the same name apart
+MARK = re.compile(r" \([0-9a-f]{4,64}\)$")
+MAX_NAME = 32  # characters of a name that are shown, its mark not counted
 LATE_MS = 5 * 60_000  # a message that took longer says when it came
 DAY_MS = 86_400_000
 
@@ -83,7 +86,7 @@ def told_apart(nicks: Mapping[bytes, str]) -> dict[bytes, str]:
 
     Everybody who shares a name is marked, whoever came first: the later one may be the real one.
     """
-    names = {fp: safe_name(nick) for fp, nick in nicks.items()}
+    names = {fp: safe_name(nick, limit=MAX_NAME) for fp, nick in nicks.items()}
     shown = dict(names)
     for size in range(0, 65, MARK_SIZE):
         alike: dict[str, list[bytes]] = {}

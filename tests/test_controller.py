@@ -429,6 +429,12 @@ def test_a_name_that_cannot_be_seen_is_called_by_a_plain_word(nick: str) -> None
     assert stage.log.lines == ["Somebody joined", "Somebody (0404) joined"]
 
 
+def test_long_names_are_told_apart_within_what_is_shown() -> None:
+    shown = wording.told_apart({BOB: "W" * 64, CAROL: "W" * 40 + "x" * 24, DAVE: "Dave"})
+    assert shown == {BOB: "W" * 31 + "… (0202)", CAROL: "W" * 31 + "… (0303)", DAVE: "Dave"}
+    assert all(wording.MARK.search(shown[fp]) for fp in (BOB, CAROL))
+
+
 def test_marks_cannot_be_imitated() -> None:
     shown = wording.told_apart({BOB: "Tom", CAROL: "Tom", DAVE: "Tom (0202)"})
     assert len({name.casefold() for name in shown.values()}) == 3

@@ -249,3 +249,13 @@ def test_pictures_out_of_use_are_dropped_and_those_in_use_stay(kit: Kit, opened:
     assert len(kit._photos) <= 2 * MAX_PHOTOS
     assert kit.root.tk.call("image", "width", shown) > 10
     assert kit.icon("gear", 17) is kit.icon("gear", 17)
+
+
+def test_what_is_cut_keeps_the_mark_that_tells_people_apart(kit: Kit) -> None:
+    font = kit.font(theme.BODY, bold=True)
+    cut = kit.clip("W" * 32 + " (3f2a)", font, 150)
+    assert cut.startswith("WW")
+    assert cut.endswith("… (3f2a)")
+    assert kit.measure(cut, font) <= 150
+    assert kit.clip("alice (3f2a)", font, 150) == "alice (3f2a)"
+    assert kit.clip("W" * 32, font, 150).endswith("W…")

@@ -423,6 +423,20 @@ def test_all_of_it_works_without_a_mouse(shown: Shown, monkeypatch: pytest.Monke
     assert shown.log.chosen().text == "message 39"
 
 
+def test_the_longest_name_stays_on_one_line_beside_its_avatar_in_a_narrow_window() -> None:
+    shown = Shown(size=(407, 400))
+    shown.log.extend([said(1, "W" * 64, "hello")])
+    shown.log.extend([said(2, "W" * 64 + "b", "hello")])
+    shown.log.rename(fp("W" * 64 + "b"), "W" * 40 + " (3f2a)")
+    shown.update()
+    for name in ("WW", "(3f2a)"):
+        at = shown.text.search(name, "1.0")
+        assert at, "the mark is never cut off"
+        count = shown.text.count(f"{at} linestart", f"{at} lineend", "displaylines")
+        assert count in (None, (0,), 0)
+    shown.window.close()
+
+
 def test_it_is_seen_where_the_keyboard_is_in_the_log(shown: Shown) -> None:
     shown.log.extend([*many(0, 40), LineItem("bob left")])
     other = tk.Entry(shown.window.TKroot)

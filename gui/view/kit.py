@@ -44,6 +44,7 @@ from gui.theme import Palette
 from gui.view.boxes import Card, Field, ThinBar
 from gui.view.dressing import dress, show
 from gui.view.elements import Command, Panel, Picture, Push, Rows, Rule, Words
+from gui.wording import MARK
 
 __all__ = [
     "Card",
@@ -102,15 +103,21 @@ class Kit:
         return int(self.root.tk.call("font", "metrics", font, "-linespace"))
 
     def clip(self, text: str, font: tuple[str, int, str], width: int) -> str:
-        """Return one line of text cut to a width in pixels, with an ellipsis when something was cut."""
+        """Return one line of text cut to a width in pixels, with an ellipsis when something was cut.
+
+        The mark that tells two people of the same name apart stays.
+        """
         text = safe_text(text).replace("\n", " ").replace("\t", " ")
         if self.measure(text[:400], font) <= width and len(text) <= 400:
             return text
+        found = MARK.search(text)
+        mark = found[0] if found else ""
+        text, width = text.removesuffix(mark), width - self.measure(mark, font)
         low, high = 0, min(len(text), 400)
         while low < high:
             mid = (low + high + 1) // 2
             low, high = (mid, high) if self.measure(text[:mid] + "…", font) <= width else (low, mid - 1)
-        return text[:low].rstrip() + "…"
+        return text[:low].rstrip() + "…" + mark
 
     def line(self, text: str) -> str:
         """Return text as it is to be drawn: on X11, right-to-left parts put in order, line by line.  Apply once."""

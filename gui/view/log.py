@@ -28,6 +28,7 @@ MAX_SHOWN = 2000  # messages; Tk's cost of an embedded picture grows with their 
 SLACK = 100  # messages above it before the oldest are taken off, so that this is rare
 FACES = 6  # small avatars in the delivery line
 SIDE, AVATAR, INDENT = 24, 40, 52  # margin; picture; from the margin to the text
+NAME = 240  # pixels of a name; on a second line it would part the halves of the avatar
 TONES = {Tone.PLAIN: "info", Tone.GOOD: "tick", Tone.WARN: "warning", Tone.BAD: "warning", Tone.ACCENT: "invite"}
 
 
@@ -119,7 +120,7 @@ class RowLog(sg.Column):
             ranges = [str(index) for index in text.tag_ranges(tag)]
             for start, end in reversed(list(zip(ranges[::2], ranges[1::2], strict=True))):
                 text.delete(start, end)
-                text.insert(start, self.kit.line(safe_name(name)), ("head", tag))
+                text.insert(start, self._name(name), ("head", tag))
 
     # -- what the page uses ------------------------------------------------------------------------------------------
 
@@ -241,11 +242,16 @@ class RowLog(sg.Column):
         start = text.index("end-1c")
         text.image_create("end-1c", image=self._half(item.fp, 0), align="bottom")
         text.tag_add("head", start)
-        name = self.kit.line(safe_name(self._names.get(item.fp, item.name)))
+        name = self._name(self._names.get(item.fp, item.name))
         text.insert("end-1c", name, ("head", tag), "  " + safe_name(item.clock), ("head", "time"), "\n", ("head",))
         start = text.index("end-1c")
         text.image_create("end-1c", image=self._half(item.fp, 1), align="top")
         text.tag_add("first", start)
+
+    def _name(self, name: str) -> str:
+        """Return a name as it stands beside the upper half of an avatar, on one line in the narrowest of windows."""
+        font = self.kit.font(theme.TEXT, bold=True)
+        return self.kit.line(self.kit.clip(safe_name(name), font, self.kit.px(NAME)))
 
     def _line(self, text: tk.Text, item: LineItem | DayItem) -> None:
         if isinstance(item, DayItem):
