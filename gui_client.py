@@ -7,10 +7,13 @@ is never an argument, for arguments can be read by every program on the computer
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 log = logging.getLogger("parley.gui")
 
@@ -19,6 +22,10 @@ INVITE_IN_ARGUMENTS = (
     "An invite doesn't belong on the command line, where other programs can read it. "
     "Paste it in the window, or give it on standard input with --invite-stdin."
 )
+UNKNOWN_ARGUMENT = (
+    "There is an argument that Parley doesn't know. An invite is pasted in the window; the rest is in --help."
+)
+ASK_FOR_INVITE = "Paste the invite, press Enter, then {}."
 NO_TKINTER = (
     "Parley's window needs tkinter, which this Python doesn't have. "
     "On Debian and Ubuntu: apt install python3-tk. Elsewhere, install Python from python.org."
@@ -34,13 +41,17 @@ ENDED = "Parley had to stop because of a mistake of its own. Start it again; not
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the window until it is closed.  Returns the exit status: 0, 1 when it can't run, 2 for wrong arguments."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if any("parley:" in word.lower() for word in words):  # before argparse, whose message would repeat it
+    if any("parley:" in unquote(word).lower() for word in words):  # before argparse, whose message would repeat it
         return _refuse(INVITE_IN_ARGUMENTS, 2)
-    options = _parser().parse_args(words)
+    options, unknown = _parser().parse_known_args(words)
+    if unknown:  # perhaps an invite, or a part of one
+        return _refuse(UNKNOWN_ARGUMENT, 2)
     logging.basicConfig(level=logging.WARNING, format="parley: %(message)s")
-    invite_text = sys.stdin.read(MAX_STDIN_CHARS).strip() if options.invite_stdin else ""
     try:
+        invite_text = _read_invite() if options.invite_stdin else ""
         return _run(options.name, options.profile, options.theme == "dark", invite_text)
+    except KeyboardInterrupt:  # before there is a window to close
+        return 130
     except ModuleNotFoundError as missing:
         name = (missing.name or "").split(".")[0]
         return _refuse(NO_TKINTER if name in ("tkinter", "_tkinter") else NO_PACKAGE.format(name), 1)
@@ -49,6 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _refuse(NO_DISPLAY, 1)
         log.error("a fault ended the window: %s", _where(error))
         return _refuse(ENDED, 1)
+
+
+def _read_invite() -> str:
+    """Return what is on standard input, whatever it is; nothing if that is closed."""
+    if sys.stdin is None:
+        return ""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+        if sys.stdin.isatty():
+            print(ASK_FOR_INVITE.format("Ctrl+Z and Enter" if os.name == "nt" else "Ctrl+D"), file=sys.stderr)
+    return sys.stdin.read(MAX_STDIN_CHARS).strip()
 
 
 def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int:
@@ -62,10 +84,10 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int
     from gui.psg import catch_faults, catch_interrupts
     from gui.view.windows import Windows, collecting_here
 
-    place = directory or Path(platformdirs.user_data_dir("parley", appauthor=False))
+    place = Path(os.path.expanduser(directory or platformdirs.user_data_dir("parley", appauthor=False)))  # never fails
     bridge: Bridge[AppEvent] = Bridge(lambda: windows.wake())
     windows = Windows(bridge.put, dark=dark)
-    backroom = Backroom(place.expanduser(), bridge.put)
+    backroom = Backroom(place, bridge.put)
     controller = Controller(windows, backroom, name=name, invite_text=invite_text, dark=dark)
 
     def handle(event: AppEvent) -> bool:

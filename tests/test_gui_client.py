@@ -35,6 +35,7 @@ def run(*arguments: str, program: str = "", path: Path | None = None, **environm
         [f"parley:join/relay.example.org:7256/{SECRET}"],
         ["--invite", f"PARLEY:join/relay.example.org:7256/{SECRET}"],
         [f"--name=parley:join/{SECRET}"],
+        [f"Parley%3Ajoin%2Frelay.example.org%3A7256%2F{SECRET}"],
     ],
 )
 def test_an_invite_is_never_an_argument(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,12 +45,22 @@ def test_an_invite_is_never_an_argument(arguments: list[str], capsys: pytest.Cap
     assert SECRET not in said.out + said.err
 
 
-@pytest.mark.parametrize("arguments", [["--theme", "pink"], ["--passphrase", "x"], ["--prof", "x"], ["more"]])
+@pytest.mark.parametrize("arguments", [["--theme", "pink"], ["--theme"], ["--profile"]])
 def test_wrong_arguments_have_their_sentence(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         gui_client.main(arguments)
     assert ended.value.code == 2
     assert "usage: parley" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--passphrase", SECRET], ["--prof", SECRET], [SECRET], [f"join/x:1/{SECRET}"], ["--invite-stdin", SECRET]],
+)
+def test_what_is_not_known_is_not_repeated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert gui_client.main(arguments) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"{gui_client.UNKNOWN_ARGUMENT}\n")
 
 
 def test_what_was_asked_for_reaches_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,9 +77,66 @@ def test_what_was_asked_for_reaches_the_window(monkeypatch: pytest.MonkeyPatch) 
     assert asked == [("", None, False, ""), ("Léa", Path("p"), True, f"parley:join/x/{SECRET}")]
 
 
+def _invite_taken(data: bytes, *, close: bool = False) -> str:
+    """Return what --invite-stdin makes of standard input, in a process whose locale knows no more than ASCII."""
+    program = "import gui_client, sys; gui_client._run = lambda *how: print(ascii(how[3])) or 0; \
+sys.exit(gui_client.main(['--invite-stdin']))"
+    start = "import os, sys; os.close(0); os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
+    command = [sys.executable, "-c", *([start] if close else []), program]
+    more = {"PYTHONIOENCODING": "ascii:strict", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, input=data, env=os.environ | more)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.decode().strip()
+
+
+def test_anything_on_standard_input_is_taken() -> None:
+    assert _invite_taken(f" parley:join/x/{SECRET}\n\n".encode()) == f"'parley:join/x/{SECRET}'"
+    assert _invite_taken(b"") == "''"
+    assert _invite_taken(b"\xff\xc3\xbc\x00") == r"'\ufffd\xfc\x00'"
+    assert _invite_taken(b"", close=True) == "''"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_at_a_terminal_it_asks_for_the_invite_and_can_be_interrupted() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    program = "import gui_client, sys; gui_client._run = lambda *how: 7; sys.exit(gui_client.main(['--invite-stdin']))"
+    for answer, status in ((b"parley:join/x\n\x04", 7), (b"\x03", 130)):
+        with subprocess.Popen(
+            [sys.executable, "-c", f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {program}"],
+            cwd=ROOT,
+            stdin=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "Paste the invite, press Enter, then Ctrl+D.\n"
+            os.write(ours, answer)
+            assert process.wait(60) == status
+            assert process.stderr.read() == ""
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_no_display_is_one_sentence() -> None:
     for display in ("", ":977"):
         assert run(DISPLAY=display) == (1, f"{gui_client.NO_DISPLAY}\n")
+
+
+def test_a_home_of_nobody_is_a_directory_like_any_other() -> None:
+    program = """
+        import sys
+        import gui.backroom, gui.view.windows, gui_client
+        def stop_here(directory, put):
+            print(directory)
+            sys.exit(7)
+        gui.backroom.Backroom = stop_here
+        gui.view.windows.Windows = lambda *how, **more: None
+        gui_client.main(["--profile", "~nobody.of.this.name/parley"])
+        """
+    assert run(program=program) == (7, "~nobody.of.this.name/parley\n")
 
 
 @pytest.mark.parametrize("name", ["tkinter", "_tkinter"])
