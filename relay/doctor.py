@@ -242,6 +242,8 @@ def _frame(sock: socket.socket) -> Frame:
 
 def _counts(config: Config) -> tuple[dict[str, Any], Finding]:
     place = config.control or configuration.default_control() or configuration.SERVICE_CONTROL
+    if config.control is None and not place.exists():
+        return {}, Finding("ok", "room", "for one at least; set `control`, and it can be asked how many more.")
     try:
         stats = monitor.ask(place)
         here, most = int(stats["connections"]), int(stats["max_connections"])

@@ -188,7 +188,7 @@ def ask(path: Path) -> dict[str, Any]:
             raise ValueError
     except (FileNotFoundError, ConnectionRefusedError):
         raise RelayError(
-            f"{path}: no relay answers there; start it, or name its configuration with --config."
+            f"{path}: no relay answers there; start it, name its configuration (--config), or set `control` in it."
         ) from None
     except OSError as error:
         raise RelayError(

@@ -259,7 +259,7 @@ class Server:
             self._accept(listener)
         self._close_listeners()
         end_s = self.loop.time() + STOP_S
-        while self._connections and self.loop.time() < end_s:
+        while self.door.connections and self.loop.time() < end_s:
             await asyncio.sleep(0.02)
         for connection in list(self._connections):
             connection.reset()

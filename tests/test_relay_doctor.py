@@ -274,5 +274,14 @@ def test_room_for_more_and_descriptors_are_asked_of_the_running_relay(path: Path
         assert (finding.grade, "no relay answers there" in finding.sentence) == ("warn", True)
 
 
+def test_a_relay_that_cannot_be_asked_had_room_for_the_doctor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setattr(configuration, "SERVICE_CONTROL", path.parent / "none.sock")
+    change(path, r"^control", "# control")
+    with RelayThread(load(path)):
+        finding = found(path, "room")
+    assert (finding.grade, "for one at least; set `control`" in finding.sentence) == ("ok", True)
+
+
 def test_the_paper_names_the_doctor() -> None:
     assert "relay_server.py doctor" in (ROOT / "deploy" / "README.md").read_text()

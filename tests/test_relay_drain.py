@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import ipaddress
 import re
 import signal
 import socket
@@ -12,10 +13,22 @@ import threading
 from pathlib import Path
 
 import pytest
-from relay_help import DEADLINE_S, OTHER_ROOM, BareClient, Process, any_certificate, join_frame, send_frame
+from relay_help import (
+    DEADLINE_S,
+    OTHER_ROOM,
+    BareClient,
+    Process,
+    RelayThread,
+    any_certificate,
+    join_frame,
+    send_frame,
+    until,
+)
 
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 from relay import config as configuration
+from relay import proxy
+from relay.config import Config
 from relay.switch import WAIT_SHUTDOWN_S
 
 LOOPS = ["asyncio", "uvloop"] if importlib.util.find_spec("uvloop") else ["asyncio"]
@@ -129,3 +142,16 @@ def test_what_was_only_counted_is_told_at_the_end(tmp_path: Path) -> None:
     assert re.findall(r"parley-relay: (.*)\n", err) == [
         "listening", "stopping", "shutting_down", "shutting_down x6", "stopped",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_comes_through_a_proxy_and_has_not_said_so_yet_is_told(tmp_path: Path, loop: str) -> None:
+    config = Config(port=0, event_loop=loop, proxy_from=(ipaddress.ip_network("127.0.0.1"),))
+    with RelayThread(config) as relay, socket.create_connection(("127.0.0.1", relay.port), DEADLINE_S) as sock:
+        sock.sendall(proxy.LOCAL_HEADER[:5])
+        until(lambda: relay.server.door.connections == 1, "it is held at the door")
+        relay.loop.call_soon_threadsafe(relay.stop.set)
+        until(lambda: relay.server.state == "stopping", "the end has begun")
+        sock.sendall(proxy.LOCAL_HEADER[5:] + join_frame())
+        data = sock.recv(FRAME_SIZE, socket.MSG_WAITALL)
+        assert struct.unpack_from(">xBH", data) == (Kind.REFUSED, Refusal.SHUTTING_DOWN)
