@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import ipaddress
 import re
@@ -13,6 +14,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from client_help import Person, free_port, people, pin_in, room_on, tls_config
 from relay_help import (
     DEADLINE_S,
     OTHER_ROOM,
@@ -25,6 +27,7 @@ from relay_help import (
     until,
 )
 
+from chatcore.invite import RelayAddress
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 from relay import config as configuration
 from relay import proxy
@@ -155,3 +158,33 @@ def test_who_comes_through_a_proxy_and_has_not_said_so_yet_is_told(tmp_path: Pat
         sock.sendall(proxy.LOCAL_HEADER[5:] + join_frame())
         data = sock.recv(FRAME_SIZE, socket.MSG_WAITALL)
         assert struct.unpack_from(">xBH", data) == (Kind.REFUSED, Refusal.SHUTTING_DOWN)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_conversation_goes_on_over_three_ends_with_nothing_lost_twice_or_out_of_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str
+) -> None:
+    monkeypatch.setattr("relay.switch.WAIT_SHUTDOWN_S", (0, 1))
+    config = dataclasses.replace(tls_config(tmp_path, port=free_port()), event_loop=loop)
+    invite = room_on(RelayAddress("127.0.0.1", config.port, (pin_in(tmp_path),)))
+    said: list[str] = []
+
+    def talk(person: Person) -> None:
+        for _ in range(25):
+            said.append(f"{len(said)}")
+            person.say(said[-1])
+
+    with contextlib.ExitStack() as stack:
+        alice, bob = stack.enter_context(people(invite, "alice", "bob"))
+        for _ in range(3):
+            with RelayThread(config):
+                alice.until_here("bob")
+                bob.until_here("alice")
+                talk(alice)
+                bob.until_text(said[-1])
+                talk(alice)  # and the end comes while this is on its way
+            talk(alice)
+        with RelayThread(config):
+            bob.until_text(said[-1])
+            alice.until_here("bob")
+            assert bob.ear.texts() == [("alice", text) for text in said]
