@@ -68,7 +68,7 @@ class Monitor:
         self._busy = 0
 
     async def listen(self, place: Place, mode: int) -> None:
-        """Serve at this place too; `mode` is that of a unix socket.  Raises RelayError with one sentence."""
+        """Serve at this place; `mode` is that of a unix socket.  Raises RelayError with one sentence."""
         try:
             if isinstance(place, Path):
                 sock = _unix_listener(place, mode)

@@ -38,22 +38,26 @@ async def _serve(server: Server, load: Callable[[], Config], announce: Callable[
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     if hasattr(signal, "SIGHUP"):
         loop.add_signal_handler(signal.SIGHUP, reload, server, load)
-    monitor = Monitor(pages_of(server))
+    places = ((server.config.metrics, PUBLIC_MODE), (server.config.control or default_control(), PRIVATE_MODE))
+    monitors = []
     try:
-        if server.config.metrics is not None:
-            await monitor.listen(server.config.metrics, PUBLIC_MODE)
-        if (control := server.config.control or default_control()) is not None:
-            await monitor.listen(control, PRIVATE_MODE)
+        for place, mode in places:
+            if place is not None:
+                monitors.append(Monitor(pages_of(server)))  # one for each: a crowd at the one is none at the other
+                await monitors[-1].listen(place, mode)
         await server.start()
         announce(server.line)
         await stop.wait()
         await server.stop()
     finally:
-        monitor.close()
+        for monitor in monitors:
+            monitor.close()
 
 
 def reload(server: Server, load: Callable[[], Config]) -> None:
     """Take over a changed configuration; or, if it can't be used, say why and leave all as it was."""
+    if server.state == "starting":
+        return  # with a configuration that has only just been read
     notify_service_manager(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         config = load()

@@ -321,6 +321,15 @@ def test_stats_come_from_the_control_socket_which_is_its_owners_alone(
     assert not place.exists()
 
 
+def test_a_crowd_at_the_metrics_does_not_keep_the_owner_out(tmp_path: Path) -> None:
+    path = with_metrics(tmp_path, f"unix:{tmp_path / 'metrics.sock'}", control="control.sock")
+    with Process(tmp_path, "--config", str(path), "--port", "0"), contextlib.ExitStack() as stack:
+        for _ in range(MAX_AT_ONCE):
+            stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(tmp_path / "metrics.sock"))
+        assert talk(tmp_path / "metrics.sock", b"GET /healthz HTTP/1.1\r\n\r\n") == b""
+        assert monitor.ask(tmp_path / "control.sock")["ready"] == 1
+
+
 def test_where_systemd_makes_a_place_there_is_a_control_socket(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,9 +26,10 @@ import relay_server
 from chatcore.errors import ConfigError
 from chatcore.wire import Kind, Refusal
 from relay import config as configuration
-from relay import keys
+from relay import keys, service
 from relay.config import load
 from relay.limits import Door, Limits
+from relay.server import Server
 
 ROOT = Path(relay_server.__file__).parent
 
@@ -246,6 +247,12 @@ def test_sighup_takes_what_is_good_and_refuses_what_is_not(tmp_path: Path) -> No
 def test_the_unit_reloads_without_a_program_that_a_small_system_lacks() -> None:
     unit = (ROOT / "deploy" / "parley-relay.service").read_text()
     assert "ExecReload=+/bin/sh -c 'kill -HUP $MAINPID'\n" in unit
+
+
+def test_a_signal_before_the_start_changes_nothing(tmp_path: Path) -> None:
+    server = Server(load(configuration.init_state(tmp_path)))
+    service.reload(server, lambda: pytest.fail("read in vain"))
+    assert server.state == "starting"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
