@@ -30,9 +30,10 @@ from chatcore.cable import READ_LOW_BYTES, Cable, End, Loop, Timing, dial
 from chatcore.clock import Moment
 from chatcore.engines import Engine, PrivateKey
 from chatcore.engines.openssl import OpenSSLEngine
-from chatcore.errors import PinError, RelayError, StateError, TextError
+from chatcore.errors import PinError, RelayError, StateError, TextError, VaultError
 from chatcore.events import Connection, ConnectionChanged, RoomEvent
 from chatcore.invite import Invite
+from chatcore.kept import Store
 from chatcore.room import Room
 from chatcore.seal import fingerprint
 from chatcore.seat import refusal_sentence
@@ -86,6 +87,8 @@ class _Visit:
         self.owner = invite.owner_fp == me
         self.task: asyncio.Task[None] | None = None
         self.room: Room | None = None
+        self.store: Store | None = None
+        self.failure = ""  # why nothing can be said here any more
         self.cable: Cable | None = None
         self.member = False
         self.statements: tuple[bytes, ...] = ()
@@ -166,18 +169,32 @@ class Client:
         for thread in tuple(self._loop.threads):
             thread.join(max(0.1, self._deadline_s - time.monotonic()))
 
-    def open_room(self, invite: Invite, identity: PrivateKey, nick: str, statements: Iterable[bytes] = ()) -> bytes:
+    def open_room(
+        self,
+        invite: Invite,
+        identity: PrivateKey,
+        nick: str,
+        statements: Iterable[bytes] = (),
+        store: Store | None = None,
+    ) -> bytes:
         """Enter a room and stay connected to it; returns its id (32 bytes).
 
-        `statements` are those kept from an earlier visit.  Raises TextError for a nick that can't be used, StateError
+        `statements` are those kept from an earlier visit; what is in the `store` is told first, and what happens is
+        committed to it, by the worker.  Raises TextError for a nick that can't be used, StateError
         if the room is open already or the client isn't running.
         """
         check_nick(nick)
         visit = _Visit(self, invite, fingerprint(identity.modulus))
-        kept = tuple(statements)
+        known = tuple(statements)
 
         def enter() -> None:
-            visit.room = Room(invite, identity, nick, self._engine, visit.now(), secrets.token_bytes, kept)
+            visit.store = store
+            try:
+                kept = store.load() if store is not None else None
+            except VaultError as error:
+                self._fail(visit, str(error))
+                return
+            visit.room = Room(invite, identity, nick, self._engine, visit.now(), secrets.token_bytes, known, kept)
             self._busy.append(visit)
             self._after(visit)
 
@@ -198,6 +215,8 @@ class Client:
         """
         pack_text(text)
         visit = self._visit(room_id)
+        if visit.failure:
+            raise TextError(visit.failure)
         if not visit.member:
             raise TextError(NOT_IN_YET)
         self._command(visit, lambda room, now: room.say(text, now))
@@ -296,6 +315,13 @@ class Client:
         room, cable = visit.room, visit.cable
         if room is None:
             return
+        changes = room.changes()
+        if changes and visit.store is not None:
+            try:
+                visit.store.commit(changes)
+            except VaultError as error:  # what isn't kept is neither shown nor sent nor acknowledged
+                self._fail(visit, str(error))
+                return
         for event in room.events_received():
             self._tell(visit, event)
         visit.member = room.is_member
@@ -305,7 +331,15 @@ class Client:
             data = room.data_to_send()
             if data:
                 self._soon(cable.write, data)
+        if room.stale and cable is not None:
+            self._soon(cable.drop, End())
         visit.tick_s = room.next_tick()
+
+    def _fail(self, visit: _Visit, sentence: str) -> None:
+        """Stop a room that can't be kept.  It stays open, and says why, until it is closed."""
+        visit.failure = sentence
+        self._forget(visit, sentence)
+        self._soon(self._give_up, visit)
 
     def _tell(self, visit: _Visit, event: RoomEvent) -> None:
         if not visit.muted:
@@ -415,7 +449,13 @@ class Client:
         """Tell the window how a room stands to its relay."""
         self._post(visit, lambda: self._tell(visit, ConnectionChanged(state, reason, retry_s)))
 
+    def _give_up(self, visit: _Visit) -> None:
+        if visit.task is not None:
+            visit.task.cancel()
+
     def _begin(self, visit: _Visit) -> None:
+        if visit.failure:
+            return
         visit.task = self._spawn(self._keep(visit, self._ends.get(visit.id)))
 
     async def _keep(self, visit: _Visit, before: asyncio.Task[None] | None) -> None:

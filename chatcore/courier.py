@@ -59,8 +59,8 @@ class Courier:
     def _restore(self, kept: Kept) -> None:
         self._log, self._changes = kept.log, Changes()
         owed = {mid: Owed.of(kept.lines[mid]) for numbers in kept.owed.values() for mid in numbers.values()}
-        for fp, standing in kept.standings.items():
-            mids = kept.owed.get(fp, {})
+        for fp in kept.standings.keys() | kept.owed.keys():
+            mids, standing = kept.owed.get(fp, {}), kept.standings.get(fp, Standing())
             self._outbox(fp).restore(standing, [owed[mids[number]] for number in sorted(mids)])
             self._inbox(fp).restore(standing.logs)
 
@@ -217,7 +217,6 @@ class Courier:
         self._emit(events.MessageSent(owed.mid, text, now.ms, readers))
         if self._changes is not None:
             self._changes.lines.append(Line(owed.mid, self._fp, owed.rest, now.ms, readers))
-            self._touched.update(readers)
         for fp in readers:
             outbox = self._outbox(fp)
             too_much = outbox.add(owed)

@@ -160,9 +160,9 @@ class Outbox:
         return len(self._owed)
 
     def restore(self, standing: Standing, owed: Iterable[Owed]) -> None:
-        """Be what was kept of an earlier run."""
-        self.head, self.cursor = standing.head, standing.cursor
+        """Be what was kept of an earlier run: `owed` are the numbers from `standing.low` on, without a hole."""
         self._owed.extend(owed)
+        self.head, self.cursor = max(standing.head, standing.low - 1 + len(self._owed)), standing.cursor
         self._bytes = sum(len(one.rest) for one in self._owed)
         self._rewind()
 

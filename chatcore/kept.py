@@ -8,6 +8,7 @@ says again what nobody has acknowledged, and takes nothing twice.  docs/PROTOCOL
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How we stand to one peer: our outbox for it, and how far each of its logs has come, the newest last."""
+    """How we stand to one peer: our outbox for it, and how far each of its logs has come, the newest last.
+
+    `head` may be older than the newest of `owed`: a message is one change, however many it is owed to.
+    """
 
     head: int = 0
     cursor: int = 0
@@ -83,3 +87,13 @@ class Kept:
             self.arrived.setdefault(mid, {})[fp] = at_ms
         for mid, fp in changes.undelivered:
             self.undelivered.setdefault(mid, set()).add(fp)
+
+
+class Store(Protocol):
+    """Where a room is kept; raises VaultError, and then nothing of what it was given is kept."""
+
+    def load(self) -> Kept:
+        """Return what was committed."""
+
+    def commit(self, changes: Changes) -> None:
+        """Keep changes, all or none; when this returns they are there for good."""

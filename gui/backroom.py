@@ -23,6 +23,8 @@ from chatcore.events import LetIn, MemberJoined, MemberLeft, RoomEvent
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.profile import Profile, hold
 from chatcore.seal import fingerprint
+from chatcore.vault import FILE_NAME as VAULT_FILE_NAME
+from chatcore.vault import Vault
 from chatcore.wordlist import english
 from chatcore.words import pair_words
 from gui.events import AppEvent, Failed, FromRoom, ProfileFound, Remembered, RoomOpened, WordsReady
@@ -46,6 +48,7 @@ class Backroom:
         self._engine = OpenSSLEngine()
         self._client = Client(self._from_core, engine=self._engine)
         self._profile: Profile | None = None
+        self._vault: Vault | None = None
         self._let_go: Callable[[], None] | None = None  # of the profile's directory
         self._visitor: Profile | None = None  # for one visit, beside the profile or without one
         self._rooms: dict[bytes, tuple[Invite, Profile]] = {}
@@ -66,6 +69,8 @@ class Backroom:
         self._jobs.put(None)
         self._thread.join(5.0)
         self._client.stop()
+        if self._vault is not None:
+            self._vault.close()
         if self._relay is not None:
             self._relay.stop()
         if self._relay_scratch is not None:
@@ -122,6 +127,13 @@ class Backroom:
         self._profile = Profile.open(self._directory, passphrase, self._engine)
         self._say_profile()
 
+    def _erase(self, room_id: bytes, who: Profile) -> None:
+        """Keep nothing of a room any more."""
+        who.forget(room_id)
+        who.save()
+        if not who.is_anonymous:
+            self._vault_of(who).room(room_id).erase()
+
     def _say_profile(self) -> None:
         profile = self._profile
         if profile is None:
@@ -135,8 +147,7 @@ class Backroom:
 
     def _forget(self, room_id: bytes) -> None:
         if self._profile is not None:
-            self._profile.forget(room_id)
-            self._profile.save()
+            self._erase(room_id, self._profile)
         self._say_profile()
 
     def _who(self, name: str, anonymous: bool, passphrase: str) -> Profile:
@@ -152,6 +163,13 @@ class Backroom:
             self._profile.nick = name
             self._profile.save()
         return self._profile
+
+    def _vault_of(self, profile: Profile) -> Vault:
+        """Open what is kept of rooms.  Raises VaultError."""
+        if self._vault is None:
+            profile.save()  # the vault must never be sealed with keys that aren't on the disk
+            self._vault = Vault(self._directory / VAULT_FILE_NAME, profile.vault_keys)
+        return self._vault
 
     # -- rooms ---------------------------------------------------------------------------------------------------------
 
@@ -193,12 +211,13 @@ class Backroom:
             self._relay_again(who, invite.relay)
         kept = next((room.statements for room in who.rooms if room.invite.room_id == invite.room_id), ())
         room_id = invite.room_id
+        store = None if who.is_anonymous else self._vault_of(who).room(room_id)
         self._put(
             RoomOpened(
                 room_id, invite.to_text(), invite.title, invite.mode, own, name, invite.owner_fp, _is_here(invite.relay)
             )
         )
-        self._client.open_room(invite, who.identity, name, kept)
+        self._client.open_room(invite, who.identity, name, kept, store)
         self._rooms[room_id] = (invite, who)
         self._keep(room_id)
 
@@ -281,8 +300,7 @@ class Backroom:
         if for_good:
             self._client.leave(room_id)
             _, who = self._rooms.pop(room_id)
-            who.forget(room_id)
-            who.save()
+            self._erase(room_id, who)
             return
         try:
             self._keep(room_id)

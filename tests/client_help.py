@@ -26,6 +26,7 @@ from chatcore.events import (
     RosterChanged,
 )
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
+from chatcore.kept import Store
 from chatcore.seal import fingerprint
 from chatcore.wire import FRAME_SIZE, Frame, Kind, parse_frame
 from relay import keys
@@ -81,14 +82,22 @@ class Ear:
 class Person:
     """Somebody with a client of their own, in one room."""
 
-    def __init__(self, name: str, invite: Invite, timing: Timing = HASTY, emit: Ear | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        invite: Invite,
+        timing: Timing = HASTY,
+        emit: Ear | None = None,
+        statements: tuple[bytes, ...] = (),
+        store: Store | None = None,
+    ) -> None:
         self.name = name
         self.ear = emit or Ear()
         self.identity = key(f"identity {name}")
         self.fp = fingerprint(self.identity.modulus)
         self.client = Client(self.ear, timing=timing)
         self.client.start()
-        self.room_id = self.client.open_room(invite, self.identity, name)
+        self.room_id = self.client.open_room(invite, self.identity, name, statements, store)
 
     def __enter__(self) -> Person:
         return self

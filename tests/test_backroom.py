@@ -188,6 +188,57 @@ def test_one_comes_back_to_a_room_without_knocking(meet: Meet, relay: EmbeddedRe
     bob.wait(LetIn)
 
 
+def test_what_was_said_is_told_to_the_next_visit_until_the_room_is_forgotten(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    alice.back.say(opened.room_id, "for whoever comes")
+    mid = alice.wait(MessageSent).mid
+    alice.back.stop()
+    alice = meet("alice")
+    alice.back.look()
+    alice.wait(ProfileFound)
+    alice.back.open_recent(opened.room_id, "alice")
+    assert (told := alice.wait(MessageSent)).mid == mid
+    assert told.text == "for whoever comes"
+    alice.back.leave(opened.room_id)
+    alice.wait(ConnectionChanged, lambda event: event.state is Connection.STOPPED)
+    alice.back.join("alice", opened.invite_text, False, "")
+    alice.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
+    assert not [event for event in alice.events if isinstance(event, MessageSent)]
+    alice.back.stop()
+    assert b"whoever comes" not in b"".join(file.read_bytes() for file in alice.directory.iterdir() if file.is_file())
+
+
+def test_a_room_whose_keeping_is_damaged_isnt_opened_and_nothing_is_touched(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    alice.back.stop()
+    file = alice.directory / "rooms.parley"
+    file.write_bytes(b"not what it was" * 500)
+    alice = meet("alice")
+    alice.back.look()
+    alice.wait(ProfileFound)
+    alice.back.open_recent(opened.room_id, "alice")
+    sentence = alice.wait(Failed).sentence
+    assert "is damaged, and was left as it is" in sentence
+    assert file.read_bytes() == b"not what it was" * 500
+    file.rename(alice.directory / "aside")  # as the sentence says
+    alice.back.open_recent(opened.room_id, "alice")
+    alice.wait(RoomOpened)
+    alice.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
+
+
+def test_a_visit_keeps_nothing(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    alice.back.create("visitor", "Cabin weekend", Mode.OPEN, relay.line, True, "")
+    room_id = alice.wait(RoomOpened).room_id
+    alice.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
+    alice.back.say(room_id, "gone with the visit")
+    alice.wait(MessageSent)
+    alice.back.stop()
+    assert not alice.directory.exists()
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_the_relay_of_this_computer(meet: Meet, again: bool) -> None:
     alice = meet("alice")

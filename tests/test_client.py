@@ -49,7 +49,7 @@ from chatcore import client as clients
 from chatcore.cable import Cable, End, Timing, is_pinned
 from chatcore.client import CLOSED, LEFT, MAX_WAIT_S, NOT_IN_YET, Client
 from chatcore.clock import Moment
-from chatcore.errors import StateError, TextError
+from chatcore.errors import StateError, TextError, VaultError
 from chatcore.events import (
     Connection,
     ConnectionChanged,
@@ -65,7 +65,9 @@ from chatcore.events import (
     Waiting,
 )
 from chatcore.invite import Mode, RelayAddress
+from chatcore.kept import Changes, Kept
 from chatcore.seat import refusal_sentence
+from chatcore.vault import Vault
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal
 from relay.config import Config
 from relay.keys import ensure_keys, pin_of
@@ -214,6 +216,79 @@ def test_leaving_and_closing(tmp_path: Path) -> None:
                 carol.say("no")
             carol.client.open_room(invite, carol.identity, "carol", kept)
             carol.until_text("are you there?")
+
+
+def test_what_waits_for_somebody_outlives_the_program(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "rooms", bytes(64))
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        with people(invite, "bob") as (bob,), Person("alice", invite, store=vault.room(invite.room_id)) as alice:
+            alice.until_here("bob")
+            until(lambda: len(alice.client.statements(alice.room_id)) == 2, "both JOINs")
+            known = alice.client.statements(alice.room_id)
+            bob.client.close_room(bob.room_id)
+            alice.ear.until(lambda: alice.ear.here() == set(), "bob is away")
+            alice.say("for when you are back")
+            alice.ear.until(lambda: bool(alice.ear.of(MessageSent)), "alice has said it")
+        with Person("alice", invite, statements=known, store=vault.room(invite.room_id)) as alice:
+            alice.ear.until(lambda: bool(alice.ear.of(MessageSent)), "alice is told what she said")
+            with people(invite, "bob") as (bob,):
+                bob.until_text("for when you are back")
+                alice.ear.until(lambda: bool(alice.ear.of(MessageArrived)), "bob has it")
+    vault.close()
+
+
+class Full:
+    """A store whose disk is full after so many commits."""
+
+    def __init__(self, commits: int) -> None:
+        self.commits, self.kept = commits, Kept()
+
+    def load(self) -> Kept:
+        if self.commits < 0:
+            raise VaultError("The disk can't be read.")
+        return self.kept
+
+    def commit(self, changes: Changes) -> None:
+        if self.commits == 0:
+            raise VaultError("The disk is full.")
+        self.commits -= 1
+        self.kept.commit(changes)
+
+
+def test_what_cant_be_kept_is_neither_shown_nor_sent(tmp_path: Path) -> None:
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        store = Full(1000)
+        with people(invite, "bob") as (bob,), Person("alice", invite, store=store) as alice:
+            alice.until_here("bob")
+            alice.say("one")
+            bob.until_text("one")
+            store.commits = 0
+            alice.say("two")
+            assert alice.ear.until_state(Connection.STOPPED).reason == "The disk is full."
+            assert [event.text for event in alice.ear.of(MessageSent)] == ["one"]
+            with pytest.raises(TextError, match="The disk is full"):
+                alice.say("three")
+            bob.ear.until(lambda: bob.ear.here() == set(), "alice is away")
+            bob.say("what alice doesn't take, she doesn't acknowledge")
+            alice.client.close_room(alice.room_id)
+            store.commits = 1000
+            alice.client.open_room(invite, alice.identity, "alice", (), store)
+            alice.until_text("what alice doesn't take, she doesn't acknowledge")
+            assert [text for _, text in bob.ear.texts()] == ["one"]
+
+
+def test_a_room_whose_keeping_cant_be_read_says_so_and_stays_shut(tmp_path: Path) -> None:
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        with Person("alice", invite, store=Full(-1)) as alice:
+            assert alice.ear.until_state(Connection.STOPPED).reason == "The disk can't be read."
+            with pytest.raises(TextError, match="can't be read"):
+                alice.say("one")
+            alice.client.close_room(alice.room_id)
+            alice.client.open_room(invite, alice.identity, "alice")
+            alice.ear.until_state(Connection.CONNECTED)
 
 
 def test_a_room_closed_and_opened_at_once_does_not_meet_itself(tmp_path: Path) -> None:

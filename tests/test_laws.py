@@ -27,6 +27,7 @@ SHELLS = (
     "chatcore.client.",
     "chatcore.doctor.",
     "chatcore.profile.",
+    "chatcore.vault.",
     "relay.",
     "gui.",
     *(f"{door}." for door in FRONT_DOORS),

@@ -25,7 +25,17 @@ from chatcore.errors import CryptoError, InviteError, WireError
 from chatcore.invite import ALTERED, CUT_SHORT, NOT_AN_INVITE, OTHER_VERSION, RELAY_INSTEAD, Invite, Mode, RelayAddress
 from chatcore.link import Content, Greeting, Link, Self, State, hello_keys, link_keys, transcript
 from chatcore.members import Members, parse_statement, who_digest
-from chatcore.seal import Body, SealKeys, counter_of, fingerprint, open_sealed, parse_body, seal
+from chatcore.seal import (
+    Body,
+    SealKeys,
+    counter_of,
+    fingerprint,
+    open_record,
+    open_sealed,
+    parse_body,
+    seal,
+    seal_record,
+)
 from chatcore.text import pack_text, parse_text
 from chatcore.wire import FRAME_SIZE, Frame, Kind, parse_frame
 from chatcore.wordlist import english
@@ -72,6 +82,7 @@ def test_every_group_has_what_it_should() -> None:
         "oaep": (4, 16),
         "signature": (3, 17),
         "seal": (5, 5),
+        "record": (3, 4),
         "body": (6, 8),
         "room": (6, 0),
         "invite": (4, 11),
@@ -114,9 +125,9 @@ def test_the_verifier_sees_every_kind_of_damage(tmp_path: Path) -> None:
     """One digit changed in the first record of each file that has the field: the verifier names that file."""
     shutil.copy(VECTORS / "verify_openssl.py", tmp_path)
     fields = {
-        "keys": "fingerprint", "oaep": "plaintext", "signature": "signature", "seal": "sealed", "body": "content",
-        "room": "room-key", "invite": "title", "words": "words", "link": "content", "statement": "set",
-        "content": "content", "frame": "block",
+        "keys": "fingerprint", "oaep": "plaintext", "signature": "signature", "seal": "sealed", "record": "data",
+        "body": "content", "room": "room-key", "invite": "title", "words": "words", "link": "content",
+        "statement": "set", "content": "content", "frame": "block",
     }  # fmt: skip
     for name, field in fields.items():
         text = (VECTORS / f"{name}.txt").read_text("utf-8")
@@ -196,6 +207,18 @@ def test_seal() -> None:
         tag_key, mask_key, sealed = hexed(record, "tag-key", "mask-key", "sealed")
         with pytest.raises(CryptoError):
             open_sealed(SealKeys(tag_key, mask_key), sealed)
+
+
+def test_records() -> None:
+    right, wrong = _split("record")
+    for record in right:
+        tag_key, mask_key, place, data, kept = hexed(record, "tag-key", "mask-key", "place", "data", "record")
+        assert seal_record(SealKeys(tag_key, mask_key), place, data) == kept
+        assert open_record(SealKeys(tag_key, mask_key), place, kept) == data
+    for record in wrong:
+        tag_key, mask_key, place, kept = hexed(record, "tag-key", "mask-key", "place", "record")
+        with pytest.raises(CryptoError):
+            open_record(SealKeys(tag_key, mask_key), place, kept)
 
 
 def test_attack_22_bodies() -> None:

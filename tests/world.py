@@ -7,6 +7,7 @@ destination gets instead: a list of (claimed source, destination, block).
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +17,7 @@ from chatcore.engines import PrivateKey
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.events import MessageReceived, RoomEvent
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
-from chatcore.kept import Kept
+from chatcore.kept import Changes, Kept, Store
 from chatcore.room import Room
 from chatcore.seal import fingerprint
 from chatcore.wire import Frame, FrameReader, Kind
@@ -40,6 +41,19 @@ def fp(name: str) -> bytes:
     return fingerprint(key(f"identity {name}").modulus)
 
 
+class Memory:
+    """A store that forgets nothing as long as the test runs."""
+
+    def __init__(self) -> None:
+        self.kept = Kept()
+
+    def load(self) -> Kept:
+        return copy.deepcopy(self.kept)
+
+    def commit(self, changes: Changes) -> None:
+        self.kept.commit(changes)
+
+
 class Client:
     """A room and its connection."""
 
@@ -50,10 +64,10 @@ class Client:
         invite: Invite,
         identity: str,
         statements: tuple[bytes, ...],
-        kept: Kept | None = None,
+        store: Store | None = None,
     ) -> None:
-        self.world, self.name, self.kept = world, name, kept
-        me = key(f"identity {identity}")
+        self.world, self.name, self.store = world, name, store
+        me, kept = key(f"identity {identity}"), store.load() if store is not None else None
         self.room = Room(invite, me, name, ENGINE, world.now, world.rng.randbytes, statements, kept)
         self.events: list[RoomEvent] = []
         self.address: bytes | None = None
@@ -67,8 +81,8 @@ class Client:
 
     def commit(self) -> None:
         """Keep what has changed, as a shell does before anything leaves it."""
-        if self.kept is not None:
-            self.kept.commit(self.room.changes())
+        if self.store is not None and (changes := self.room.changes()):
+            self.store.commit(changes)
 
     def disconnect(self) -> None:
         self.world.leave(self)
@@ -105,10 +119,10 @@ class World:
         invite: Invite | None = None,
         connect: bool = True,
         statements: tuple[bytes, ...] = (),
-        kept: Kept | None = None,
+        store: Store | None = None,
     ) -> Client:
         invite, identity = invite or self.invite, identity or name
-        self.clients[name] = client = Client(self, name, invite, identity, statements, kept)
+        self.clients[name] = client = Client(self, name, invite, identity, statements, store)
         if connect:
             client.connect()
         return client

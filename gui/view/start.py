@@ -24,6 +24,7 @@ ANONYMOUS = "Just this visit: a new identity, and nothing is kept"
 PROTECT = "Protect my identity with a passphrase"
 NOTHING_TYPED = "Type a passphrase, or take the tick away. Without one your identity isn't protected."
 NOT_THE_SAME = "These two passphrases aren't the same. Type it again, for it can't be reset."
+IN_THE_CLEAR = "Without one, whoever has this disk reads all and can speak as you."
 NO_RESET = "Without it nobody can use this identity, you included: it can't be reset."
 
 
@@ -69,6 +70,7 @@ class StartPage:
             AGAIN, placeholder="The same again", password=True, height=42, width=120, expand_x=True, pad=(0, (6, 0))
         )
         self.passphrase_note = kit.text(NO_RESET, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
+        self.clear_note = kit.text(IN_THE_CLEAR, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
         self.logo = kit.picture(art.logo(kit.px(60), p))
         card = kit.card(
             [
@@ -89,6 +91,7 @@ class StartPage:
                     [self.protect],
                     [self.passphrase, self.passphrase_gap, self.again_field],
                     [self.passphrase_note],
+                    [self.clear_note],
                     [self.problem],
                     [kit.gap(1, 12)],
                     [self.join],
@@ -224,6 +227,7 @@ class StartPage:
         for element in (self.passphrase, self.passphrase_gap, self.again_field):
             show(element, offer and self.protect.value)
         show(self.passphrase_note, offer and self.protect.value)
+        show(self.clear_note, offer and not self.protect.value)
 
     def _fit(self, event: Any) -> None:
         """Leave the picture out where the window is low."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from chatcore.engines.reference import ReferencePublicKey, oaep_encode, signature_encode
 from chatcore.link import ContentKind
-from chatcore.seal import Body, SealKeys, seal
+from chatcore.seal import Body, SealKeys, seal, seal_record
 from chatcore.wire import Frame, Kind, Refusal, join_block
 
 from .material import Record, flip, fp, key, modulus, raw, signed_raw, stream
@@ -175,6 +175,24 @@ def sealed() -> Iterator[Record]:
     }
     for comment, bad in wrong.items():
         yield comment, shown | {"sealed": bad, "expect": "refuse"}
+
+
+def records() -> Iterator[Record]:
+    tag_key, mask_key = stream("tag key", 32), stream("mask key", 32)
+    both = SealKeys(tag_key, mask_key)
+    shown: dict[str, object] = {"tag-key": tag_key, "mask-key": mask_key}
+    place = stream("room", 16) + b"\x01" + stream("row", 16)
+    for comment, data in (("a line", b"what was said"), ("nothing", b""), ("much", stream("much", 1000))):
+        record = seal_record(both, place, data)
+        yield comment, shown | {"place": place, "data": data, "record": record, "expect": "success"}
+    right = seal_record(both, place, b"what was said")
+    for comment, where, bad in (
+        ("in another place", flip(place, 0), right),
+        ("one bit of the tag flipped", place, flip(right, 0)),
+        ("one bit of the data flipped", place, flip(right, 16)),
+        ("cut short", place, right[:-1]),
+    ):
+        yield comment, shown | {"place": where, "record": bad, "expect": "refuse"}
 
 
 def bodies() -> Iterator[Record]:

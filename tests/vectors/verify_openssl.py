@@ -187,6 +187,14 @@ def check_seal(record: Record) -> None:
     return same(opened, body)
 
 
+def check_record(record: Record) -> None:
+    tag_key, mask_key, place, kept = hexed(record, "tag-key", "mask-key", "place", "record")
+    tag, masked, context = kept[:16], kept[16:], LABEL + b"record" + place
+    data = xor(masked, shake256(mask_key + tag + context, len(masked))) if masked else b""
+    opened = data if hmac(tag_key, context + data)[:16] == tag else None
+    same(opened, None if record["expect"] == "refuse" else bytes.fromhex(record["data"]))
+
+
 def read_body(body: bytes) -> tuple[int, int, int, bytes] | None:
     if len(body) != 166:
         return None
@@ -372,6 +380,7 @@ GROUPS: dict[str, Callable[[Record], None]] = {
     "oaep": check_oaep,
     "signature": check_signature,
     "seal": check_seal,
+    "record": check_record,
     "body": check_body,
     "room": check_room,
     "invite": check_invite,

@@ -1,0 +1,275 @@
+"""What is kept of rooms, on the disk: a SQLite file in which every value is sealed.  A shell.
+
+One row for each thing that changes alone: a line with the numbers under which it is owed, a standing, an
+acknowledgement.  A row's key is a keyed hash and its value is sealed for that very place (`seal_record`), so the file
+shows how much there is and when it grew, and nothing else; rows can't be changed or exchanged unseen.  Changes are
+committed all or none, and are on the disk when `commit` returns, also if the power fails.
+
+One program at a time: the file is locked while it is open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+
+from chatcore.delivery import LOG_SIZE, MID_SIZE
+from chatcore.errors import CryptoError, VaultError
+from chatcore.kept import Changes, Kept, Line, Standing
+from chatcore.seal import LABEL, SealKeys, open_record, seal_record
+
+FILE_NAME = "rooms.parley"
+KEYS_SIZE = 64  # what a vault is opened with: 32 bytes for tags, 32 for masks
+VERSION = 1
+FP_SIZE = 32
+KEY_SIZE = 16
+KEPT_LINES = 2000  # of a room that `load` returns, besides those that are still owed
+
+DAMAGED = "What is kept of your rooms at {} is damaged, and was left as it is. Put back a copy of it, or move it away."
+OTHER_VERSION = "What is kept of your rooms at {} is from another version of Parley. Bring Parley up to date."
+IN_USE = "What is kept of your rooms at {} is in use. Is Parley open twice?"
+DISK_FULL = "There is no room on the disk for {}. What was committed is safe; make room, then open the room again."
+UNWRITABLE = "What is kept of your rooms at {} can't be used ({}). See that it belongs to you, then try again."
+
+_SCHEMA = """
+CREATE TABLE item (
+    seq INTEGER PRIMARY KEY,  -- the order in which things came
+    room BLOB NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
+    UNIQUE (room, kind, key)
+);
+"""
+_PUT = (
+    "INSERT INTO item (room, kind, key, value) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (room, kind, key) DO UPDATE SET value = excluded.value"
+)
+_LINE = struct.Struct(f">{FP_SIZE}sQh")  # sender, when; how many readers, -1 when they aren't known
+_STANDING = struct.Struct(f">{FP_SIZE}sQQQ")  # peer, head, cursor, low; then log 8 and cursor u64 for each log
+_LOG = struct.Struct(f">{LOG_SIZE}sQ")
+_ARRIVAL = struct.Struct(f">{FP_SIZE}sQ{MID_SIZE}s")  # by whom, when, what
+_LOSS = struct.Struct(f">{FP_SIZE}s{MID_SIZE}s")  # for whom, what
+
+
+class _Kind(IntEnum):
+    LOG = 0
+    LINE = 1
+    STANDING = 2
+    ARRIVAL = 3
+    LOSS = 4
+
+
+def _pack_line(line: Line, numbers: dict[bytes, int]) -> bytes:
+    """`numbers` are those under which the line is owed, by reader; 0 stands for one who is owed nothing."""
+    readers = line.readers or ()
+    head = _LINE.pack(line.sender, line.at_ms, -1 if line.readers is None else len(readers))
+    owed = [numbers.get(fp, 0) for fp in readers] if numbers else []
+    return b"".join((head, *readers, bytes((bool(owed),)), struct.pack(f">{len(owed)}Q", *owed), line.mid, line.rest))
+
+
+def _parse_line(data: bytes) -> tuple[Line, dict[bytes, int]]:
+    sender, at_ms, count = _LINE.unpack_from(data)
+    at = _LINE.size
+    readers = tuple(data[at + FP_SIZE * index : at + FP_SIZE * (index + 1)] for index in range(max(0, count)))
+    at += FP_SIZE * len(readers)
+    numbers = struct.unpack_from(f">{len(readers) if data[at] else 0}Q", data, at + 1)
+    at += 1 + 8 * len(numbers)
+    line = Line(data[at : at + MID_SIZE], sender, data[at + MID_SIZE :], at_ms, None if count < 0 else readers)
+    return line, {fp: number for fp, number in zip(readers, numbers, strict=False) if number}
+
+
+class Vault:
+    """The file of one profile.  May be used from any thread, by one at a time."""
+
+    def __init__(self, path: Path, keys: bytes) -> None:
+        """Open the file, or make it; `keys` are the 64 bytes that the profile keeps for it.  Raises VaultError."""
+        self._path = path
+        self._keys = SealKeys(keys[:32], keys[32:])
+        self._rooms: dict[bytes, RoomVault] = {}
+        self._lock = threading.Lock()
+        with self._explained():
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self._base = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+            try:
+                self._set_up()
+            except BaseException:
+                self._base.close()
+                raise
+
+    def _set_up(self) -> None:
+        base = self._base
+        base.execute("PRAGMA locking_mode = EXCLUSIVE")
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = FULL")
+        base.execute("PRAGMA secure_delete = ON")
+        base.execute("BEGIN IMMEDIATE")  # takes the lock now, not at the first message
+        (version,) = base.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            base.execute(_SCHEMA)
+            base.execute(f"PRAGMA user_version = {VERSION}")
+        elif version != VERSION:
+            raise VaultError(OTHER_VERSION.format(self._path))
+        base.execute("COMMIT")
+
+    def __repr__(self) -> str:
+        return "Vault()"
+
+    def close(self) -> None:
+        """Give the file free."""
+        with self._lock:
+            self._base.close()
+
+    def room(self, room_id: bytes) -> RoomVault:
+        """Return what is kept of one room (32 bytes name it)."""
+        hidden = self.hidden(b"room", room_id)
+        return self._rooms.setdefault(hidden, RoomVault(self, hidden))
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite and the disk say into one sentence."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise VaultError(IN_USE.format(self._path)) from None
+            if code == sqlite3.SQLITE_FULL:
+                raise VaultError(DISK_FULL.format(self._path)) from None
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT):
+                raise VaultError(DAMAGED.format(self._path)) from None
+            raise VaultError(UNWRITABLE.format(self._path, error)) from None
+        except OSError as error:
+            raise VaultError(UNWRITABLE.format(self._path, error.strerror)) from None
+        except (CryptoError, struct.error, IndexError):
+            raise VaultError(DAMAGED.format(self._path)) from None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing.  Raises VaultError."""
+        with self._lock, self._explained():
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._base
+                self._base.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._base.execute("ROLLBACK")
+                raise
+
+    def forget(self, hidden: bytes) -> None:
+        """Leave nothing of a room, in the file or in the one beside it.  Raises VaultError."""
+        self._rooms.pop(hidden, None)
+        with self.transaction() as base:
+            base.execute("DELETE FROM item WHERE room = ?", (hidden,))
+        with self._lock, self._explained():
+            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def hidden(self, *parts: bytes) -> bytes:
+        """Return 16 bytes that stand for something in the file, and tell nothing about it ("On the disk")."""
+        return hmac.digest(self._keys.tag, LABEL + b"row" + b"".join(parts), "sha256")[:KEY_SIZE]
+
+    def seal(self, place: bytes, data: bytes) -> bytes:
+        """Seal a value for its place."""
+        return seal_record(self._keys, place, data)
+
+    def open(self, place: bytes, record: bytes) -> bytes:
+        """Open a value.  Raises CryptoError."""
+        return open_record(self._keys, place, record)
+
+
+class RoomVault:
+    """The rows of one room.  Once it was erased it takes nothing any more: a room that is being closed still talks."""
+
+    def __init__(self, vault: Vault, room: bytes) -> None:
+        self._vault, self._room = vault, room
+        self._erased = False
+
+    def __repr__(self) -> str:
+        return "RoomVault()"
+
+    def _place(self, kind: int, key: bytes) -> bytes:
+        return self._room + bytes((kind,)) + key
+
+    def _row(self, kind: _Kind, key: bytes, data: bytes) -> tuple[bytes, int, bytes, bytes]:
+        hidden = self._vault.hidden(bytes((kind,)), key)
+        return self._room, kind, hidden, self._vault.seal(self._place(kind, hidden), data)
+
+    def _read(self, base: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:
+        rows = base.execute("SELECT kind, key, value FROM item WHERE room = ? ORDER BY seq", (self._room,))
+        for kind, key, value in rows:
+            yield kind, self._vault.open(self._place(kind, key), value)
+
+    def load(self) -> Kept:
+        """Return what was committed: the newest lines, and all that are still owed.  Raises VaultError."""
+        kept, numbers = Kept(), dict[bytes, dict[bytes, int]]()
+        with self._vault.transaction() as base:
+            for kind, data in self._read(base):
+                match kind:
+                    case _Kind.LOG:
+                        kept.log = data
+                    case _Kind.LINE:
+                        line, owed = _parse_line(data)
+                        kept.lines[line.mid], numbers[line.mid] = line, owed
+                    case _Kind.STANDING:
+                        fp, head, cursor, low = _STANDING.unpack_from(data)
+                        kept.standings[fp] = Standing(
+                            head, cursor, low, tuple(_LOG.iter_unpack(data[_STANDING.size :]))
+                        )
+                    case _Kind.ARRIVAL:
+                        fp, at_ms, mid = _ARRIVAL.unpack(data)
+                        kept.arrived.setdefault(mid, {})[fp] = at_ms
+                    case _Kind.LOSS:
+                        fp, mid = _LOSS.unpack(data)
+                        kept.undelivered.setdefault(mid, set()).add(fp)
+        lows = {fp: standing.low for fp, standing in kept.standings.items()}
+        for mid, owed in numbers.items():
+            for fp, number in owed.items():
+                if number >= lows.get(fp, 1):
+                    kept.owed.setdefault(fp, {})[number] = mid
+        still = {mid for owed_to in kept.owed.values() for mid in owed_to.values()}
+        newest = set(list(kept.lines)[-KEPT_LINES:])
+        kept.lines = {mid: line for mid, line in kept.lines.items() if mid in newest or mid in still}
+        return kept
+
+    def commit(self, changes: Changes) -> None:
+        """Write changes down; they are on the disk when this returns.  Raises VaultError, and then nothing is."""
+        numbers: dict[bytes, dict[bytes, int]] = {}
+        for fp, number, mid in changes.owed:
+            numbers.setdefault(mid, {})[fp] = number
+        rows = [self._row(_Kind.LINE, line.mid, _pack_line(line, numbers.pop(line.mid, {}))) for line in changes.lines]
+        for fp, standing in changes.standings.items():
+            data = _STANDING.pack(fp, standing.head, standing.cursor, standing.low)
+            rows.append(self._row(_Kind.STANDING, fp, data + b"".join(_LOG.pack(*log) for log in standing.logs)))
+        for mid, fp, at_ms in changes.arrived:
+            rows.append(self._row(_Kind.ARRIVAL, mid + fp, _ARRIVAL.pack(fp, at_ms, mid)))
+        for mid, fp in changes.undelivered:
+            rows.append(self._row(_Kind.LOSS, mid + fp, _LOSS.pack(fp, mid)))
+        with self._vault.transaction() as base:
+            if self._erased:
+                return
+            if changes.log is not None:
+                rows.append(self._row(_Kind.LOG, b"", changes.log))
+                rows += self._renumbered(base, numbers)
+            base.executemany(_PUT, rows)
+
+    def _renumbered(
+        self, base: sqlite3.Connection, numbers: dict[bytes, dict[bytes, int]]
+    ) -> list[tuple[bytes, int, bytes, bytes]]:
+        """Return the lines of before a new log, with the numbers that they have in it: most have none."""
+        lines = [_parse_line(data) for kind, data in self._read(base) if kind == _Kind.LINE]
+        return [
+            self._row(_Kind.LINE, line.mid, _pack_line(line, numbers.get(line.mid, {})))
+            for line, owed in lines
+            if owed or line.mid in numbers
+        ]
+
+    def erase(self) -> None:
+        """Keep nothing of this room any more.  Raises VaultError."""
+        self._erased = True
+        self._vault.forget(self._room)
