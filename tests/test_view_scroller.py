@@ -8,12 +8,25 @@ from typing import Any
 
 import gallery
 import pytest
-from gui_help import an_invite
+from gui_help import an_invite, mid
 from screen import Screen
 
 from gui.controller import check_invite
+from gui.events import Sheet
 from gui.psg import hidden_root
-from gui.shown import Check, CreateState, RecentRoom, StartState, WaitingState
+from gui.shown import (
+    Check,
+    CreateState,
+    InviteState,
+    Quote,
+    Reader,
+    ReadersState,
+    RecentRoom,
+    SealedLine,
+    StartState,
+    Tick,
+    WaitingState,
+)
 from gui.view import create, start
 
 LINK = an_invite().to_text()
@@ -159,3 +172,42 @@ def test_more_strips_come_with_more_height(screen: Screen) -> None:
         resize(screen, size)
         screen.update()
         assert sum(strip.Widget.winfo_ismapped() for strip in page.banners.strips) == shown
+
+
+# -- low screens -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("high", [720, 768, 1080])
+def test_many_readers_and_their_blocks_fit_a_low_screen(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch, high: int
+) -> None:
+    monkeypatch.setattr("tkinter.Misc.winfo_screenheight", lambda widget: high)
+    screen.windows.show_room(gallery.ROOM)
+    readers = tuple(Reader(bytes((n,)) * 32, f"Name {n}", "Arrived 12:13", False, Tick.ALL) for n in range(12))
+    lines = tuple(SealedLine(f"Name {n}", "aa bb cc dd ee ff 00 …", "256 bytes") for n in range(12))
+    state = ReadersState(
+        mid(1), Quote(gallery.fp("alice"), "alice", "12:13", "long " * 99), "These people", readers, "Encrypted " * 12
+    )
+    screen.windows.show_readers(state)
+    screen.windows.show_readers(replace(state, sealed=lines))
+    sheet = screen.windows.sheets[Sheet.READERS][0]
+    screen.update()
+    assert is_in_view(sheet.window.TKroot, sheet.done.Widget)
+    assert sheet.window.TKroot.winfo_height() <= high - 72
+    canvas = sheet.list.Widget
+    canvas.focus_force()
+    screen.update()
+    for _ in range(12):
+        canvas.event_generate("<Down>")
+    assert canvas.yview()[1] == 1.0, "the last reader is reached by keyboard"
+
+
+@pytest.mark.parametrize("high", [600, 768, 1080])
+def test_an_invite_fits_a_low_screen(screen: Screen, monkeypatch: pytest.MonkeyPatch, high: int) -> None:
+    monkeypatch.setattr("tkinter.Misc.winfo_screenheight", lambda widget: high)
+    screen.windows.show_room(gallery.ROOM)
+    screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock. " * 5, "Copied."))
+    invite = screen.windows.sheets[Sheet.INVITE][0]
+    screen.update()
+    assert is_in_view(invite.window.TKroot, invite.copy.Widget)
+    assert invite.window.TKroot.winfo_height() <= high - 72

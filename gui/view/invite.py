@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from PIL import Image
+
 from gui import art, theme
 from gui.events import CopyInvite, Emit
 from gui.psg import sg
 from gui.shown import InviteState
 from gui.view.choice import Choice
-from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.kit import BARS, Kit, Rows, make_window, show
 
 WIDTH = 452
 CODE = 290  # pixels of the code, at most
+REST = 372  # pixels of all that is above and below it
 LINK = "-LINK-"
 
 
@@ -61,7 +64,7 @@ class InviteSheet:
     def attach(self, window: sg.Window) -> None:
         """Bring the sheet to life; Return copies."""
         self.window = window
-        self.code.set(art.qr(self.state.text, self.kit.px(CODE)))
+        self.code.set(self._code(self.state.text))
         self.tell(self.state)
         window.TKroot.bind("<Return>", lambda event: self._copy())
         self.copy.Widget.focus_set()
@@ -70,13 +73,19 @@ class InviteSheet:
         """Show this state."""
         if state.text != self.state.text:
             self.window[LINK].update(state.text)
-            self.code.set(art.qr(state.text, self.kit.px(CODE)))
+            self.code.set(self._code(state.text))
         self.state = state
         kit = self.kit
         self.title.update(kit.clip(f"Invite to {state.room_title}", kit.font(20, bold=True), kit.px(WIDTH)))
         self.note.update(state.note)
         self.copied.update(state.copied)
         show(self.copied, bool(state.copied))
+
+    def _code(self, text: str) -> Image.Image:
+        """Draw the code, smaller on a low screen, where it would push the button off."""
+        px = self.kit.px
+        room = self.kit.root.winfo_screenheight() - px(BARS + REST)
+        return art.qr(text, max(px(CODE // 2), min(px(CODE), room)))
 
     def _copy(self) -> None:
         self.emit(CopyInvite(clear=self.clear.value))

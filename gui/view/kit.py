@@ -47,6 +47,7 @@ from gui.view.elements import Command, Panel, Picture, Push, Rows, Rule, Words
 from gui.wording import MARK
 
 __all__ = [
+    "BARS",
     "Card",
     "Field",
     "Kit",
@@ -63,6 +64,7 @@ __all__ = [
     "show",
 ]
 
+BARS = 72  # pixels of a screen that title bar and task bar take
 MAX_PHOTOS = 600  # new pictures until those out of use are dropped: a window leaves one for each size it had
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gui import art, theme
 from gui.events import Emit, Sheet, SheetClosed, ShowSealed
 from gui.psg import safe_text, sg
 from gui.shown import Reader, ReadersState, Tick, Tone
-from gui.view.kit import Kit, Rows, ThinBar, make_window, show
+from gui.view.kit import BARS, Kit, Rows, ThinBar, make_window, show
 
 WIDTH = 420
-LIST_ROWS = 5  # shown before the list scrolls
+LIST_ROWS = 5  # shown before the list scrolls; of the sealed blocks twice as many
+LEAST_ROWS = 2  # shown of either on the lowest of screens
 ROW, LINE = 52, 26  # pixels: a reader, a line of sealed blocks
 LIST = "-LIST-"
 SHOW, HIDE = "Show the sealed blocks", "Hide the sealed blocks"
@@ -71,9 +70,10 @@ class ReadersSheet:
         self.window = window
         self.fold.Widget.master.pack_configure(pady=self.kit.px(8))
         for canvas, bar in ((self.list.Widget, self.bar), (self.blocks.Widget, self.blocks_bar)):
-            canvas.configure(highlightthickness=0, bd=0)
+            p = self.kit.p
+            canvas.configure(highlightthickness=1, highlightcolor=p.accent, highlightbackground=canvas.cget("bg"), bd=0)
             bar.attach(canvas)
-            for keys, by in (("<Button-4>", -1), ("<Button-5>", 1)):
+            for keys, by in (("<Button-4>", -1), ("<Button-5>", 1), ("<Up>", -1), ("<Down>", 1)):
                 canvas.bind(keys, lambda event, by=by: event.widget.yview_scroll(by, "units"))
             canvas.bind("<MouseWheel>", lambda event: event.widget.yview_scroll(-1 if event.delta > 0 else 1, "units"))
         self.tell(self.state)
@@ -100,9 +100,26 @@ class ReadersSheet:
         self._fit()
 
     def _fit(self) -> None:
-        top = self.window.TKroot
+        """Make the sheet as high as its rows want; on a low screen the lists scroll the sooner."""
+        top, px = self.window.TKroot, self.kit.px
+        lists = [
+            [self.blocks, self.blocks_bar, px(LINE), max(len(self.state.sealed or ()), 1), 2 * LIST_ROWS],
+            [self.list, self.bar, px(ROW), len(self.drawn), LIST_ROWS],
+        ]
+        for canvas, _, step, count, most in lists:
+            canvas.Widget.configure(height=max(1, min(count, most) * step))
         top.update_idletasks()
-        top.geometry("")  # as high as its rows want
+        over = top.winfo_reqheight() - (top.winfo_screenheight() - px(BARS))
+        for canvas, bar, step, count, most in lists:
+            shown = min(count, most)
+            if over > 0 and canvas.Widget.winfo_ismapped():
+                fewer = max(min(shown, LEAST_ROWS), shown + (-over // step))
+                canvas.Widget.configure(height=max(1, fewer * step))
+                over -= (shown - fewer) * step
+                shown = fewer
+            show(bar, count > shown)
+            canvas.Widget.configure(takefocus=1 if count > shown else 0)
+        top.geometry("")
 
     def _draw_readers(self) -> None:
         kit, p, canvas = self.kit, self.kit.p, self.list.Widget
@@ -127,8 +144,8 @@ class ReadersSheet:
             )
             if number:
                 canvas.create_line(kit.px(48), number * row, width, number * row, fill=p.line)
-        _size(canvas, len(self.drawn) * row, min(len(self.drawn), LIST_ROWS) * row, row)
-        show(self.bar, len(self.drawn) > LIST_ROWS)
+        canvas.configure(scrollregion=(0, 0, 1, len(self.drawn) * row), yscrollincrement=row)
+        canvas.yview_moveto(0)
 
     def _draw_blocks(self) -> None:
         kit, p, canvas = self.kit, self.kit.p, self.blocks.Widget
@@ -144,9 +161,8 @@ class ReadersSheet:
             canvas.create_text(kit.px(64), y, text=kit.clip(sealed.hex, mono, room), font=mono, fill=p.text, anchor="w")
         if not lines:
             canvas.create_text(0, line // 2, text=self.state.sealed_note, font=small, fill=p.soft, anchor="w")
-        count = max(len(lines), 1)
-        _size(canvas, count * line, min(count, 2 * LIST_ROWS) * line, line)
-        show(self.blocks_bar, count > 2 * LIST_ROWS)
+        canvas.configure(scrollregion=(0, 0, 1, max(len(lines), 1) * line), yscrollincrement=line)
+        canvas.yview_moveto(0)
 
     def _fold(self) -> None:
         self.emit(ShowSealed(self.state.mid, hide=self.state.sealed is not None))
@@ -160,11 +176,6 @@ def _marks(kit: Kit) -> dict[Tick, tuple[str, str]]:
         Tick.ALL: ("ticks", p.good),
         Tick.FAILED: ("warning", p.warn),
     }
-
-
-def _size(canvas: Any, whole: int, shown: int, step: int) -> None:
-    canvas.configure(height=max(shown, 1), scrollregion=(0, 0, 1, whole), yscrollincrement=step)
-    canvas.yview_moveto(0)
 
 
 def open_readers(kit: Kit, state: ReadersState, emit: Emit, parent: sg.Window) -> tuple[ReadersSheet, sg.Window]:

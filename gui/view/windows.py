@@ -33,7 +33,7 @@ from gui.view.confirm import open_confirm
 from gui.view.create import CreatePage, UnlockPage, open_create, open_unlock
 from gui.view.dressing import focus_owner, take_focus
 from gui.view.invite import open_invite
-from gui.view.kit import Kit, make_window, place_over
+from gui.view.kit import BARS, Kit, make_window, place_over
 from gui.view.knock import WaitingPage, open_knock, open_waiting
 from gui.view.readers import open_readers
 from gui.view.room import LEAST, SIZE, RoomPage
@@ -41,7 +41,6 @@ from gui.view.start import StartPage, open_start
 
 WAKE = "-WAKE-"
 COLLECT_MS = 1000
-BARS = 72  # pixels that title bar and task bar take
 
 
 class Windows:
