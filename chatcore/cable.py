@@ -60,8 +60,8 @@ class Timing:
     silence_s: float = 40.0  # until the relay is taken for gone
     flush_s: float = 2.0  # to bring out what was said last before closing
     retry_first_s: float = 1.0
-    retry_most_s: float = 60.0
-    stable_s: float = 60.0  # a connection that lasted so long starts the back-off anew
+    retry_most_s: float = 30.0  # of two people, one is always the later: in a minute they'd take the room for broken
+    stable_s: float = 30.0  # a connection that lasted so long starts the back-off anew
 
 
 @dataclass(frozen=True, slots=True)

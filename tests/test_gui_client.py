@@ -111,11 +111,14 @@ def test_at_a_terminal_it_asks_for_the_invite_and_can_be_interrupted() -> None:
             text=True,
             start_new_session=True,
         ) as process:
-            assert process.stderr is not None
-            assert process.stderr.readline() == "Paste the invite, press Enter, then Ctrl+D.\n"
-            os.write(ours, answer)
-            assert process.wait(60) == status
-            assert process.stderr.read() == ""
+            try:
+                assert process.stderr is not None
+                assert process.stderr.readline() == "Paste the invite, press Enter, then Ctrl+D.\n"
+                os.write(ours, answer)
+                assert process.wait(60) == status
+                assert process.stderr.read() == ""
+            finally:
+                process.kill()
     os.close(ours)
     os.close(theirs)
 
