@@ -437,6 +437,20 @@ def test_the_longest_name_stays_on_one_line_beside_its_avatar_in_a_narrow_window
     shown.window.close()
 
 
+def test_links_are_opened_without_a_mouse_too(shown: Shown) -> None:
+    text = "see https://example.org/a, https://example.org/a and http://b.example/" + "x" * 200 + " javascript:alert(1)"
+    shown.log.extend([said(1, "alice", text), said(2, "bob", "no link")])
+    entries = dict(shown.log.menu_for(shown.log.message_at("1.0")))
+    opening = [words for words in entries if words.startswith("Open ")]
+    assert opening[0] == "Open https://example.org/a"
+    assert opening[1].startswith("Open http://b.example/xxx")
+    assert opening[1].endswith("…")
+    assert len(opening) == 2
+    entries[opening[1]]()
+    assert shown.emitted == [OpenLink("http://b.example/" + "x" * 200)]
+    assert not [words for words, _ in shown.log.menu_for(shown.log.chosen()) if words.startswith("Open ")]
+
+
 def test_it_is_seen_where_the_keyboard_is_in_the_log(shown: Shown) -> None:
     shown.log.extend([*many(0, 40), LineItem("bob left")])
     other = tk.Entry(shown.window.TKroot)

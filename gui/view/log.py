@@ -11,6 +11,7 @@ import tkinter as tk
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -28,6 +29,7 @@ MAX_SHOWN = 2000  # messages; Tk's cost of an embedded picture grows with their 
 SLACK = 100  # messages above it before the oldest are taken off, so that this is rare
 FACES = 6  # small avatars in the delivery line
 SIDE, AVATAR, INDENT = 24, 40, 52  # margin; picture; from the margin to the text
+MENU_LINKS = 3  # of a message, in its menu
 NAME = 240  # pixels of a name; on a second line it would part the halves of the avatar
 TONES = {Tone.PLAIN: "info", Tone.GOOD: "tick", Tone.WARN: "warning", Tone.BAD: "warning", Tone.ACCENT: "invite"}
 
@@ -381,6 +383,10 @@ class RowLog(sg.Column):
         if item is not None:
             entries.append(("Copy message", lambda: self._to_clipboard(safe_text(item.text, wide=True, whole=True))))
             entries.append(("Who could read this", lambda: self.emit(ShowReaders(item.mid))))
+            links = [piece for piece, is_link in split_links(item.text) if is_link and LINK.fullmatch(piece)]
+            for link in dict.fromkeys(links[:MENU_LINKS]):  # without a mouse there is no other way to them
+                shown = self.kit.clip(link, self.kit.font(theme.NOTE), self.kit.px(NAME))
+                entries.append((f"Open {shown}", partial(self.emit, OpenLink(link))))
         return entries
 
     def _focus(self, event: Any) -> None:
