@@ -9,11 +9,12 @@ from typing import Any
 import gallery
 import pytest
 from gui_help import an_invite
+from PIL import ImageColor
 from screen import Screen
 
 from gui.events import Close, Sheet, SheetClosed, ShowKnock
 from gui.psg import hidden_root
-from gui.shown import Banner, Composer, ConfirmState, InviteState, KnockState, StartState, Tone
+from gui.shown import Banner, Composer, ConfirmState, CreateState, InviteState, KnockState, StartState, Tone
 
 INVITE = InviteState("Cabin weekend", an_invite().to_text(), "Whoever has this link can knock.")
 WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
@@ -140,3 +141,22 @@ def test_a_sheet_that_grows_stays_on_the_screen(screen: Screen) -> None:
     screen.windows.show_invite(replace(INVITE, copied="Copied."))
     screen.update()
     assert sheet.winfo_rooty() + sheet.winfo_height() <= sheet.winfo_screenheight() - 72
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_choice_that_is_made_still_shows_that_it_has_the_keyboard(screen: Screen, dark: bool) -> None:
+    screen.windows.set_theme(dark)
+    page = screen.windows.show_create(CreateState())
+    wanted = ImageColor.getrgb(page.kit.p.text)
+
+    def ring(choice: Any) -> bool:
+        screen.update()
+        picture = choice.Widget.kept
+        row = [picture.get(x, picture.height() // 2) for x in range(picture.width())]
+        return any(max(abs(a - b) for a, b in zip(pixel, wanted, strict=True)) < 40 for pixel in row)
+
+    for choice in (page.ask, page.there):
+        assert choice.value
+        assert not ring(choice)
+        choice.Widget.focus_force()
+        assert ring(choice)
