@@ -82,6 +82,7 @@ class RoomController:
         self._words: dict[bytes, tuple[str, ...]] = {}
         self._alarms: dict[str, Banner] = {}
         self._knock_shown = b""
+        self._invite_shown = False
         self._readers_shown = b""
         self._blocks: SealedBlocks | None = None
         self._unfolded = False
@@ -253,6 +254,7 @@ class RoomController:
 
     def show_invite(self, copied: str = "") -> None:
         """Show the invite sheet."""
+        self._invite_shown = True
         self._view.show_invite(sentences.invite_state(self.opened, self.title, self.name(self.opened.owner_fp), copied))
 
     def copy_invite(self, clear: bool) -> None:
@@ -303,6 +305,8 @@ class RoomController:
         """Note that a sheet is no longer shown."""
         if sheet is Sheet.KNOCK:
             self._knock_shown = b""
+        elif sheet is Sheet.INVITE:
+            self._invite_shown = False
         elif sheet is Sheet.READERS:
             self._readers_shown, self._blocks = b"", None
 
@@ -356,6 +360,8 @@ class RoomController:
     def show_again(self) -> None:
         """Show everything anew, sheets too: the theme has changed."""
         self.show(self._page.draft() if self._page is not None else "")
+        if self._invite_shown:
+            self.show_invite()
         if self._knock_shown:
             self.show_knock(self._knock_shown)
         if self._readers_shown:

@@ -698,6 +698,16 @@ def test_trouble_behind_a_room_is_said_above_its_log() -> None:
 # -- the look and the end ----------------------------------------------------------------------------------------------
 
 
+def test_an_open_invite_is_shown_again_in_the_other_look_and_a_closed_one_is_not() -> None:
+    stage = Stage().talking()
+    stage(events.OpenInvite())
+    stage.view.sheets.clear()  # a page takes its sheets with it
+    stage(events.ThemeToggled())
+    assert Sheet.INVITE in stage.view.sheets
+    stage(events.SheetClosed(Sheet.INVITE), events.ThemeToggled())
+    assert Sheet.INVITE not in stage.view.sheets
+
+
 def test_another_look_shows_the_same_with_what_was_typed() -> None:
     stage = Stage().talking(others=(BOB, CAROL))
     stage.core(heard(1, "hi"), stage.sent(2, "hello", BOB, CAROL), MessageArrived((mid(2),), BOB, NOON))
