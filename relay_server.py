@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ EXIT_CONFIG = 78
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status.  Every failure is one sentence on stderr."""
+    _open_standard_files()
     options = _parser().parse_args(argv)
     try:
         return int(options.command(options))
@@ -162,6 +164,18 @@ def _run(options: argparse.Namespace) -> int:
     path = _first_run(options)
     service.serve(lambda: _effective(path, options), unlimited=options.unlimited, announce=_announce)
     return 0
+
+
+def _open_standard_files() -> None:
+    """Have descriptors 0 to 2 open, whoever started us.
+
+    Else a socket would get one of them, and what a library prints there in its need would go to somebody connected.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+    if sys.stderr is None:  # print() would take standard output instead
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the program runs
 
 
 def _first_run(options: argparse.Namespace) -> Path | None:

@@ -336,6 +336,27 @@ def test_a_signal_ends_it_cleanly_and_everybody_is_told(tmp_path: Path, number: 
         assert "Traceback" not in err
 
 
+def test_it_needs_neither_standard_input_nor_standard_error(tmp_path: Path) -> None:
+    """What would be a socket's descriptor then is none: uvloop ends the process when it has to close one of those."""
+    start = "import os, sys; os.close(0); os.close(2); os.execv(sys.executable, sys.argv[1:])"
+    with subprocess.Popen(
+        [sys.executable, "-c", start, *command("run", "--port", "0")],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().split(":")[2].split("/")[0])
+            guests = [BareClient(port, tls=True).join() for _ in range(3)]
+            process.terminate()
+            for guest in guests:
+                guest.sock.close()
+            assert process.wait(DEADLINE_S) == 0
+        finally:
+            process.kill()
+
+
 def test_it_ends_in_time_although_somebody_does_not_go(tmp_path: Path) -> None:
     with Process(tmp_path, "--plaintext", "--port", "0") as process:
         stubborn = BareClient(process.port, tls=False).join()
