@@ -4,7 +4,7 @@ CHECKED := chatcore relay tools tests benchmarks relay_server.py gui_client.py $
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint trial bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -22,6 +22,9 @@ lint: setup ## check format, lint and types
 	@$(PYTHON_IN_VENV) -m ruff format --check .
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m mypy $(wildcard $(CHECKED))
+
+trial: setup ## kill the relay and the members at random moments, and see that nothing is lost (minutes)
+	@$(PYTHON_IN_VENV) tests/trial.py $(ARGS)
 
 bench: setup ## measure the relay and the fan-out (benchmarks/README.md)
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from client_help import Person, room_on, through, tls_config
+from judge import Got, Said, mistakes
 from proxy import Proxy
 from relay_help import RelayThread
 
@@ -25,31 +26,6 @@ NAMES = [f"member {number:02}" for number in range(20)]
 MESSAGES = 1000
 CROWD_DEADLINE_S = 110.0
 TIMING = Timing(retry_first_s=0.1, retry_most_s=1.0, flush_s=5.0)
-
-Said = dict[str, list[str]]  # who -> texts, in the order in which they were said
-Got = dict[str, list[tuple[str, str]]]  # who -> (sender, text), in the order in which they came
-
-
-def mistakes(said: Said, got: Got) -> list[str]:
-    """Return what is wrong with a history: nothing may be lost, doubled, misread, out of order, or come back."""
-    found = []
-    for reader, history in got.items():
-        for sender, texts in said.items():
-            wanted = [] if sender == reader else texts
-            came = [text for who, text in history if who == sender]
-            if came == wanted:
-                continue
-            kinds = {
-                "lost": [text for text in wanted if text not in came],
-                "doubled": [text for text in set(came) if came.count(text) > 1],
-                "misread": [text for text in came if text not in wanted],
-            }
-            whats = [f"{kind} {len(texts)}" for kind, texts in kinds.items() if texts] or ["out of order"]
-            found.append(f"{reader} from {sender}: {', '.join(whats)}")
-        strangers = {who for who, _ in history} - said.keys()
-        found += [f"{reader} from {stranger}: unknown" for stranger in sorted(strangers)]
-    return found
-
 
 SAID: Said = {"a": ["1", "2", "3"], "b": ["x"], "c": []}
 RIGHT: Got = {
