@@ -20,6 +20,7 @@ from chatcore.talk import Send, Talk
 from chatcore.text import parse_text
 
 ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
+MAX_TAKEN = 8192  # messages remembered, to show none twice that is said again in a new log
 MAX_VIEWS = 64  # member lists remembered, to tell by its digest whom a message was sealed for
 
 
@@ -47,6 +48,8 @@ class Courier:
         self._inboxes: dict[bytes, Inbox] = {}
         self._changes = Changes(log=self._log) if kept is not None else None
         self._touched: set[bytes] = set()  # peers whose standing has changed
+        self._taken: dict[bytes, None] = {}  # by mid, the newest last
+        self._earlier = False  # our log is of an earlier run: the disk may have been put back since
         if kept is not None and kept.log:
             self._restore(kept)
         self._sending: dict[bytes, Talk] = {}  # the newest open talk with each identity
@@ -57,7 +60,8 @@ class Courier:
     # -- what is kept between runs
 
     def _restore(self, kept: Kept) -> None:
-        self._log, self._changes = kept.log, Changes()
+        self._log, self._changes, self._earlier = kept.log, Changes(), True
+        self._taken = dict.fromkeys(kept.lines)
         owed = {mid: Owed.of(kept.lines[mid]) for numbers in kept.owed.values() for mid in numbers.values()}
         for fp in kept.standings.keys() | kept.owed.keys():
             mids, standing = kept.owed.get(fp, {}), kept.standings.get(fp, Standing())
@@ -72,10 +76,8 @@ class Courier:
             if text is None:
                 continue
             if line.sender != self._fp:
-                nick = self._members.nick(line.sender)
-                self._emit(
-                    events.MessageReceived(mid, line.sender, nick, text, message.time_ms, line.at_ms, line.readers)
-                )
+                nick, sent_ms = self._members.nick(line.sender), min(message.time_ms, line.at_ms)
+                self._emit(events.MessageReceived(mid, line.sender, nick, text, sent_ms, line.at_ms, line.readers))
                 continue
             self._emit(events.MessageSent(mid, text, line.at_ms, line.readers or ()))
             for fp, at_ms in kept.arrived.get(mid, {}).items():
@@ -96,7 +98,7 @@ class Courier:
 
     def _begin_log(self) -> None:
         """Somebody has more of our log than we do: the disk was put back to an earlier state.  Number all anew."""
-        self._log, self.stale = self._random(LOG_SIZE), True
+        self._log, self.stale, self._earlier = self._random(LOG_SIZE), True, False
         for outbox in self._outboxes.values():
             outbox.renumber()
         if self._changes is not None:
@@ -170,7 +172,7 @@ class Courier:
         """
         talk.taken_ready = ready
         inbox = self._inbox(talk.fp)
-        if ready.your_log == self._log and ready.cursor > self._outbox(talk.fp).head:
+        if self._earlier and ready.your_log == self._log and ready.cursor > self._outbox(talk.fp).reached:
             self._begin_log()
             return True
         well = not ready.echo > inbox.cursor(ready.my_log) > 0
@@ -229,7 +231,7 @@ class Courier:
 
     def _pump(self, fp: bytes, now: Moment) -> None:
         talk = self._sending.get(fp)
-        if talk is not None:
+        if talk is not None and not self.stale:  # these links know another log, in which our numbers mean others
             for number, owed in self._outboxes[fp].take(now):
                 blocks = self._send(talk, ContentKind.MSG, number.to_bytes(NUMBER_SIZE) + owed.rest, now)
                 self.archive.put(owed.mid, fp, blocks)
@@ -276,21 +278,28 @@ class Courier:
         if not self._inbox(talk.fp).take(talk.log, number):
             return
         mid = message.mid(self._room_id, talk.fp)
-        self.archive.open(mid, len(blocks))
-        self.archive.put(mid, self._fp, blocks)
-        text, readers = parse_text(message.app), self._views.get(message.who)
         self._touched.add(talk.fp)
-        if self._changes is not None:
-            self._changes.lines.append(Line(mid, talk.fp, data[NUMBER_SIZE:], now.ms, readers))
-        if text is None:
-            self.ignored += 1
-        else:
-            nick = talk.nick(self._members)
-            sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
-            self._emit(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
+        if mid not in self._taken:  # else they have begun a new log, and say again what they can't know that we have
+            self.archive.open(mid, len(blocks))
+            self.archive.put(mid, self._fp, blocks)
+            self._take(talk, mid, message, now)
         talk.untold += 1
         if talk.untold >= ACK_AT_ONCE:
             self._send_ack(talk, now)
+
+    def _take(self, talk: Talk, mid: bytes, message: Message, now: Moment) -> None:
+        self._taken[mid] = None
+        while len(self._taken) > MAX_TAKEN:
+            del self._taken[next(iter(self._taken))]
+        text, readers = parse_text(message.app), self._views.get(message.who)
+        if self._changes is not None:
+            self._changes.lines.append(Line(mid, talk.fp, message.to_bytes(), now.ms, readers))
+        if text is None:
+            self.ignored += 1
+            return
+        sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
+        nick = talk.nick(self._members)
+        self._emit(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
 
     def on_ack(self, talk: Talk, ack: Ack, now: Moment) -> bool:
         """Take an ACK; False when it claims what can't be, so that its link must end."""

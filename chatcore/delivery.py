@@ -144,11 +144,12 @@ class Outbox:
     What is owed has consecutive numbers up to `head`: messages come at one end and go at the other.
     """
 
-    __slots__ = ("_bytes", "_in_flight", "_owed", "_patience_s", "_resend_s", "_sent", "cursor", "head")
+    __slots__ = ("_bytes", "_in_flight", "_owed", "_patience_s", "_resend_s", "_sent", "cursor", "head", "reached")
 
     def __init__(self) -> None:
         self.head = 0
         self.cursor = 0
+        self.reached = 0  # no number above it was ever handed out on any link, or given up
         self._owed: deque[Owed] = deque()
         self._bytes = 0
         self._sent = 0  # highest number handed out on the present link, or gone; what is owed begins at most one above
@@ -163,12 +164,13 @@ class Outbox:
         """Be what was kept of an earlier run: `owed` are the numbers from `standing.low` on, without a hole."""
         self._owed.extend(owed)
         self.head, self.cursor = max(standing.head, standing.low - 1 + len(self._owed)), standing.cursor
+        self.reached = self.head  # the earlier run may have sent all of it
         self._bytes = sum(len(one.rest) for one in self._owed)
         self._rewind()
 
     def renumber(self) -> None:
         """Begin a new log: what is owed has the numbers from 1."""
-        self.head, self.cursor = len(self._owed), 0
+        self.head, self.cursor, self.reached = len(self._owed), 0, 0
         self._rewind()
 
     def owed(self) -> Iterable[tuple[int, Owed]]:
@@ -214,6 +216,7 @@ class Outbox:
             self._in_flight -= first.parts
         else:
             self._sent = number  # what is given up will never be sent
+            self.reached = max(self.reached, number)
         return first.mid
 
     def restart(self, cursor: int) -> list[bytes]:
@@ -265,7 +268,7 @@ class Outbox:
             number += 1
             in_flight += owed.parts
             ready.append((number, owed))
-        self._sent, self._in_flight = number, in_flight
+        self._sent, self._in_flight, self.reached = number, in_flight, max(self.reached, number)
         if resend_s is None and in_flight:
             self._resend_s = now.s + self._patience_s
         return ready

@@ -197,7 +197,7 @@ class RoomVault:
         return self._room + bytes((kind,)) + key
 
     def _row(self, kind: _Kind, key: bytes, data: bytes) -> tuple[bytes, int, bytes, bytes]:
-        hidden = self._vault.hidden(bytes((kind,)), key)
+        hidden = self._vault.hidden(self._room, bytes((kind,)), key)
         return self._room, kind, hidden, self._vault.seal(self._place(kind, hidden), data)
 
     def _read(self, base: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:

@@ -24,6 +24,7 @@ from chatcore.delivery import (
     parse_ready,
 )
 from chatcore.errors import WireError
+from chatcore.kept import Standing
 
 NOW = Moment(100.0, 1_000_000)
 
@@ -58,6 +59,23 @@ def test_messages_are_handed_out_once_and_in_order() -> None:
     add(box, 4)
     assert numbers(box) == [4]
     assert (box.head, box.cursor, box.low, len(box)) == (4, 0, 1, 4)
+
+
+def test_what_may_have_gone_out_is_known() -> None:
+    box = outbox(3)
+    assert box.reached == 0
+    box.take(NOW)
+    add(box, 4)
+    assert box.reached == 3
+    box.restart(1)
+    assert box.reached == 3
+    box.give_up_all()  # their cursor will pass what they are told is gone
+    assert box.reached == 4
+    again = Outbox()
+    again.restore(Standing(2, 1, 2), [Owed(mid(2), NOW.ms, b"")])
+    assert (again.head, again.reached) == (2, 2)
+    again.renumber()
+    assert (again.head, again.reached) == (1, 0)
 
 
 def test_an_acknowledgement_takes_what_it_names() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from world import Client, Memory, World, fp
 
+from chatcore.clock import Moment
 from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered
 from chatcore.kept import Changes, Kept, Line, Standing, Store
 from chatcore.vault import RoomVault, Vault
@@ -181,6 +182,71 @@ def test_attack_32_a_disk_that_was_put_back_begins_a_new_log_and_new_messages_ar
     world.advance(3)
     assert not alice.room.stale
     assert [text for _, text in bob.texts()][-2:] == ["after", "and on"]
+
+
+def test_attack_32_what_was_written_before_the_peers_were_met_again_arrives_too(stores: Stores) -> None:
+    """More is written on the disk that was put back than was lost with it, so no cursor is above our head."""
+    world, alice, bob = two(stores)
+    alice.say("one")
+    world.advance(2)
+    assert alice.store is not None
+    backup = stores.backup(alice.store)
+    for number in range(5):
+        alice.say(f"lost with the disk {number}")
+    world.advance(2)
+    world.leave(alice)
+    statements = alice.room.statements()
+    alice = world.client("alice", statements=statements, store=backup, connect=False)
+    alice.connections = 100
+    for number in range(7):
+        alice.say(f"offline {number}")
+    alice.connect()
+    world.advance(3)
+    assert alice.room.stale
+    alice.say("on a link that knows the old log")
+    world.advance(3)
+    assert [text for _, text in bob.texts()][-1] == "lost with the disk 4"
+    alice.disconnect()
+    alice.connect()
+    world.advance(5)
+    after = [*(f"offline {number}" for number in range(7)), "on a link that knows the old log"]
+    assert [text for _, text in bob.texts()][6:] == after
+    assert alice.room.owed == 0
+
+
+def test_attack_32_what_is_said_again_in_a_new_log_is_shown_once(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    alice.say("one")
+    world.advance(2)
+    bob.disconnect()
+    alice.say("owed when the disk was copied")
+    world.settle()
+    assert alice.store is not None
+    backup = stores.backup(alice.store)
+    bob.connect()
+    world.advance(3)
+    alice.say("lost with the disk")
+    world.advance(3)
+    alice = again(world, alice, backup)
+    bob = again(world, bob)
+    world.advance(3)
+    assert alice.room.stale
+    alice.disconnect()
+    alice.connect()
+    world.advance(5)
+    assert texts(bob) == ["one", "owed when the disk was copied", "lost with the disk"]
+    assert alice.room.owed == 0
+
+
+def test_a_time_that_was_claimed_is_bounded_after_a_restart_too(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    alice.room.say("from the future", Moment(world.now.s, world.now.ms + 10**9))
+    world.advance(2)
+    (live,) = [e for e in bob.events if isinstance(e, MessageReceived)]
+    bob = again(world, bob)
+    (told,) = [e for e in bob.room.events_received() if isinstance(e, MessageReceived)]
+    assert told == live
+    assert told.time_ms == told.received_ms
 
 
 def test_what_was_given_up_stays_given_up(monkeypatch: pytest.MonkeyPatch, stores: Stores) -> None:

@@ -130,6 +130,13 @@ def test_attack_56_the_files_show_nothing_of_what_was_said_and_by_whom(path: Pat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_attack_56_nobody_can_tell_that_two_rooms_have_a_member_in_common(vault: Vault) -> None:
+    for room_id in (ROOM, OTHER):
+        vault.room(room_id).commit(all_sorts())
+    keys = [key for (key,) in vault._base.execute("SELECT key FROM item")]
+    assert len(set(keys)) == len(keys) == 14
+
+
 def test_the_files_are_their_owners_alone(path: Path, vault: Vault) -> None:
     vault.room(ROOM).commit(all_sorts())
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
