@@ -204,8 +204,7 @@ class Client:
             if visit.id in self._visits:
                 raise StateError("this room is open already")
             self._visits[visit.id] = visit
-        self._post(visit, enter)
-        self._soon(self._begin, visit)
+        self._soon(self._begin, visit, enter)
         return visit.id
 
     def say(self, room_id: bytes, text: str) -> None:
@@ -327,17 +326,18 @@ class Client:
         visit.member = room.is_member
         if room.set_digest != visit.set_digest:
             visit.set_digest, visit.statements = room.set_digest, room.statements()
-        if cable is not None and cable.open_to_write and not cable.ended:
+        if cable is not None and room.stale:
+            self._soon(cable.drop, End())
+        elif cable is not None and cable.open_to_write and not cable.ended:
             data = room.data_to_send()
             if data:
                 self._soon(cable.write, data)
-        if room.stale and cable is not None:
-            self._soon(cable.drop, End())
         visit.tick_s = room.next_tick()
 
     def _fail(self, visit: _Visit, sentence: str) -> None:
         """Stop a room that can't be kept.  It stays open, and says why, until it is closed."""
         visit.failure = sentence
+        visit.room = None  # what it noted is lost: nothing that rests on it may be kept
         self._forget(visit, sentence)
         self._soon(self._give_up, visit)
 
@@ -453,15 +453,14 @@ class Client:
         if visit.task is not None:
             visit.task.cancel()
 
-    def _begin(self, visit: _Visit) -> None:
-        if visit.failure:
-            return
-        visit.task = self._spawn(self._keep(visit, self._ends.get(visit.id)))
+    def _begin(self, visit: _Visit, enter: Callable[[], None]) -> None:
+        visit.task = self._spawn(self._keep(visit, enter, self._ends.get(visit.id)))
 
-    async def _keep(self, visit: _Visit, before: asyncio.Task[None] | None) -> None:
+    async def _keep(self, visit: _Visit, enter: Callable[[], None], before: asyncio.Task[None] | None) -> None:
         """Keep a room connected until that can't help any more."""
         if before is not None:
-            await asyncio.wait([before])  # the same room is still being closed: we would meet ourselves
+            await asyncio.wait([before])  # still being closed, and kept: we would meet ourselves, and know too little
+        await self._on_worker(visit, enter)
         self.report(visit, Connection.CONNECTING)
         tries = 0
         while True:

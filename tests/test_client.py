@@ -291,6 +291,31 @@ def test_a_room_whose_keeping_cant_be_read_says_so_and_stays_shut(tmp_path: Path
             alice.ear.until_state(Connection.CONNECTED)
 
 
+class Watched(Full):
+    """A store that notes how often its room had been closed whenever it was read."""
+
+    def __init__(self, ear: Ear) -> None:
+        super().__init__(1000)
+        self.ear, self.closed = ear, list[int]()
+
+    def load(self) -> Kept:
+        self.closed.append(self.ear.states().count(Connection.STOPPED))
+        return super().load()
+
+
+def test_a_room_opened_again_at_once_is_read_when_the_earlier_visit_has_written_its_last(tmp_path: Path) -> None:
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        store = Watched(ear := Ear())
+        with Person("alice", invite, emit=ear, store=store) as alice:
+            ear.until_state(Connection.CONNECTED)
+            for times in (1, 2):
+                alice.client.close_room(alice.room_id)
+                alice.client.open_room(invite, alice.identity, "alice", (), store)
+                ear.until_state(Connection.CONNECTED, times + 1)
+            assert store.closed == [0, 1, 2]
+
+
 def test_a_room_closed_and_opened_at_once_does_not_meet_itself(tmp_path: Path) -> None:
     with RelayThread(tls_config(tmp_path)) as relay:
         invite = room_on(RelayAddress.parse(relay.server.line))
