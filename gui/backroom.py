@@ -129,10 +129,10 @@ class Backroom:
 
     def _erase(self, room_id: bytes, who: Profile) -> None:
         """Keep nothing of a room any more."""
+        if not who.is_anonymous:  # first, so that it can be done again for as long as the room is listed
+            self._vault_of(who).room(room_id).erase()
         who.forget(room_id)
         who.save()
-        if not who.is_anonymous:
-            self._vault_of(who).room(room_id).erase()
 
     def _say_profile(self) -> None:
         profile = self._profile

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from chatcore.engines.openssl import OpenSSLEngine
-from chatcore.errors import StateError, TextError
+from chatcore.errors import StateError, TextError, VaultError
 from chatcore.events import (
     Connection,
     ConnectionChanged,
@@ -28,6 +28,7 @@ from chatcore.events import (
 )
 from chatcore.invite import CUT_SHORT, Mode
 from chatcore.profile import Profile
+from chatcore.vault import RoomVault
 from gui import backroom
 from gui.backroom import Backroom
 from gui.events import AppEvent, Failed, FromRoom, ProfileFound, RoomOpened, WordsReady
@@ -207,6 +208,27 @@ def test_what_was_said_is_told_to_the_next_visit_until_the_room_is_forgotten(mee
     assert not [event for event in alice.events if isinstance(event, MessageSent)]
     alice.back.stop()
     assert b"whoever comes" not in b"".join(file.read_bytes() for file in alice.directory.iterdir() if file.is_file())
+
+
+def test_a_room_that_cant_be_erased_stays_listed_so_that_it_can_be_later(
+    meet: Meet, relay: EmbeddedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    alice.back.close_room(opened.room_id)
+    alice.wait(ConnectionChanged, lambda event: event.state is Connection.STOPPED)
+
+    def full(self: RoomVault) -> None:
+        raise VaultError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RoomVault, "erase", full)
+        alice.back.forget(opened.room_id)
+        assert alice.wait(Failed).sentence == "The disk is full."
+    alice.back.look()
+    assert [room.room_id for room in alice.wait(ProfileFound).rooms] == [opened.room_id]
+    alice.back.forget(opened.room_id)
+    assert alice.wait(ProfileFound).rooms == ()
 
 
 def test_a_room_whose_keeping_is_damaged_isnt_opened_and_nothing_is_touched(meet: Meet, relay: EmbeddedRelay) -> None:
