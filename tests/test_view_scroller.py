@@ -28,6 +28,7 @@ from gui.shown import (
     WaitingState,
 )
 from gui.view import create, start
+from gui.view.dressing import outer
 
 LINK = an_invite().to_text()
 RECENT = tuple(RecentRoom(bytes((n,)) * 32, "Cabin weekend " * 5, "relay.example.org:7256", "Tue") for n in range(3))
@@ -90,6 +91,21 @@ def test_everything_on_the_start_page_is_reached_in_a_small_window(screen: Scree
     for element in (page.name.input, page.invite.input, page.again, page.anonymous, page.protect, page.passphrase.input,
                     page.again_field.input, page.create, page.host, *(row.forget for row in page.rows)):  # fmt: skip
         assert str(element.Widget) in visited
+
+
+def test_what_is_hidden_takes_no_room_on_the_start_page(screen: Screen) -> None:
+    """The rows of the recent rooms are gone when there are none: nothing scrolls that would fit."""
+    page = screen.windows.show_start(StartState("", (), first_time=True))
+    for recent in ((), RECENT, ()):
+        page.set_recent(recent)
+        screen.update()
+        canvas, body = page.scroller.canvas.Widget, outer(page.scroller.body)
+        if not recent:
+            assert body.winfo_reqheight() <= canvas.winfo_height()
+            assert canvas.yview() == (0.0, 1.0)
+            empty = body.winfo_reqheight()
+        else:
+            assert body.winfo_reqheight() >= empty + 100
 
 
 @pytest.mark.parametrize("size", SMALL)

@@ -94,6 +94,8 @@ def show(element: sg.Element, on: bool) -> None:
         _pack_away(widget)
         if not any(outer(e).winfo_manager() for e in row):
             _pack_away(frame)
+        if not any(r[0].ParentRowFrame.winfo_manager() for r in container.Rows):
+            frame.master.configure(height=1)  # Tk leaves a frame as large as it was when the last in it goes
 
 
 def _pack_away(widget: Any) -> None:
