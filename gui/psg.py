@@ -139,7 +139,7 @@ def catch_faults(on_fault: Callable[[], None] | None = None) -> None:
 
 
 def catch_interrupts(on_interrupt: Callable[[], None]) -> Callable[[], None]:
-    """Let Ctrl+C (and SIGTERM) call `on_interrupt` in the GUI thread instead of ending the process inside `read()`.
+    """Have Ctrl+C, SIGTERM and a closed terminal call `on_interrupt` in the GUI thread, not end it in `read()`.
 
     Call from the main thread.  Returns a function that puts the former handlers back.
     """
@@ -158,7 +158,10 @@ def catch_interrupts(on_interrupt: Callable[[], None]) -> Callable[[], None]:
             on_interrupt()
         timer = root.after(POLL_MS, poll)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        wanted.append(signal.SIGHUP)
+    for number in wanted:
         kept[number] = signal.signal(number, note)
     timer = root.after(POLL_MS, poll)
 

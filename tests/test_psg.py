@@ -212,7 +212,18 @@ def test_a_fault_in_a_callback_is_reported_without_its_text(window: Any, said: l
     assert window.read(timeout=5000)[0] == "-STILL-"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGHUP")
+def test_a_program_that_is_to_outlive_its_terminal_does(window: Any) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        undo = psg.catch_interrupts(lambda: None)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        undo()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_ctrl_c_reaches_the_program_instead_of_ending_it(window: Any, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     undo = psg.catch_interrupts(lambda: window.write_event_value("-STOP-", None))
