@@ -51,6 +51,7 @@ FINAL = (Refusal.VERSION, Refusal.RELAY_PASS, Refusal.MALFORMED)  # trying again
 NOT_IN_YET = "You can write as soon as you have been let in."
 CLOSED = "You have closed this room."
 LEFT = "You have left this room."
+UNKEPT = "What was said here last could not be kept, so nothing more is said. Close the room and open it again."
 
 Emit = Callable[[bytes, RoomEvent], None]
 _RANDOM = SystemRandom()
@@ -321,6 +322,9 @@ class Client:
             except VaultError as error:  # what isn't kept is neither shown nor sent nor acknowledged
                 self._fail(visit, str(error))
                 return
+            except Exception:  # a mistake of ours must not show what isn't kept either
+                self._fail(visit, UNKEPT)
+                raise
         for event in room.events_received():
             self._tell(visit, event)
         visit.member = room.is_member

@@ -47,7 +47,7 @@ from world import World
 from chatcore import cable as cables
 from chatcore import client as clients
 from chatcore.cable import Cable, End, Timing, is_pinned
-from chatcore.client import CLOSED, LEFT, MAX_WAIT_S, NOT_IN_YET, Client
+from chatcore.client import CLOSED, LEFT, MAX_WAIT_S, NOT_IN_YET, UNKEPT, Client
 from chatcore.clock import Moment
 from chatcore.errors import StateError, TextError, VaultError
 from chatcore.events import (
@@ -277,6 +277,27 @@ def test_what_cant_be_kept_is_neither_shown_nor_sent(tmp_path: Path) -> None:
             alice.client.open_room(invite, alice.identity, "alice", (), store)
             alice.until_text("what alice doesn't take, she doesn't acknowledge")
             assert [text for _, text in bob.ear.texts()] == ["one"]
+
+
+def test_a_mistake_in_keeping_shows_and_sends_no_more_than_a_full_disk(tmp_path: Path, faults: list[str]) -> None:
+    class Mistaken(Full):
+        def commit(self, changes: Changes) -> None:
+            if self.commits == 0:
+                raise ValueError
+            super().commit(changes)
+
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        store = Mistaken(1000)
+        with people(invite, "bob") as (bob,), Person("alice", invite, store=store) as alice:
+            alice.until_here("bob")
+            store.commits = 0
+            alice.say("one")
+            assert alice.ear.until_state(Connection.STOPPED).reason == UNKEPT
+            until(lambda: bool(faults), "the mistake is logged")
+            bob.ear.until(lambda: bob.ear.here() == set(), "alice is away")
+            assert not alice.ear.of(MessageSent)
+            assert not bob.ear.texts()
 
 
 def test_a_room_whose_keeping_cant_be_read_says_so_and_stays_shut(tmp_path: Path) -> None:
