@@ -200,33 +200,47 @@ class RoomVault:
         hidden = self._vault.hidden(self._room, bytes((kind,)), key)
         return self._room, kind, hidden, self._vault.seal(self._place(kind, hidden), data)
 
-    def _read(self, base: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:
-        rows = base.execute("SELECT kind, key, value FROM item WHERE room = ? ORDER BY seq", (self._room,))
-        for kind, key, value in rows:
-            yield kind, self._vault.open(self._place(kind, key), value)
+    def _read(
+        self, base: sqlite3.Connection, first: _Kind, last: _Kind, since: int = 0
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """Yield sequence number, kind and data of the rows of these kinds that came at `since` or later, in order."""
+        rows = base.execute(
+            "SELECT seq, kind, key, value FROM item WHERE room = ? AND kind BETWEEN ? AND ? AND seq >= ? ORDER BY seq",
+            (self._room, first, last, since),
+        )
+        for seq, kind, key, value in rows:
+            yield seq, kind, self._vault.open(self._place(kind, key), value)
 
     def load(self) -> Kept:
         """Return what was committed: the newest lines, and all that are still owed.  Raises VaultError."""
-        kept, numbers = Kept(), dict[bytes, dict[bytes, int]]()
         with self._vault.transaction() as base:
-            for kind, data in self._read(base):
-                match kind:
-                    case _Kind.LOG:
-                        kept.log = data
-                    case _Kind.LINE:
-                        line, owed = _parse_line(data)
-                        kept.lines[line.mid], numbers[line.mid] = line, owed
-                    case _Kind.STANDING:
-                        fp, head, cursor, low = _STANDING.unpack_from(data)
-                        kept.standings[fp] = Standing(
-                            head, cursor, low, tuple(_LOG.iter_unpack(data[_STANDING.size :]))
-                        )
-                    case _Kind.ARRIVAL:
-                        fp, at_ms, mid = _ARRIVAL.unpack(data)
-                        kept.arrived.setdefault(mid, {})[fp] = at_ms
-                    case _Kind.LOSS:
-                        fp, mid = _LOSS.unpack(data)
-                        kept.undelivered.setdefault(mid, set()).add(fp)
+            kept, since = self._load_lines(base)
+            # What became of a line came after it: of what became of older ones nothing need be opened.
+            for _, kind, data in self._read(base, _Kind.ARRIVAL, _Kind.LOSS, since):
+                if kind == _Kind.ARRIVAL:
+                    fp, at_ms, mid = _ARRIVAL.unpack(data)
+                    kept.arrived.setdefault(mid, {})[fp] = at_ms
+                else:
+                    fp, mid = _LOSS.unpack(data)
+                    kept.undelivered.setdefault(mid, set()).add(fp)
+        return kept
+
+    def _load_lines(self, base: sqlite3.Connection) -> tuple[Kept, int]:
+        """Return everything but what became of the lines, and the sequence number of the oldest line."""
+        kept = Kept()
+        numbers: dict[bytes, dict[bytes, int]] = {}
+        seqs: dict[bytes, int] = {}
+        for seq, kind, data in self._read(base, _Kind.LOG, _Kind.STANDING):
+            match kind:
+                case _Kind.LOG:
+                    kept.log = data
+                case _Kind.LINE:
+                    line, owed = _parse_line(data)
+                    kept.lines[line.mid], numbers[line.mid], seqs[line.mid] = line, owed, seq
+                case _Kind.STANDING:
+                    fp, head, cursor, low = _STANDING.unpack_from(data)
+                    logs = tuple(_LOG.iter_unpack(data[_STANDING.size :]))
+                    kept.standings[fp] = Standing(head, cursor, low, logs)
         lows = {fp: standing.low for fp, standing in kept.standings.items()}
         for mid, owed in numbers.items():
             for fp, number in owed.items():
@@ -235,7 +249,7 @@ class RoomVault:
         still = {mid for owed_to in kept.owed.values() for mid in owed_to.values()}
         newest = set(list(kept.lines)[-KEPT_LINES:])
         kept.lines = {mid: line for mid, line in kept.lines.items() if mid in newest or mid in still}
-        return kept
+        return kept, min((seqs[mid] for mid in kept.lines), default=0)
 
     def commit(self, changes: Changes) -> None:
         """Write changes down; they are on the disk when this returns.  Raises VaultError, and then nothing is."""
@@ -262,7 +276,7 @@ class RoomVault:
         self, base: sqlite3.Connection, numbers: dict[bytes, dict[bytes, int]]
     ) -> list[tuple[bytes, int, bytes, bytes]]:
         """Return the lines of before a new log, with the numbers that they have in it: most have none."""
-        lines = [_parse_line(data) for kind, data in self._read(base) if kind == _Kind.LINE]
+        lines = [_parse_line(data) for _, _, data in self._read(base, _Kind.LINE, _Kind.LINE)]
         return [
             self._row(_Kind.LINE, line.mid, _pack_line(line, numbers.get(line.mid, {})))
             for line, owed in lines

@@ -95,6 +95,19 @@ def test_old_lines_are_left_out_but_those_that_are_owed(vault: Vault) -> None:
     assert lines[0] == line(0).mid
 
 
+def test_what_became_of_lines_that_are_left_out_isnt_even_opened(vault: Vault) -> None:
+    room = vault.room(ROOM)
+    many = [line(number) for number in range(KEPT_LINES + 250)]
+    for at in range(0, len(many), 100):
+        some = [one.mid for one in many[at : at + 100]]
+        room.commit(Changes(lines=many[at : at + 100]))
+        room.commit(Changes(arrived=[(mid, BOB, 7) for mid in some], undelivered=[(mid, CAROL) for mid in some]))
+    vault._base.execute("UPDATE item SET value = x'00' WHERE kind >= 3 AND seq <= 600")  # of the first 200
+    kept = room.load()
+    assert list(kept.lines) == [one.mid for one in many[250:]]
+    assert all(kept.arrived[mid] == {BOB: 7} and kept.undelivered[mid] == {CAROL} for mid in kept.lines)
+
+
 def test_an_erased_room_leaves_nothing_and_the_others_stay(path: Path, vault: Vault) -> None:
     for room_id in (ROOM, OTHER):
         vault.room(room_id).commit(all_sorts())
