@@ -72,11 +72,10 @@ def has_focus(widget: Any) -> bool:
 def take_focus(top: Any) -> None:
     """Give a window the keyboard, on the widget that had it last or asked for it.
 
-    Only what another program has is taken by force: Tk then waits for the X server to answer, and a window that is
-    closed meanwhile has brought the process down.
+    Never by force: what another program has is that program's until the person comes back, and then Tk hands it on.
+    (And Tk crashes now and then where a window takes the keyboard by force while another one goes.)
     """
-    force = () if focus_owner(top) else ("-force",)
-    top.tk.call("focus", *force, top.tk.call("focus", "-lastfor", top))
+    top.tk.call("focus", top.tk.call("focus", "-lastfor", top))
 
 
 def show(element: sg.Element, on: bool) -> None:
