@@ -159,6 +159,7 @@ def obey(root: tk.Misc, commands: TextIO, answers: TextIO) -> None:
     orders: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
     order: list[Any] = []
     until_s = 0.0
+    doing = False
 
     def listen() -> None:
         for line in commands:
@@ -172,11 +173,14 @@ def obey(root: tk.Misc, commands: TextIO, answers: TextIO) -> None:
         answers.flush()
 
     def glance() -> None:
-        nonlocal order, until_s
+        nonlocal order, until_s, doing
         root.after(GLANCE_MS, glance)
+        if doing:  # what is being done lets Tk go on meanwhile; it is done, and answered, once
+            return
         if not order and not orders.empty():
             order, until_s = orders.get(), time.monotonic() + PATIENCE_S
         if order:
+            doing = True
             try:
                 result = getattr(person, order[0])(*order[1:])
             except (Missing, tk.TclError) as trouble:
@@ -184,6 +188,8 @@ def obey(root: tk.Misc, commands: TextIO, answers: TextIO) -> None:
                     answer(False, f"{trouble}; there is: {person.reads()}")
             else:
                 answer(True, result)
+            finally:
+                doing = False
 
     threading.Thread(target=listen, name="orders", daemon=True).start()
     root.after(GLANCE_MS, glance)
