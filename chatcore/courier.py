@@ -87,14 +87,14 @@ class Courier:
 
     def changes(self) -> Changes:
         """Return what has changed since the last call; always empty when nothing is kept."""
-        changes, self._changes = self._changes, Changes() if self._changes is not None else None
+        if self._changes is None:
+            return Changes()
+        changes, self._changes = self._changes, Changes()
         for fp in self._touched:
-            outbox, inbox = self._outbox(fp), self._inbox(fp)
-            standing = Standing(outbox.head, outbox.cursor, outbox.low, inbox.cursors)
-            if changes is not None:
-                changes.standings[fp] = standing
+            outbox = self._outbox(fp)
+            changes.standings[fp] = Standing(outbox.head, outbox.cursor, outbox.low, self._inbox(fp).cursors)
         self._touched.clear()
-        return changes or Changes()
+        return changes
 
     def _begin_log(self) -> None:
         """Somebody has more of our log than we do: the disk was put back to an earlier state.  Number all anew."""

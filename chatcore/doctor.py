@@ -15,7 +15,6 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from chatcore.cable import (
     Timing,
     dial,
 )
-from chatcore.errors import InviteError, RelayError
+from chatcore.errors import Finding, InviteError, RelayError
 from chatcore.invite import MAX_PASTE_CHARS, Invite, RelayAddress
 from chatcore.wire import NO_PASS, ROOM_ID_SIZE, Frame, Kind, Refusal, join_block
 
@@ -85,18 +84,6 @@ _REFUSED = {
     Refusal.SHUTTING_DOWN: "it is being restarted: try again in a minute.",
     Refusal.MALFORMED: "it didn't understand what was said: this Parley or the relay needs an update.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: how bad ("ok", "warn", "bad"), about what, and a sentence that says what to do unless all is well."""
-
-    grade: str
-    about: str
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"{self.grade:<5} {self.about}: {self.sentence}"
 
 
 def relay_in(text: str) -> RelayAddress:

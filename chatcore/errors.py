@@ -1,4 +1,4 @@
-"""The tree of errors; each says whose fault it was.  Imports nothing.
+"""The tree of errors; each says whose fault it was.  And what the doctors say.  Imports nothing of ours.
 
 ParleyError
 ├── StateError        the caller's: this can't be done now
@@ -13,6 +13,10 @@ ParleyError
 └── RelayError        the network's or the relay's: not reachable, refused, lost
     └── PinError      the relay's key isn't the one in the invite; nothing was sent to it
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 
 class ParleyError(Exception):
@@ -61,3 +65,15 @@ class RelayError(ParleyError):
 
 class PinError(RelayError):
     """The relay presented another key than the one pinned in the invite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: how bad ("ok", "warn", "bad"), about what, and a sentence that says what to do unless all is well."""
+
+    grade: str
+    about: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.grade:<5} {self.about}: {self.sentence}"

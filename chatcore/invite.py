@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chatcore.errors import InviteError
-from chatcore.seal import LABEL, digest, expand, extract
+from chatcore.seal import FP_SIZE, LABEL, digest, expand, extract
 
 INVITE_VERSION = 1
 SECRET_SIZE = 32
-FP_SIZE = 32
 PIN_SIZE = 32
 PASS_SIZE = 32
 MAX_PINS = 2  # the relay's key, and the spare one in its operator's drawer

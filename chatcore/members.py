@@ -17,7 +17,6 @@ from chatcore.errors import CryptoError, WireError
 from chatcore.invite import Mode
 from chatcore.seal import LABEL, digest, fingerprint
 
-FP_SIZE = 32
 HASH_SIZE = 32
 NICK_SIZE = 64
 MAX_SUBJECTS = 341  # people about whom there may be statements: a JOIN, a LEAVE and an ADMIT each

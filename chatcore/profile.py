@@ -34,6 +34,7 @@ from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, InviteError, PassphraseError, ProfileError
 from chatcore.invite import Invite
 from chatcore.text import check_nick
+from chatcore.vault import KEYS_SIZE
 
 if sys.platform != "win32":
     import fcntl
@@ -42,7 +43,6 @@ FILE_NAME = "profile.parley"
 FORMAT = "parley profile"
 VERSION = 1
 MAX_FILE_BYTES = 64 * 2**20  # some 60 rooms of the largest kind
-VAULT_KEYS_SIZE = 64
 SALT_SIZE, NONCE_SIZE, KEY_SIZE = 16, 12, 32
 SCRYPT = {"n": 2**15, "r": 8, "p": 1}  # 32 MiB and a tenth of a second for one guess
 # What is taken from a file: n * r * 128 bytes is the memory that it makes us use, p how often.
@@ -101,7 +101,7 @@ class Profile:
         self.identity = identity
         self.nick = nick
         self.rooms: list[RoomRecord] = []
-        self.vault_keys = secrets.token_bytes(VAULT_KEYS_SIZE)  # what is kept of rooms is sealed with these
+        self.vault_keys = secrets.token_bytes(KEYS_SIZE)  # what is kept of rooms is sealed with these
         self._path = path
         self._lock = lock
         self._seen: tuple[int, int, int] | None = None  # the file as it was when it was read or written last
@@ -148,7 +148,7 @@ class Profile:
             profile.rooms = [_record(room) for room in _list(content["rooms"])]
             if "vault" in content:
                 profile.vault_keys = _bytes(content["vault"])
-                if len(profile.vault_keys) != VAULT_KEYS_SIZE:
+                if len(profile.vault_keys) != KEYS_SIZE:
                     raise ValueError
         except (KeyError, TypeError, ValueError, CryptoError, InviteError):
             raise ProfileError(DAMAGED.format(path)) from None

@@ -19,6 +19,7 @@ from chatcore.errors import CryptoError, WireError
 
 LABEL = b"parley/1 "  # starts every label, so that another version of the protocol fails closed
 
+FP_SIZE = 32
 TAG_SIZE = 16
 COUNTER_SIZE = 8
 CONTENT_SIZE = 162
@@ -149,27 +150,33 @@ def seal_record(keys: SealKeys, context: bytes, data: bytes) -> bytes:
     under one pair of keys are all of one size.
     """
     context = LABEL + b"record" + context
-    tag = hmac.digest(keys.tag, context + data, "sha256")[:TAG_SIZE]
-    mask = shake_256(keys.mask + tag + context).digest(len(data))
-    return tag + (int.from_bytes(data) ^ int.from_bytes(mask)).to_bytes(len(data))
+    tag = _tag(keys, context + data)
+    return tag + _mask(keys, tag + context, data)
 
 
 def open_record(keys: SealKeys, context: bytes, record: bytes) -> bytes:
     """Open what `seal_record` made for this place.  Raises CryptoError."""
-    context = LABEL + b"record" + context
-    tag, masked = record[:TAG_SIZE], record[TAG_SIZE:]
-    mask = shake_256(keys.mask + tag + context).digest(len(masked))
-    data = (int.from_bytes(masked) ^ int.from_bytes(mask)).to_bytes(len(masked))
-    if not hmac.compare_digest(tag, hmac.digest(keys.tag, context + data, "sha256")[:TAG_SIZE]):
-        raise CryptoError
-    return data
+    return _open(keys, LABEL + b"record" + context, record[:TAG_SIZE], record[TAG_SIZE:])
 
 
 def open_sealed(keys: SealKeys, sealed: bytes) -> bytes:
     """Unmask 190 bytes and check their tag; returns the 166-byte body.  Raises CryptoError."""
-    head, tag = sealed[:COUNTER_SIZE], sealed[COUNTER_SIZE : COUNTER_SIZE + TAG_SIZE]
-    masked, mask = sealed[COUNTER_SIZE + TAG_SIZE :], shake_256(keys.mask + tag + head).digest(BODY_SIZE)
-    body = (int.from_bytes(masked) ^ int.from_bytes(mask)).to_bytes(BODY_SIZE)
-    if not hmac.compare_digest(tag, hmac.digest(keys.tag, head + body, "sha256")[:TAG_SIZE]):
+    body_at = COUNTER_SIZE + TAG_SIZE
+    return _open(keys, sealed[:COUNTER_SIZE], sealed[COUNTER_SIZE:body_at], sealed[body_at:])
+
+
+def _tag(keys: SealKeys, data: bytes) -> bytes:
+    return hmac.digest(keys.tag, data, "sha256")[:TAG_SIZE]
+
+
+def _mask(keys: SealKeys, nonce: bytes, data: bytes) -> bytes:
+    mask = shake_256(keys.mask + nonce).digest(len(data))
+    return (int.from_bytes(data) ^ int.from_bytes(mask)).to_bytes(len(data))
+
+
+def _open(keys: SealKeys, context: bytes, tag: bytes, masked: bytes) -> bytes:
+    """Unmask, and check the tag over `context` and data.  Raises CryptoError."""
+    data = _mask(keys, tag + context, masked)
+    if not hmac.compare_digest(tag, _tag(keys, context + data)):
         raise CryptoError
-    return body
+    return data

@@ -3,7 +3,7 @@
 One row for each thing that changes alone: a line with the numbers under which it is owed, a standing, an
 acknowledgement.  A row's key is a keyed hash and its value is sealed for that very place (`seal_record`), so the file
 shows how much there is and when it grew, and nothing else; rows can't be changed or exchanged unseen.  Changes are
-committed all or none, and are on the disk when `commit` returns, also if the power fails.
+committed all or none, and synced when `commit` returns.
 
 One program at a time: the file is locked while it is open.
 """
@@ -23,12 +23,11 @@ from pathlib import Path
 from chatcore.delivery import LOG_SIZE, MID_SIZE
 from chatcore.errors import CryptoError, VaultError
 from chatcore.kept import Changes, Kept, Line, Standing
-from chatcore.seal import LABEL, SealKeys, open_record, seal_record
+from chatcore.seal import FP_SIZE, LABEL, SealKeys, open_record, seal_record
 
 FILE_NAME = "rooms.parley"
 KEYS_SIZE = 64  # what a vault is opened with: 32 bytes for tags, 32 for masks
 VERSION = 1
-FP_SIZE = 32
 KEY_SIZE = 16
 KEPT_LINES = 2000  # of a room that `load` returns, besides those that are still owed
 

@@ -16,11 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chatcore.errors import ConfigError, RelayError, WireError
+from chatcore.errors import ConfigError, Finding, RelayError, WireError
 from chatcore.wire import FRAME_SIZE, ROOM_ID_SIZE, Frame, Kind, Refusal, join_block, parse_frame
 from relay import config as configuration
 from relay import keys, monitor, proxy
@@ -45,18 +44,6 @@ _REFUSED = {
     Refusal.SHUTTING_DOWN: "it is about to stop; ask again when it is back.",
     Refusal.VERSION: "it speaks another version than these files; restart it.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: how bad ("ok", "warn", "bad"), about what, and a sentence that says what to do unless all is well."""
-
-    grade: str
-    about: str
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"{self.grade:<5} {self.about}: {self.sentence}"
 
 
 def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:

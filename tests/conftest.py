@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from screen import Screen
 
 # The machines that run this are shared: how long an example takes says nothing about the code.
 settings.register_profile("ci", deadline=None, database=None)
@@ -30,6 +34,17 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} passed, but said: {trouble[0]}"
     return report
+
+
+@pytest.fixture
+def screen() -> Generator[Screen]:
+    """A display with the windows of one person."""
+    from screen import Screen  # needs tkinter, which most tests don't
+
+    made = Screen(dark=False)
+    yield made
+    made.windows.close()
+    made.update()
 
 
 @pytest.fixture(scope="session", autouse=True)

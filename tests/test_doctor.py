@@ -22,8 +22,8 @@ from relay_help import DEADLINE_S, ROOT, BareClient, RelayThread, until
 
 from chatcore import cable, doctor
 from chatcore.cable import Loop, Timing
-from chatcore.doctor import Finding, examine, relay_in
-from chatcore.errors import InviteError
+from chatcore.doctor import examine, relay_in
+from chatcore.errors import Finding, InviteError
 from chatcore.invite import Mode, RelayAddress, new_invite
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal, parse_frame
 from relay import keys

@@ -157,8 +157,8 @@ def test_attack_28_whoever_is_killed_whenever_says_and_takes_everything_once(see
         assert client.room.owed == 0
 
 
-def test_attack_32_a_disk_that_was_put_back_begins_a_new_log_and_new_messages_arrive(stores: Stores) -> None:
-    world, alice, bob = two(stores)
+def lose_five(world: World, alice: Client, stores: Stores) -> Store:
+    """Have one message said, and five more after the disk was copied; returns the copy."""
     alice.say("one")
     world.advance(2)
     assert alice.store is not None
@@ -166,6 +166,12 @@ def test_attack_32_a_disk_that_was_put_back_begins_a_new_log_and_new_messages_ar
     for number in range(5):
         alice.say(f"lost with the disk {number}")
     world.advance(2)
+    return backup
+
+
+def test_attack_32_a_disk_that_was_put_back_begins_a_new_log_and_new_messages_arrive(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    backup = lose_five(world, alice, stores)
     alice = again(world, alice, backup)
     alice.say("after")
     world.advance(3)
@@ -187,13 +193,7 @@ def test_attack_32_a_disk_that_was_put_back_begins_a_new_log_and_new_messages_ar
 def test_attack_32_what_was_written_before_the_peers_were_met_again_arrives_too(stores: Stores) -> None:
     """More is written on the disk that was put back than was lost with it, so no cursor is above our head."""
     world, alice, bob = two(stores)
-    alice.say("one")
-    world.advance(2)
-    assert alice.store is not None
-    backup = stores.backup(alice.store)
-    for number in range(5):
-        alice.say(f"lost with the disk {number}")
-    world.advance(2)
+    backup = lose_five(world, alice, stores)
     world.leave(alice)
     statements = alice.room.statements()
     alice = world.client("alice", statements=statements, store=backup, connect=False)

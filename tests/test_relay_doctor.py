@@ -18,10 +18,11 @@ import pytest
 from relay_help import DEADLINE_S, ROOT, BareClient, Process, RelayThread, until
 
 import relay_server
+from chatcore.errors import Finding
 from relay import config as configuration
 from relay import doctor, keys, monitor
 from relay.config import load
-from relay.doctor import Finding, examine
+from relay.doctor import examine
 
 DAY_S = 86_400
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -21,14 +20,6 @@ WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepp
 FP = gallery.fp("dave")
 KNOCK = KnockState(FP, "dave would like to come in", "Knocked", "Ask dave.", "Nothing is encrypted to dave.", WORDS)
 DOOR = Banner("knock", Tone.ACCENT, "dave is at the door", "Knocked", ("See who it is", ShowKnock(FP)), fp=FP)
-
-
-@pytest.fixture
-def screen() -> Generator[Screen]:
-    made = Screen(dark=False)
-    yield made
-    made.windows.close()
-    made.update()
 
 
 def keyboard(screen: Screen) -> Any:

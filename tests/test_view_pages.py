@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import tkinter as tk
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,14 +71,6 @@ ROOM = RoomState(
     Status("Only the people in this room can read this", Tone.PLAIN, "Connected", Tone.GOOD),
     Composer(enabled=False, placeholder="You can write as soon as somebody is here"),
 )
-
-
-@pytest.fixture
-def screen() -> Generator[Screen]:
-    made = Screen(dark=False)
-    yield made
-    made.windows.close()
-    made.update()
 
 
 # -- the start page ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -34,14 +33,6 @@ LINK = an_invite().to_text()
 RECENT = tuple(RecentRoom(bytes((n,)) * 32, "Cabin weekend " * 5, "relay.example.org:7256", "Tue") for n in range(3))
 WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
 SMALL = [(760, 600), (500, 600), (480, 420)]
-
-
-@pytest.fixture
-def screen() -> Generator[Screen]:
-    made = Screen(dark=False)
-    yield made
-    made.windows.close()
-    made.update()
 
 
 def resize(screen: Screen, size: tuple[int, int]) -> None:

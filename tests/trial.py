@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,9 +127,8 @@ class Trial:
         """Whether everybody is here for everybody."""
         return all(member.here == len(self.members) - 1 for member in self.members)
 
-    def wait(self, condition: object, what: str) -> float:
+    def wait(self, condition: Callable[[], bool], what: str) -> float:
         """Wait for a condition; returns how long that took, in seconds."""
-        assert callable(condition)
         begun_s = time.monotonic()
         while not condition():
             if time.monotonic() > begun_s + PATIENCE_S:
