@@ -18,6 +18,14 @@ _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u20
 _JOINERS = frozenset("\u200c\u200d")  # Persian, Hindi and many emoji need them
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, but drawn as nothing
 
+# Letters of other alphabets that are drawn like Latin ones, each with its Latin twin: capitals first, for some look
+# alike only there.  One's own list, of those that common fonts don't tell apart.
+_TWINS = str.maketrans(
+    "АВЕЅЗІЈКМНОРСТУХԌԚԜаеѕіјорсухһԁԛԝгьӏӀΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγικνορτυχωօսոհıɑɡǀ",
+    "ABES3IJKMHOPCTYXGQWaesijopcyxhdqwrbllABEZHIKMNOPTYXayikvoptuxwounhiagl",
+)
+_ALIKE = str.maketrans("i1|!0", "llllo")  # after capitals are gone: I, l and 1 are one stroke, 0 and o one ring
+
 
 def clean_name(text: str) -> str:
     """Return a name as it is used: without outer blanks, inner ones single; 1 to 64 bytes of UTF-8.
@@ -37,3 +45,24 @@ def clean_name(text: str) -> str:
     if len(name.encode()) > MAX_NAME_BYTES:
         raise TextError(TOO_LONG)
     return name
+
+
+def looks(name: str) -> str:
+    """Return what a name looks like at a glance: two names that could be taken for each other come out the same.
+
+    Not for showing.  Case, blanks, what can't be seen, accents on Latin letters and twins of other alphabets are gone.
+    """
+    out: list[str] = []
+    latin = False
+    for char in unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).translate(_TWINS)):
+        category = unicodedata.category(char)
+        if category in ("Mn", "Me"):
+            if latin:  # in other scripts marks are vowels
+                continue
+        elif char.isspace() or category[0] == "C" or char in _BLANKS:
+            continue
+        else:
+            latin = char.translate(_TWINS).isascii()
+        out.append(char)
+    plain = "".join(out).translate(_TWINS).casefold().translate(_ALIKE)
+    return plain.replace("rn", "m").replace("vv", "w")

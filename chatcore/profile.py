@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, InviteError, PassphraseError, ProfileError
 from chatcore.invite import Invite
+from chatcore.pins import People
 from chatcore.text import check_nick
 from chatcore.vault import KEYS_SIZE
 
@@ -94,13 +95,14 @@ class _Lock:
 
 
 class Profile:
-    """One identity and its rooms.  `rooms` has the room visited last in front."""
+    """One identity, its rooms, and the people it knows.  `rooms` has the room visited last in front."""
 
     def __init__(self, path: Path | None, identity: PrivateKey, nick: str, lock: _Lock | None = None) -> None:
         """Use `create`, `open` or `anonymous`.  Without a path nothing is ever written."""
         self.identity = identity
         self.nick = nick
         self.rooms: list[RoomRecord] = []
+        self.people = People()
         self.vault_keys = secrets.token_bytes(KEYS_SIZE)  # what is kept of rooms is sealed with these
         self._path = path
         self._lock = lock
@@ -146,6 +148,7 @@ class Profile:
             lock, content = _unlock(outer, passphrase)
             profile = cls(path, engine.private_key(_bytes(content["identity"])), _text(content["nick"]), lock)
             profile.rooms = [_record(room) for room in _list(content["rooms"])]
+            profile.people = People(_list(content.get("people", [])))  # older files know nobody
             if "vault" in content:
                 profile.vault_keys = _bytes(content["vault"])
                 if len(profile.vault_keys) != KEYS_SIZE:
@@ -178,7 +181,7 @@ class Profile:
         self.rooms.insert(0, RoomRecord(invite, last_visit_ms, tuple(statements)))
 
     def forget(self, room_id: bytes) -> None:
-        """Keep a room no longer; `save` makes it so on the disk."""
+        """Keep a room no longer; `save` makes it so on the disk.  Whom one met there stays known."""
         self.rooms = [room for room in self.rooms if room.invite.room_id != room_id]
 
     def change_passphrase(self, passphrase: str | None) -> None:
@@ -209,6 +212,7 @@ class Profile:
                 }
                 for room in self.rooms
             ],
+            "people": self.people.records(),
         }
         line = json.dumps({"format": FORMAT, "version": VERSION, **_sealed(inner, self._lock)}).encode()
         data = line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"

@@ -132,6 +132,7 @@ class Backroom:
         if not who.is_anonymous:  # first, so that it can be done again for as long as the room is listed
             self._vault_of(who).room(room_id).erase()
         who.forget(room_id)
+        who.people.forget_room(room_id)
         who.save()
 
     def _say_profile(self) -> None:

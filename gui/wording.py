@@ -6,11 +6,11 @@ Times are shown in the computer's time zone, days and months in English like the
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from chatcore.events import Member, Presence
+from chatcore.names import looks
 from gui.safetext import safe_name
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -91,17 +91,13 @@ def told_apart(nicks: Mapping[bytes, str]) -> dict[bytes, str]:
     for size in range(0, 65, MARK_SIZE):
         alike: dict[str, list[bytes]] = {}
         for fp, name in shown.items():
-            alike.setdefault(_looks(name), []).append(fp)
+            alike.setdefault(looks(name), []).append(fp)
         twins = [fp for fps in alike.values() if len(fps) > 1 for fp in fps]
         if not twins:
             break
         for fp in twins:
             shown[fp] = f"{names[fp]} ({fp.hex()[: size + MARK_SIZE]})"
     return shown
-
-
-def _looks(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def presence(member: Member, now_ms: int) -> str:

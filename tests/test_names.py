@@ -63,3 +63,37 @@ def test_what_is_taken_fits_the_wire_and_stays_as_it_is(typed: str) -> None:
         return
     assert len(pack_nick(name)) == 65
     assert names.clean_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Alice", "alice"),
+        ("Alice", "A l\u00a0ice"),
+        ("Alice", "АӀісе"),  # Cyrillic
+        ("Nina", "ΝΙΝA".replace("Ι", "I")),  # Greek
+        ("Bob", "B0b"),
+        ("Ilya", "llya"),
+        ("Marnie", "Mamie"),
+        ("Léa", "Lea"),
+        ("Ａlice", "Alice"),  # full width
+        ("A\u200blice\u2060", "Alice"),
+        ("Tom\u3164", "Tom"),
+        ("Ivy", "ivy"),
+    ],
+)
+def test_names_that_could_be_taken_for_each_other_look_the_same(one: str, other: str) -> None:
+    assert names.looks(one) == names.looks(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Alice", "Alicia"), ("Tom", "Tim"), ("Anna", "Hanna"), ("राम", "रमा"), ("Иван", "Юван"), ("田中", "中田")],
+)
+def test_names_that_differ_look_different(one: str, other: str) -> None:
+    assert names.looks(one) != names.looks(other)
+
+
+@given(st.text(max_size=64))
+def test_what_a_name_looks_like_is_worked_out_for_any_text(name: str) -> None:
+    assert names.looks(name) == names.looks(f" {name} ")

@@ -24,6 +24,7 @@ from chatcore import profile as module
 from chatcore.engines.reference import ReferenceEngine
 from chatcore.errors import PassphraseError, ProfileError, TextError
 from chatcore.invite import Invite, Mode, new_invite
+from chatcore.pins import Compared, Page
 from chatcore.profile import FILE_NAME, Profile, RoomRecord, hold
 
 if sys.platform != "win32":
@@ -507,3 +508,26 @@ def test_repr_shows_no_secret(tmp_path: Path) -> None:
         assert repr(secret)[2:-1][:20] not in shown
         assert secret.hex()[:20] not in shown
     assert "parley:join" not in shown
+
+
+@pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+def test_the_people_it_knows_are_kept(tmp_path: Path, passphrase: str | None) -> None:
+    profile = make(tmp_path, passphrase)
+    profile.people.meet({fp("bob"): "Bob"}, invite(1).room_id, 5_000)
+    profile.people.tick([fp("bob")], Compared(6_000, Page.PAIR, invite(1).room_id, fp("alice")))
+    profile.save()
+    again = Profile.open(tmp_path, passphrase, ENGINE)
+    assert again.people.records() == profile.people.records()
+    assert len(again.people) == 1
+
+
+def test_a_profile_from_before_it_knew_people_opens(tmp_path: Path) -> None:
+    make(tmp_path)
+    rewrite(tmp_path, lambda outer: outer["content"].pop("people"))
+    assert len(Profile.open(tmp_path, None, ENGINE).people) == 0
+
+
+def test_people_that_make_no_sense_are_damage(tmp_path: Path) -> None:
+    make(tmp_path)
+    rewrite(tmp_path, lambda outer: outer["content"].update(people=[{"fp": 1}]))
+    assert "damaged" in refusal(tmp_path)
