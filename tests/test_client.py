@@ -45,9 +45,9 @@ from relay_help import RelayThread
 from world import World
 
 from chatcore import cable as cables
-from chatcore import client as clients
+from chatcore import worker as workers
 from chatcore.cable import Cable, End, Timing, is_pinned
-from chatcore.client import CLOSED, LEFT, MAX_WAIT_S, NOT_IN_YET, UNKEPT, Client
+from chatcore.client import NOT_IN_YET, Client
 from chatcore.clock import Moment
 from chatcore.errors import StateError, TextError, VaultError
 from chatcore.events import (
@@ -67,7 +67,9 @@ from chatcore.events import (
 from chatcore.invite import Mode, RelayAddress
 from chatcore.kept import Changes, Kept
 from chatcore.seat import refusal_sentence
+from chatcore.upkeep import CLOSED, LEFT, MAX_WAIT_S, retry_wait_s
 from chatcore.vault import Vault
+from chatcore.visit import UNKEPT
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal
 from relay.config import Config
 from relay.keys import ensure_keys, pin_of
@@ -829,14 +831,13 @@ def test_each_connection_has_its_own_session_key() -> None:
 
 
 def test_the_time_between_tries_doubles_and_starts_anew() -> None:
-    client = Client(lambda *_: None, timing=Timing())
     for tries, (least, most) in enumerate([(1, 1), (1, 2), (2, 4), (4, 8), (8, 16), (15, 30), (15, 30)]):
-        waits = [client._wait_s(tries, End()) for _ in range(200)]
+        waits = [retry_wait_s(Timing(), tries, End()) for _ in range(200)]
         assert least <= min(waits)
         assert max(waits) <= most
         assert tries == 0 or len(set(waits)) > 100
-    assert 15 <= client._wait_s(10_000, End()) <= 30
-    assert 25 <= client._wait_s(0, End("", Refusal.TOO_FAST, 25)) <= 32
+    assert 15 <= retry_wait_s(Timing(), 10_000, End()) <= 30
+    assert 25 <= retry_wait_s(Timing(), 0, End("", Refusal.TOO_FAST, 25)) <= 32
 
 
 def test_a_connection_that_lasted_starts_the_back_off_anew() -> None:
@@ -1101,7 +1102,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     logger = logging.Logger("faults")
     logger.addHandler(Keep())
-    monkeypatch.setattr(clients, "LOG", logger)
+    monkeypatch.setattr(workers, "LOG", logger)
     return said
 
 

@@ -1,0 +1,199 @@
+"""One room that is open: its `Room`, its store, its connection, on the worker's side.  Shell.
+
+What happens is committed before it is shown or sent.  Every method is called on the worker, but for what a cable calls
+(`Owner` in cable.py) and `report`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from chatcore.cable import READ_LOW_BYTES, Cable, End
+from chatcore.clock import Moment
+from chatcore.engines import PrivateKey
+from chatcore.errors import StateError, VaultError
+from chatcore.events import Connection, ConnectionChanged, RoomEvent
+from chatcore.invite import Invite
+from chatcore.kept import Store
+from chatcore.room import Room
+from chatcore.wire import FRAME_SIZE
+from chatcore.worker import Worker, log_fault, moment
+
+BATCH_FRAMES = 64  # taken in one go, some 20 ms of RSA: the other rooms, and what goes out, wait no longer
+
+UNKEPT = "What was said here last could not be kept, so nothing more is said. Close the room and open it again."
+
+Emit = Callable[[bytes, RoomEvent], None]
+Soon = Callable[..., None]  # has the loop call something
+
+
+class Visit:
+    """One room, as the client keeps it.  The worker alone touches `room`, and writes all but `task`."""
+
+    def __init__(self, invite: Invite, me: bytes, worker: Worker, soon: Soon, emit: Emit) -> None:
+        self.id = invite.room_id
+        self.relay = invite.relay
+        self.owner = invite.owner_fp == me
+        self.task: asyncio.Task[None] | None = None
+        self.room: Room | None = None
+        self.store: Store | None = None
+        self.failure = ""  # why nothing can be said here any more
+        self.cable: Cable | None = None
+        self.member = False
+        self.statements: tuple[bytes, ...] = ()
+        self.set_digest = b""
+        self.tick_s: float | None = None
+        self.muted = False
+        self._worker, self._soon, self._emit = worker, soon, emit
+
+    # -- called by a cable, on the loop
+
+    def frames_came(self, cable: Cable) -> None:
+        """Have the worker take them."""
+        if not cable.scheduled:
+            cable.scheduled = True
+            self._worker.post(self, lambda: self.pump(cable))
+
+    def seat_given(self) -> None:
+        """Tell the window."""
+        self.report(Connection.CONNECTED)
+
+    def writable_again(self) -> None:
+        """Have the worker look for what the room has to send."""
+        self._worker.post(self, self.after)
+
+    def report(self, state: Connection, reason: str = "", retry_s: float = 0.0) -> None:
+        """Tell the window how the room stands to its relay."""
+        self._worker.post(self, lambda: self.tell(ConnectionChanged(state, reason, retry_s)))
+
+    # -- called by the worker
+
+    def now(self) -> Moment:
+        """What time it is for the room: while frames wait for the worker, when the oldest of them came.
+
+        A room mustn't run out of patience for something that has come and that it hasn't been shown yet.
+        """
+        waiting = self.cable.inbox if self.cable is not None else None
+        return moment(waiting[0][0] if waiting else time.monotonic())
+
+    def tick(self) -> None:
+        """Do what is due."""
+        more = self.cable is not None and bool(self.cable.inbox)
+        self.step(lambda room, now: room.tick(now, more_waits=more))
+
+    def guard(self, job: Callable[[], None]) -> None:
+        """Do a job.  A mistake of ours in there costs the connection, not the client."""
+        try:
+            job()
+        except StateError:  # it was legal when it was asked for, and isn't any more
+            pass
+        except Exception as error:
+            log_fault(error)
+            if self.cable is not None:
+                self._soon(self.cable.drop, End())
+
+    # -- the room
+
+    def enter(self, store: Store | None, make: Callable[[Moment], Room]) -> None:
+        """Begin: what is in the store is told first."""
+        self.store = store
+        try:
+            self.room = make(self.now())
+        except VaultError as error:
+            self.fail(str(error))
+            return
+        self._worker.rooms.append(self)
+        self.after()
+
+    def step(self, command: Callable[[Room, Moment], object]) -> None:
+        """Do something with the room, and what follows from it."""
+        if self.room is not None:
+            command(self.room, self.now())
+            self.after()
+
+    def after(self) -> None:
+        """See what the room has to say, to us and to its relay."""
+        room, cable = self.room, self.cable
+        if room is None:
+            return
+        changes = room.changes()
+        if changes and self.store is not None:
+            try:
+                self.store.commit(changes)
+            except VaultError as error:  # what isn't kept is neither shown nor sent nor acknowledged
+                self.fail(str(error))
+                return
+            except Exception:  # a mistake of ours must not show what isn't kept either
+                self.fail(UNKEPT)
+                raise
+        for event in room.events_received():
+            self.tell(event)
+        self.member = room.is_member
+        if room.set_digest != self.set_digest:
+            self.set_digest, self.statements = room.set_digest, room.statements()
+        if cable is not None and room.stale:
+            self._soon(cable.drop, End())
+        elif cable is not None and cable.open_to_write and not cable.ended:
+            data = room.data_to_send()
+            if data:
+                self._soon(cable.write, data)
+        self.tick_s = room.next_tick()
+
+    def fail(self, sentence: str) -> None:
+        """Stop a room that can't be kept.  It stays open, and says why, until it is closed."""
+        self.failure = sentence
+        self.room = None  # what it noted is lost: nothing that rests on it may be kept
+        self.forget(sentence)
+        self._soon(self._give_up)
+
+    def _give_up(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    def tell(self, event: RoomEvent) -> None:
+        """Hand an event to the window."""
+        if not self.muted:
+            try:
+                self._emit(self.id, event)
+            except Exception as error:  # the window's mistake must not cost the room
+                log_fault(error)
+
+    def forget(self, sentence: str) -> None:
+        """End: the sentence says why, and is the last thing told."""
+        self.tell(ConnectionChanged(Connection.STOPPED, sentence))
+        self.muted = True
+        self.unplug()
+        self.room = self.tick_s = None
+        if self in self._worker.rooms:
+            self._worker.rooms.remove(self)
+
+    # -- the connection
+
+    def plug(self, cable: Cable, session: PrivateKey) -> None:
+        """Begin a connection with a session key made for it."""
+        self.unplug()
+        self.cable = cable
+        self.step(lambda room, now: room.connect(session, now))
+
+    def unplug(self) -> None:
+        """The connection is gone."""
+        self.cable = None
+        self.step(lambda room, now: room.receive_eof(now))
+
+    def pump(self, cable: Cable) -> None:
+        """Hand on what came in, a batch at a time, and at last that no more will come."""
+        cable.scheduled = False  # from here on whoever adds to the inbox calls again
+        batch = [cable.inbox.popleft() for _ in range(min(BATCH_FRAMES, len(cable.inbox)))]
+        if self.cable is not cable:
+            return
+        if batch:
+            came, data = moment(batch[-1][0]), b"".join(frame for _, frame in batch)
+            self.step(lambda room, _: room.receive_data(data, came))
+        if cable.inbox:
+            self.frames_came(cable)
+        elif cable.ended:
+            self.unplug()
+        if len(cable.inbox) * FRAME_SIZE < READ_LOW_BYTES:
+            self._soon(cable.go_on_reading)
