@@ -16,9 +16,10 @@ from chatcore.errors import ConfigError, RelayError, WireError
 from relay import keys, proxy
 from relay.config import Config, is_loopback, is_wildcard
 from relay.connection import RESET, Connection, TlsConnection
+from relay.intake import INTAKE_BYTES
 from relay.journal import Journal, quiet_asyncio
 from relay.limits import Door, Limits, is_among, network_of
-from relay.switch import INTAKE_BYTES, Switch
+from relay.switch import Switch
 from relay.system import notify_service_manager, open_file_limit
 
 BACKLOG = 1024

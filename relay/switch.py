@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from chatcore.wire import (
@@ -35,17 +34,13 @@ from chatcore.wire import (
     Kind,
     Refusal,
 )
+from relay.intake import FRAME_WORDS, SEND_HEAD, Intake
 from relay.limits import Limits
 
-INTAKE_BYTES = 1 << 20  # what one wake-up may read: 15 frames for each member of a room of 256
 FAREWELL_S = 3  # how long a refused peer may take to read why
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
 
-_FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head, address, 32 of block
-_SEND_HEAD = HEADER.pack(VERSION, Kind.SEND, 0, 0, NO_ADDRESS)[:ADDRESS_SIZE]
-_CHUNK = 64
-_CUT = [struct.Struct(f"{FRAME_SIZE}s" * count).unpack_from for count in range(_CHUNK + 1)]
 _append = list.append
 _join = b"".join
 
@@ -69,29 +64,6 @@ class Port(Protocol):
 def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_ADDRESS) -> bytes:
     """Return the 272 bytes of a frame of the relay's own; its block is zeros."""
     return HEADER.pack(VERSION, kind, argument, number, address) + EMPTY_BLOCK
-
-
-class Intake:
-    """The read buffer that all seats share, seen as bytes and as words."""
-
-    __slots__ = ("sends", "view", "words")
-
-    def __init__(self, size_bytes: int = INTAKE_BYTES) -> None:
-        frames = max(2, size_bytes // FRAME_SIZE)
-        self.view = memoryview(bytearray(frames * FRAME_SIZE))
-        self.words = self.view.cast("Q")
-        self.sends = memoryview(_SEND_HEAD * frames).cast("Q")
-
-    def cut(self, frames: int) -> Sequence[bytes]:
-        """Return the first frames of the buffer, each as its own bytes."""
-        if frames <= _CHUNK:
-            return _CUT[frames](self.view)
-        pieces: list[bytes] = []
-        rest = frames % _CHUNK
-        for at in range(0, (frames - rest) * FRAME_SIZE, _CHUNK * FRAME_SIZE):
-            pieces += _CUT[_CHUNK](self.view, at)
-        pieces += _CUT[rest](self.view, (frames - rest) * FRAME_SIZE)
-        return pieces
 
 
 class Room(dict[int, list[bytes]]):
@@ -166,7 +138,7 @@ class Seat:
         else:
             self.quiet_s = 0
             self.switch.frames += frames
-            if intake.words[0 : frames * _FRAME_WORDS : _FRAME_WORDS] == intake.sends[:frames]:
+            if intake.words[0 : frames * FRAME_WORDS : FRAME_WORDS] == intake.sends[:frames]:
                 if frames:
                     self._forward(room, frames)
             else:
@@ -176,7 +148,7 @@ class Seat:
     def _forward(self, room: Room, frames: int) -> None:
         """Forward the first frames of the buffer, which are all SEND and nothing else."""
         intake = self.switch.intake
-        words = intake.words[1 : frames * _FRAME_WORDS : _FRAME_WORDS]
+        words = intake.words[1 : frames * FRAME_WORDS : FRAME_WORDS]
         around = len(room) - 1
         if (
             0 < around < frames
@@ -217,7 +189,7 @@ class Seat:
                 return
             if kind == Kind.SEND:
                 block = view[at + HEADER_SIZE : at + FRAME_SIZE]
-                room[_word(address)].append(b"".join((_SEND_HEAD, self.address, block)))
+                room[_word(address)].append(b"".join((SEND_HEAD, self.address, block)))
             elif kind == Kind.PING:
                 self.out.append(frame(Kind.PONG, argument, number))
             elif kind != Kind.PONG:

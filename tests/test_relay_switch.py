@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from relay_help import OTHER_ROOM, ROOM, Bench, Guest, frames_in, join_frame, send_frame
 
 from chatcore.wire import EMPTY_BLOCK, FRAME_SIZE, NO_ADDRESS, Frame, Kind, Refusal, join_block
+from relay.intake import INTAKE_BYTES
 from relay.limits import WAIT_RELAY_FULL_S, Limits
-from relay.switch import FAREWELL_S, INTAKE_BYTES, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.switch import FAREWELL_S, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 
 PASS = b"p" * 32
 

@@ -1,0 +1,37 @@
+"""The buffer into which all seats read, and how whole frames are cut out of it.  Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER, NO_ADDRESS, VERSION, Kind
+
+INTAKE_BYTES = 1 << 20  # what one wake-up may read: 15 frames for each member of a room of 256
+FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head, address, 32 of block
+SEND_HEAD = HEADER.pack(VERSION, Kind.SEND, 0, 0, NO_ADDRESS)[:ADDRESS_SIZE]
+_CHUNK = 64
+_CUT = [struct.Struct(f"{FRAME_SIZE}s" * count).unpack_from for count in range(_CHUNK + 1)]
+
+
+class Intake:
+    """The read buffer that all seats share, seen as bytes and as words."""
+
+    __slots__ = ("sends", "view", "words")
+
+    def __init__(self, size_bytes: int = INTAKE_BYTES) -> None:
+        frames = max(2, size_bytes // FRAME_SIZE)
+        self.view = memoryview(bytearray(frames * FRAME_SIZE))
+        self.words = self.view.cast("Q")
+        self.sends = memoryview(SEND_HEAD * frames).cast("Q")
+
+    def cut(self, frames: int) -> Sequence[bytes]:
+        """Return the first frames of the buffer, each as its own bytes."""
+        if frames <= _CHUNK:
+            return _CUT[frames](self.view)
+        pieces: list[bytes] = []
+        rest = frames % _CHUNK
+        for at in range(0, (frames - rest) * FRAME_SIZE, _CHUNK * FRAME_SIZE):
+            pieces += _CUT[_CHUNK](self.view, at)
+        pieces += _CUT[rest](self.view, (frames - rest) * FRAME_SIZE)
+        return pieces
