@@ -12,14 +12,19 @@ import contextlib
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from chatcore.wire import Refusal
 from relay.limits import Bucket
+from relay.porch import Porch
 from relay.switch import Seat, Switch
 
 KERNEL_SEND_BYTES = 512 * 1024  # else the kernel would keep several megabytes for a peer that doesn't read
+KERNEL_WAITING_BYTES = 128 * 1024  # of these, what is not on its way yet: what waits should wait here, in a fair order
+KERNEL_READ_BYTES = 4 * 1024 * 1024, 128 * 1024  # most, and least, that the kernel keeps of what a seat sent too fast
+STRANGER_BYTES = 16 * 1024  # of a handshake that is read at once; the rest stays in the kernel until its turn
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing
 
 
@@ -30,6 +35,7 @@ class House(Protocol):
     switch: Switch
     context: ssl.SSLContext | None
     sealed: memoryview  # the buffer into which all TLS connections read
+    porch: Porch
 
     def note(self, word: str) -> None:
         """Log one word."""
@@ -64,6 +70,11 @@ class Connection(asyncio.BufferedProtocol):
         # asyncio leaves Nagle's algorithm on for sockets that it did not make, and that costs 40 ms now and then.
         self._option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._option(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
+        if sys.platform == "linux":
+            self._option(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_WAITING_BYTES)
+        if rate := self.house.switch.limits.max_bytes_per_second_per_seat:
+            most, least = KERNEL_READ_BYTES  # an eighth of a second: so long a seat's own words wait behind its files
+            self._option(socket.SOL_SOCKET, socket.SO_RCVBUF, max(least, min(most, rate // 8)))
         self.write = self._straight = self._make_way()
         self.seat = self.house.switch.open(self, self.doom)
 
@@ -176,13 +187,25 @@ class TlsConnection(Connection):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next sealed bytes go."""
-        return self.house.sealed
+        return self.house.sealed[: self.seat.most_bytes() if self._ready else STRANGER_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take sealed bytes and hand on what they open to."""
+        """Take sealed bytes and hand on what they open to; those of a handshake when its turn has come."""
         if self.bucket is not None:
             self._pay(nbytes)
         self._incoming.write(self.house.sealed[:nbytes])
+        if self._ready:
+            self._open()
+        else:
+            self.transport.pause_reading()
+            self.house.porch.wait(self._shake_hands)
+
+    def _shake_hands(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._open()
+
+    def _open(self) -> None:
         try:
             if not self._ready:
                 self._tls.do_handshake()

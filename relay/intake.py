@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER, NO_ADDRESS, VERSION, Kind
 
 INTAKE_BYTES = 1 << 20  # what one wake-up may read: 15 frames for each member of a room of 256
+LEAST_BYTES = 1 << 17  # of them in a small room: more for one seat would only make the others wait
+BYTES_PER_SEAT = 32 * FRAME_SIZE
 FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head, address, 32 of block
 SEND_HEAD = HEADER.pack(VERSION, Kind.SEND, 0, 0, NO_ADDRESS)[:ADDRESS_SIZE]
 _CHUNK = 64
@@ -35,3 +37,8 @@ class Intake:
             pieces += _CUT[_CHUNK](self.view, at)
         pieces += _CUT[rest](self.view, (frames - rest) * FRAME_SIZE)
         return pieces
+
+
+def budget(seats: int) -> int:
+    """Return how many bytes one wake-up may read in a room of so many: 32 messages to everybody, within bounds."""
+    return max(LEAST_BYTES, min(INTAKE_BYTES, BYTES_PER_SEAT * seats))

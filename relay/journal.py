@@ -23,7 +23,7 @@ REPEAT_S = 10  # the same word comes once in this many seconds, and then with it
 _CALM = ("listening", "reloaded", "stopping", "stopped")
 _BUSY = (
     "deadline", "version", "malformed", "tls", "proxy", "relay_pass", "room_full", "relay_full", "too_fast", "crowd",
-    "laggard", "silent", "shutting_down",
+    "overflow", "laggard", "silent", "shutting_down",
 )  # fmt: skip
 _HURT = ("reload_refused", "exhausted", "files", "fault", "loop")
 MOODS = dict.fromkeys(_CALM, "calm") | dict.fromkeys(_BUSY, "busy") | dict.fromkeys(_HURT, "hurt")

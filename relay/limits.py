@@ -10,6 +10,7 @@ from chatcore.wire import Refusal
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FORGET_AFTER_S = 60  # every bucket is full again after this long, and a full bucket needs no memory
+MAX_ADDRESSES = 32_768  # that are remembered at least; some 10 MB
 WAIT_RELAY_FULL_S = 60
 WAIT_TOO_FAST_S = 15
 
@@ -27,7 +28,7 @@ class Limits:
     max_connections_per_address: int = 64  # a household, a school class behind one router
     max_joins_per_minute_per_address: int = 120
     max_bytes_per_second_per_seat: int = 4 * 1024 * 1024  # about 15,000 blocks; above it a seat is read more slowly
-    max_unsent_bytes_per_seat: int = 4 * 1024 * 1024  # a minute for who reads 70 kB/s
+    max_unsent_bytes_per_seat: int = 4 * 1024 * 1024  # a minute for who reads 70 kB/s; above it, who pours loses blocks
     max_unsent_bytes: int = 256 * 1024 * 1024
     join_deadline_s: int = 10
     ping_after_s: int = 30
@@ -138,6 +139,8 @@ class Door:
         most = self._limits.max_connections_per_address
         guest = self._guests.get(network)
         if guest is None:
+            if len(self._guests) >= max(MAX_ADDRESSES, 2 * self.most_connections):
+                self._forget_half()
             guest = self._guests[network] = _Guest(self._bucket(now_s), now_s)
         guest.seen_s = now_s
         wait_s = guest.bucket.take(1, now_s) if guest.bucket else 0.0
@@ -175,6 +178,12 @@ class Door:
         """Forget one connection."""
         self.connections -= 1
         self._guests[network].connections -= 1
+
+    def _forget_half(self) -> None:
+        """Forget the older half of those who have no connection: these may come again a little faster, no more."""
+        away = [name for name, guest in self._guests.items() if not guest.connections]
+        for name in away[: len(away) // 2 + 1]:
+            del self._guests[name]
 
     def beat(self, now_s: float) -> None:
         """Forget the addresses that have no connection and have been away for longer than any debt lasts."""

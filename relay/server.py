@@ -19,11 +19,13 @@ from relay.connection import RESET, Connection, TlsConnection
 from relay.intake import INTAKE_BYTES
 from relay.journal import Journal, quiet_asyncio
 from relay.limits import Door, Limits, is_among, network_of
+from relay.porch import Porch
 from relay.switch import Switch
 from relay.system import notify_service_manager, open_file_limit
 
 BACKLOG = 1024
 ACCEPTS_PER_TURN = 64
+ADMITTED_PER_TURN = 8  # each costs as much as some hundred deliveries, and those who talk shall not wait for a crowd
 ACCEPT_AGAIN_S = 0.25
 RESERVED_FILES = 64  # descriptors for all that isn't a connection
 STOP_S = 3.0
@@ -74,6 +76,7 @@ class Server:
         self.lag_s = 0.0  # how late the last beat came: how long something else kept the loop
         self.loop: asyncio.AbstractEventLoop
         self.switch: Switch
+        self.porch: Porch
         self.door: Door
         self._listeners: list[socket.socket] = []
         self._connections: set[Connection] = set()
@@ -110,6 +113,7 @@ class Server:
         self.loop.set_exception_handler(lambda _loop, context: self.journal.fault(context.get("exception")))
         quiet_asyncio()
         self.switch = Switch(self.limits, self.config.relay_pass, later=self.loop.call_soon, note=self.journal.note)
+        self.porch = Porch(self.loop.call_soon, self.switch.flush)
         self.door = Door(self.limits, self._most_connections())
         self._listen()
         self.line = line_of(replace(self.config, port=self.port))
@@ -143,7 +147,10 @@ class Server:
             raise RelayError("the relay can't listen on any address; look at `listen` in its configuration.")
 
     def _accept(self, listener: socket.socket) -> None:
+        most = len(self._connections) + ADMITTED_PER_TURN
         for _ in range(ACCEPTS_PER_TURN):
+            if len(self._connections) >= most and self.state != "stopping":
+                return
             try:
                 sock, peer = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

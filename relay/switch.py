@@ -34,9 +34,11 @@ from chatcore.wire import (
     Kind,
     Refusal,
 )
-from relay.intake import FRAME_WORDS, SEND_HEAD, Intake
+from relay.intake import FRAME_WORDS, SEND_HEAD, Intake, budget
 from relay.limits import Limits
+from relay.waiting import Waiting
 
+STUCK_S = 5  # for whom too much waits may lose blocks for so long without reading any, and then the seat
 FAREWELL_S = 3  # how long a refused peer may take to read why
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
@@ -91,12 +93,14 @@ class Seat:
         "behind_s",
         "closing",
         "doom",
+        "full",
         "out",
         "port",
         "quiet_s",
         "room",
         "switch",
         "tail",
+        "waiting",
         "word",
         "write",
     )
@@ -112,17 +116,21 @@ class Seat:
         self.out: list[bytes] = []
         self.tail = b""  # the beginning of a frame, 0..271 bytes
         self.quiet_s = 0  # beats since it was heard; a stranger's bytes don't count, so trickling buys no time
-        self.behind_s = -1  # beats since its port filled up; -1 while it keeps up
+        self.waiting: Waiting | None = None  # while its port is full, what is for it waits here in a fair order
+        self.full = False
+        self.behind_s = -1  # beats since its port filled up, or took a portion of what waits; -1 while it keeps up
         self.closing = False
 
     def get_buffer(self) -> memoryview:
         """Return where the next bytes go: the shared buffer, behind what this seat has of a frame already."""
-        view = self.switch.intake.view
-        if not self.tail:
-            return view
         size = len(self.tail)
+        view = self.switch.intake.view
         view[:size] = self.tail
-        return view[size:]
+        return view[size : self.most_bytes()]
+
+    def most_bytes(self) -> int:
+        """Return how much one wake-up may read."""
+        return budget(0 if self.room is None else len(self.room))
 
     def buffer_updated(self, size: int) -> None:
         """Take `size` bytes that were put where `get_buffer` said."""
@@ -203,8 +211,8 @@ class Seat:
         if self.closing:
             return
         self.switch.note(reason.name.lower())
-        self.out.append(frame(Kind.REFUSED, reason, wait_s))
-        last = _join(self.out)
+        before = self.waiting.take(self.waiting.frames) if self.waiting is not None else b""
+        last = before + _join([*self.out, frame(Kind.REFUSED, reason, wait_s)])
         self.leave()
         self.write(last)
         self.port.finish()
@@ -214,14 +222,36 @@ class Seat:
         self.closing = True
         self.quiet_s = 0
         self.out.clear()
+        self.waiting = None
         if self.room is not None:
             room, self.room = self.room, None
             self.switch.depart(self, room)
 
     def set_behind(self, behind: bool) -> None:
-        """Learn that the port is filling up, or has room again."""
-        self.behind_s = 0 if behind else -1
-        (self.switch.laggards.add if behind else self.switch.laggards.discard)(self)
+        """Learn that the port is full, or empty again; then it gets the next portion of what waits."""
+        self.full = behind
+        self.behind_s = 0
+        if behind:
+            if self.waiting is None:
+                self.waiting = Waiting()
+            self.switch.laggards.add(self)
+            return
+        while self.waiting is not None and not self.full and (portion := self.waiting.take()):
+            self.write(portion)  # which may fill the port again
+        if not self.full:
+            self.waiting = None
+            self.behind_s = -1
+            self.switch.laggards.discard(self)
+
+    def owed_bytes(self) -> int:
+        """Return how much waits because the peer doesn't read."""
+        return self.port.unsent_bytes() + (0 if self.waiting is None else self.waiting.size_bytes)
+
+    def shorten(self, most_bytes: int) -> bool:
+        """Let no more wait than this, for as long as the peer reads at all; False if that can't be."""
+        if self.waiting is None or self.behind_s >= STUCK_S:
+            return False
+        return self.waiting.shorten(most_bytes - self.port.unsent_bytes())
 
     def drop(self, word: str) -> None:
         """Close with a reset: a peer that doesn't read would keep a farewell, and the memory, for ever."""
@@ -357,28 +387,41 @@ class Switch:
             room.dirty = False
             for seat in room.seats.values():
                 if out := seat.out:
-                    data = _join(out)
-                    out.clear()
-                    seat.write(data)
+                    if seat.waiting is None:
+                        data = _join(out)
+                        out.clear()
+                        seat.write(data)
+                    else:
+                        seat.waiting.add(out)
+                        out.clear()
         if self.laggards:
             self._weigh()
 
     def _weigh(self) -> None:
-        """Drop who has too much waiting; and the worst of all, while all together have too much.
+        """See that nobody has too much waiting; and drop the worst of all, while all together have too much.
 
         Only ports that filled up are weighed: the others hold no more than the mark at which a port says so.
         """
-        owed = {seat: seat.port.unsent_bytes() for seat in self.laggards if not seat.closing}
+        most_each = self.limits.max_unsent_bytes_per_seat
+        owed = {seat: seat.owed_bytes() for seat in self.laggards if not seat.closing}
+        for seat, size in list(owed.items()):
+            if size > most_each:
+                if seat.shorten(most_each):
+                    self.note("overflow")
+                    owed[seat] = seat.owed_bytes()
+                else:
+                    seat.drop("laggard")
+                    del owed[seat]
         total = sum(owed.values())
-        for seat, unsent in sorted(owed.items(), key=lambda pair: pair[1], reverse=True):
-            if unsent <= self.limits.max_unsent_bytes_per_seat and total <= self.limits.max_unsent_bytes:
+        for seat in sorted(owed, key=owed.__getitem__, reverse=True):
+            if total <= self.limits.max_unsent_bytes:
                 break
             seat.drop("laggard")
-            total -= unsent
+            total -= owed[seat]
 
     def unsent_bytes(self) -> int:
         """Return how much waits for all whose port filled up."""
-        return sum(seat.port.unsent_bytes() for seat in self.laggards)
+        return sum(seat.owed_bytes() for seat in self.laggards)
 
     def beat(self) -> None:
         """Let a second pass: deadlines, pings, farewells."""

@@ -73,7 +73,8 @@ key = "{keys.KEY_NAME}"
 # max_connections_per_address = {limits.max_connections_per_address}
 # max_joins_per_minute_per_address = {limits.max_joins_per_minute_per_address}
 
-# For one seat: how fast it is read (0 is no limit), and how much may wait for it before it is closed.
+# For one seat: how fast it is read (0 is no limit), and how much may wait for it: above that, who sends it most loses
+# blocks (they are sent again later), and a seat that reads nothing at all is closed.
 # max_bytes_per_second_per_seat = {limits.max_bytes_per_second_per_seat}
 # max_unsent_bytes_per_seat = {limits.max_unsent_bytes_per_seat}
 
@@ -81,7 +82,7 @@ key = "{keys.KEY_NAME}"
 # max_unsent_bytes = {limits.max_unsent_bytes}
 
 # Seconds: to join after connecting; until a silent seat is asked for a sign of life, and until it is closed;
-# until a seat is closed for which something waits all the time.
+# until a seat is closed for which something waits, and which takes none of it.
 # join_deadline_s = {limits.join_deadline_s}
 # ping_after_s = {limits.ping_after_s}
 # silence_s = {limits.silence_s}

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcore.wire import Refusal
-from relay.limits import FORGET_AFTER_S, TURNED_AWAY, WAIT_RELAY_FULL_S, WELCOME, Bucket, Door, Limits, network_of
+from relay.limits import (
+    FORGET_AFTER_S,
+    MAX_ADDRESSES,
+    TURNED_AWAY,
+    WAIT_RELAY_FULL_S,
+    WELCOME,
+    Bucket,
+    Door,
+    Limits,
+    network_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +117,18 @@ def test_who_is_turned_away_is_not_counted() -> None:
     assert many(door, 2) == [True, Refusal.TOO_FAST]
     assert door.arrive("a", 0) is TURNED_AWAY
     assert door.connections == 2
+
+
+def test_a_stranger_with_endless_addresses_is_not_remembered_without_end() -> None:
+    door = Door(Limits(), 4096)
+    assert door.arrive("stays", 0).enter
+    for number in range(3 * MAX_ADDRESSES):
+        name = f"stranger {number}"
+        assert door.arrive(name, number / 10_000).enter
+        door.leave(name)
+        assert len(door._guests) <= MAX_ADDRESSES
+    assert f"stranger {number}" in door._guests  # the newest are kept, and who is here
+    door.leave("stays")
+    door.beat(1e6)
+    assert not door._guests
+    assert door.connections == 0

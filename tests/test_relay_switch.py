@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from relay_help import OTHER_ROOM, ROOM, Bench, Guest, frames_in, join_frame, send_frame
 
 from chatcore.wire import EMPTY_BLOCK, FRAME_SIZE, NO_ADDRESS, Frame, Kind, Refusal, join_block
-from relay.intake import INTAKE_BYTES
+from relay.intake import INTAKE_BYTES, LEAST_BYTES, budget
 from relay.limits import WAIT_RELAY_FULL_S, Limits
-from relay.switch import FAREWELL_S, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.switch import FAREWELL_S, STUCK_S, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.waiting import PORTION_FRAMES
 
 PASS = b"p" * 32
 
@@ -408,10 +409,10 @@ def test_a_laggard_with_too_much_waiting_is_reset_and_the_others_go_on() -> None
     bench = Bench(Limits(max_unsent_bytes_per_seat=1000))
     alice, bob, carol = (bench.join() for _ in range(3))
     bob.seat.set_behind(True)
-    bob.port.unsent = 1000
+    bob.port.unsent = 1000 - FRAME_SIZE
     alice.feed(send_frame(bob.address))
     assert not bob.port.was_reset
-    bob.port.unsent = 1001
+    bob.port.unsent = 1001  # in a port nothing can be dropped any more
     carol.take()
     alice.feed(send_frame(bob.address) + send_frame(carol.address, 4))
     assert bob.port.was_reset
@@ -431,10 +432,102 @@ def test_a_seat_that_stays_behind_is_reset_and_one_that_catches_up_is_not() -> N
     assert not bench.switch.laggards - {alice.seat}
 
 
+def behind(bench: Bench) -> Guest:
+    """Return a seat whose port is full from the first frame on, and that has read all before."""
+    guest = bench.join()
+    bench.turn()
+    guest.take()
+    guest.seat.set_behind(True)
+    return guest
+
+
+def drain(guest: Guest, most: int = 1 << 30) -> list[Frame]:
+    """Let the port empty, and fill again at once, until nothing waits; return what came."""
+    write = guest.seat.write
+    frames: list[Frame] = []
+
+    def fill(data: bytes) -> None:
+        write(data)
+        guest.seat.set_behind(True)
+
+    guest.seat.write = fill
+    while guest.seat.waiting is not None and len(frames) < most:
+        guest.seat.set_behind(False)
+        frames += guest.take()
+    guest.seat.write = write
+    return frames
+
+
+def test_who_pours_does_not_delay_what_others_say_to_a_slow_reader() -> None:
+    bench = Bench()
+    slow = behind(bench)
+    talker, pourer = bench.join(), bench.join()
+    for number in range(20):
+        pourer.feed(send_frame(slow.address, number) * 500)
+    talker.feed(b"".join(send_frame(slow.address, number) for number in range(3)))
+    came = drain(slow)
+    assert len(came) == 10_005  # with the news of both
+    of_talker = [at for at, frame in enumerate(came) if frame.address == talker.address]
+    assert of_talker[-1] < 10
+    for guest, count in ((talker, 3), (pourer, 20)):
+        marks = [f.block[:4] for f in came if f.address == guest.address and f.kind is Kind.SEND]
+        assert marks == sorted(marks)
+        assert len(set(marks)) == count
+    assert slow.seat.behind_s == -1
+    assert not bench.switch.laggards
+
+
+def test_too_much_for_a_reader_costs_the_newest_blocks_of_who_pours_and_not_the_reader_its_seat() -> None:
+    bench = Bench(Limits(max_unsent_bytes_per_seat=100 * FRAME_SIZE, laggard_s=1000))
+    slow = behind(bench)
+    talker, pourer = bench.join(), bench.join()
+    for number in range(30):
+        pourer.feed(b"".join(send_frame(slow.address, 100 * number + at) for at in range(100)))
+        if number < 10:
+            talker.feed(send_frame(slow.address, number))
+        assert bench.switch.unsent_bytes() <= 100 * FRAME_SIZE
+    came = [f for f in drain(slow) if f.kind is Kind.SEND]
+    assert [f.block[:4] for f in came if f.address == talker.address] == [n.to_bytes(4, "big") for n in range(10)]
+    poured = [int.from_bytes(f.block[:4], "big") for f in came if f.address == pourer.address]
+    assert 80 <= len(poured) < 100
+    assert poured[:80] == list(range(80))  # what came first is of use; what is missing is the end
+    assert not slow.port.was_reset
+    assert set(bench.words) == {"overflow"}
+    slow.seat.set_behind(True)
+    bench.beat(STUCK_S)
+    pourer.feed(send_frame(slow.address) * 101)
+    assert slow.port.was_reset  # nothing was read for so long: this one is no slow reader but none
+
+
+def test_a_reader_that_reads_a_portion_now_and_then_keeps_its_seat() -> None:
+    bench = Bench(Limits(laggard_s=5))
+    slow = behind(bench)
+    talker = bench.join()
+    talker.feed(send_frame(slow.address) * 10 * PORTION_FRAMES)
+    for _ in range(5):
+        bench.beat(4)
+        drain(slow, PORTION_FRAMES)
+        assert slow.seat.waiting is not None
+    assert not slow.port.was_reset
+    bench.beat(6)
+    assert slow.port.was_reset
+
+
+def test_what_waits_goes_out_before_a_refusal() -> None:
+    bench = Bench()
+    slow = behind(bench)
+    talker = bench.join()
+    talker.feed(send_frame(slow.address) * 3)
+    bench.switch.shut_down()
+    assert [f.kind for f in slow.take()] == [Kind.PRESENT, Kind.SEND, Kind.SEND, Kind.SEND, Kind.REFUSED]
+    slow.seat.set_behind(False)
+    assert not bench.switch.laggards
+
+
 def test_when_all_together_have_too_much_waiting_the_worst_goes_first() -> None:
-    bench = Bench(Limits(max_unsent_bytes_per_seat=1000, max_unsent_bytes=2000))
+    bench = Bench(Limits(max_unsent_bytes_per_seat=1500, max_unsent_bytes=3000))
     sender, *guests = (bench.join() for _ in range(5))
-    for guest, unsent in zip(guests, (300, 900, 700, 600), strict=True):
+    for guest, unsent in zip(guests, (300, 1400, 700, 600), strict=True):
         guest.seat.set_behind(True)
         guest.port.unsent = unsent
     sender.feed(send_frame(guests[0].address))
@@ -477,6 +570,8 @@ def test_shutting_down_flushes_what_waits_and_does_not_tell_each_about_each() ->
 
 def test_the_shared_buffer_carries_a_message_to_a_full_room_in_one_read() -> None:
     assert 15 * Limits().max_seats_per_room * FRAME_SIZE <= INTAKE_BYTES
+    assert budget(0) == budget(2) == LEAST_BYTES  # who talks to few gets no more of a turn than it takes
+    assert budget(Limits().max_seats_per_room) == budget(65_535) == INTAKE_BYTES
 
 
 pieces = st.lists(st.binary(min_size=1, max_size=700), max_size=8)

@@ -1,0 +1,88 @@
+"""What waits for a seat that doesn't read as fast as it is sent to: a queue for each sender, served in turns.  Pure.
+
+In one queue for all, whoever pours most would decide how late everybody's words are, and a reader on a slow line could
+be pushed out by one member.  Here each sender gets the next free place in its turn, and when there is too much, it is
+the newest blocks of whoever has most waiting that go.  Their sender learns it from the acknowledgement that doesn't
+come, as with any lost frame; what came before them is still of use to the reader.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER_SIZE, Kind
+
+PORTION_FRAMES = 240  # what a port gets at once, 64 KiB: behind so much, and what the kernel has, a new word waits
+_ADDRESS_AT = HEADER_SIZE - ADDRESS_SIZE
+_MUST_STAY = (Kind.PRESENT, Kind.LEFT)  # news of a seat comes once only
+
+
+class Waiting:
+    """Frames for one reader, by the address in their headers: the blocks of another seat, and the news of it.
+
+    What one address says keeps its order; nothing between two addresses does.
+    """
+
+    __slots__ = ("_queues", "_turns", "frames")
+
+    def __init__(self) -> None:
+        self._queues: dict[bytes, deque[bytes]] = {}
+        self._turns: deque[bytes] = deque()
+        self.frames = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes wait."""
+        return self.frames * FRAME_SIZE
+
+    def add(self, frames: Iterable[bytes]) -> None:
+        """Put whole frames behind what waits of the same address."""
+        for frame in frames:
+            address = frame[_ADDRESS_AT:HEADER_SIZE]
+            queue = self._queues.get(address)
+            if queue is None:
+                queue = self._queues[address] = deque()
+                self._turns.append(address)
+            queue.append(frame)
+            self.frames += 1
+
+    def take(self, most: int = PORTION_FRAMES) -> bytes:
+        """Return the next frames, one of each address in turn; empty when nothing waits."""
+        pieces: list[bytes] = []
+        while self._turns and len(pieces) < most:
+            address = self._turns.popleft()
+            queue = self._queues[address]
+            pieces.append(queue.popleft())
+            if queue:
+                self._turns.append(address)
+            else:
+                del self._queues[address]
+        self.frames -= len(pieces)
+        return b"".join(pieces)
+
+    def shorten(self, most_bytes: int) -> bool:
+        """Drop the newest blocks of whoever has most waiting, until no more waits than this; False if that can't be."""
+        while (excess := self.frames - most_bytes // FRAME_SIZE) > 0:
+            lengths = sorted(map(len, self._queues.values()), reverse=True)
+            fair = lengths[1] if len(lengths) > 1 else 0
+            longest = next(queue for queue in self._queues.values() if len(queue) == lengths[0])
+            dropped = _drop_newest(longest, min(excess, max(1, lengths[0] - fair)))
+            self.frames -= dropped
+            if not dropped:
+                return False
+        return True
+
+
+def _drop_newest(queue: deque[bytes], count: int) -> int:
+    """Drop so many frames from the end, but no news; return how many.  One frame stays: the queue has its turn."""
+    news: list[bytes] = []
+    dropped = 0
+    while dropped < count and len(queue) > 1:
+        frame = queue.pop()
+        if frame[1] in _MUST_STAY:
+            news.append(frame)
+        else:
+            dropped += 1
+    queue.extend(reversed(news))
+    return dropped
