@@ -132,6 +132,10 @@ class Client:
             raise TextError(NOT_IN_YET)
         self._command(visit, lambda room, now: room.say(text, now))
 
+    def take_back(self, room_id: bytes, mid: bytes) -> None:
+        """Take back one's own message from those to whom it hasn't gone yet; TakenBack says who they are."""
+        self._command(self._visit(room_id), lambda room, _: room.take_back(mid))
+
     def let_in(self, room_id: bytes, fp: bytes) -> None:
         """Let in somebody who knocks.  Raises StateError for anybody but the owner of the room."""
         visit = self._visit(room_id)

@@ -11,7 +11,19 @@ from collections.abc import Callable, Iterable, Mapping
 from chatcore import events
 from chatcore.archive import BlockArchive
 from chatcore.clock import Moment
-from chatcore.delivery import LOG_SIZE, NUMBER_SIZE, SALT_SIZE, Ack, Inbox, Message, Outbox, Owed, Ready, parse_message
+from chatcore.delivery import (
+    LOG_SIZE,
+    NO_LOG,
+    NUMBER_SIZE,
+    SALT_SIZE,
+    Ack,
+    Inbox,
+    Message,
+    Outbox,
+    Owed,
+    Ready,
+    parse_message,
+)
 from chatcore.events import RoomEvent
 from chatcore.kept import Changes, Kept, Line, Standing
 from chatcore.link import ContentKind
@@ -84,6 +96,8 @@ class Courier:
                 self._emit(events.MessageArrived((mid,), fp, at_ms))
             for fp in sorted(kept.undelivered.get(mid, ())):
                 self._emit(events.NotDelivered((mid,), fp))
+            if mid in kept.taken_back:
+                self._emit(events.TakenBack(mid, tuple(sorted(kept.taken_back[mid]))))
 
     def changes(self) -> Changes:
         """Return what has changed since the last call; always empty when nothing is kept."""
@@ -91,8 +105,8 @@ class Courier:
             return Changes()
         changes, self._changes = self._changes, Changes()
         for fp in self._touched:
-            outbox = self._outbox(fp)
-            changes.standings[fp] = Standing(outbox.head, outbox.cursor, outbox.low, self._inbox(fp).cursors)
+            outbox, logs = self._outbox(fp), self._inbox(fp).cursors
+            changes.standings[fp] = Standing(outbox.head, outbox.cursor, outbox.low, logs, outbox.reached)
         self._touched.clear()
         return changes
 
@@ -106,6 +120,7 @@ class Courier:
                 self._log,
                 [(fp, number, owed.mid) for fp, outbox in self._outboxes.items() for number, owed in outbox.owed()],
             )
+            self._changes.gone.clear()
             self._touched.update(self._outboxes)
 
     @property
@@ -175,6 +190,8 @@ class Courier:
         if self._earlier and ready.your_log == self._log and ready.cursor > self._outbox(talk.fp).reached:
             self._begin_log()
             return True
+        # Who knows another log may know ours from before, better than we do if our disk was put back twice.
+        talk.told_cursor |= not self._earlier or ready.your_log in (self._log, NO_LOG)
         well = not ready.echo > inbox.cursor(ready.my_log) > 0
         gone, fresh = inbox.open_log(ready.my_log, ready.low)
         self._touched.add(talk.fp)
@@ -224,17 +241,47 @@ class Courier:
             too_much = outbox.add(owed)
             if self._changes is not None:
                 self._changes.owed.append((fp, outbox.head, owed.mid))
-            self._pump(fp, now)
+            if self._put_on_link(fp, now):
+                self._note_gone(fp, outbox)
             if too_much:
                 self._give_up(fp, outbox.expire(now.ms), now)
         return owed.mid
 
+    def _note_gone(self, fp: bytes, outbox: Outbox) -> None:
+        """Keep that a new message goes out at once: with its line, for a standing each would cost more than that."""
+        if self._changes is not None and outbox.reached == outbox.head:
+            self._changes.gone[fp] = outbox.head
+        else:
+            self._touched.add(fp)
+
+    def take_back(self, mid: bytes) -> None:
+        """Owe a message no more to those for whom it was never put on a link; tells who they are."""
+        spared = []
+        for fp, outbox in self._outboxes.items():
+            behind = outbox.take_back(mid)
+            if behind is None:
+                continue
+            spared.append(fp)
+            self._touched.add(fp)
+            if self._changes is not None:
+                self._changes.owed += [(fp, 0, mid), *((fp, number, owed.mid) for number, owed in behind)]
+                self._changes.taken_back.append((mid, fp))
+        self._emit(events.TakenBack(mid, tuple(sorted(spared))))
+
     def _pump(self, fp: bytes, now: Moment) -> None:
-        talk = self._sending.get(fp)
-        if talk is not None and not self.stale:  # these links know another log, in which our numbers mean others
-            for number, owed in self._outboxes[fp].take(now):
+        if self._put_on_link(fp, now):
+            self._touched.add(fp)
+
+    def _put_on_link(self, fp: bytes, now: Moment) -> bool:
+        """Send what may go out now; says whether any of it goes for the first time.  That is kept before it goes."""
+        talk, outbox = self._sending.get(fp), self._outbox(fp)
+        reached = outbox.reached
+        # Stale links know another log, in which our numbers mean others.
+        if talk is not None and talk.told_cursor and not self.stale:
+            for number, owed in outbox.take(now):
                 blocks = self._send(talk, ContentKind.MSG, number.to_bytes(NUMBER_SIZE) + owed.rest, now)
                 self.archive.put(owed.mid, fp, blocks)
+        return outbox.reached > reached
 
     def resend(self, now: Moment) -> None:
         """Send again, from the cursor on, to those who have made no progress for too long."""
@@ -306,8 +353,12 @@ class Courier:
         talk.confirmed()
         if ack.log == self._log:  # a cursor in a log that isn't ours says nothing
             outbox = self._outbox(talk.fp)
+            if self._earlier and not talk.told_cursor and ack.cursor > outbox.reached:
+                self._begin_log()
+                return True
             if not talk.acked <= ack.cursor <= outbox.head:
                 return False
+            talk.told_cursor = True
             talk.acked = ack.cursor
             self._touched.add(talk.fp)
             if self._sending.get(talk.fp) is talk:  # what an older session has says nothing of what the newest has

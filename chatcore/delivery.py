@@ -164,13 +164,17 @@ class Outbox:
         """Be what was kept of an earlier run: `owed` are the numbers from `standing.low` on, without a hole."""
         self._owed.extend(owed)
         self.head, self.cursor = max(standing.head, standing.low - 1 + len(self._owed)), standing.cursor
-        self.reached = self.head  # the earlier run may have sent all of it
+        self.reached = max(min(standing.reached, self.head), standing.low - 1)
         self._bytes = sum(len(one.rest) for one in self._owed)
         self._rewind()
 
     def renumber(self) -> None:
-        """Begin a new log: what is owed has the numbers from 1."""
-        self.head, self.cursor, self.reached = len(self._owed), 0, 0
+        """Begin a new log: what is owed has the numbers from 1.
+
+        All of it may have gone out in the old one, for what we know of that is older than what others have seen.
+        """
+        self.head = self.reached = len(self._owed)
+        self.cursor = 0
         self._rewind()
 
     def owed(self) -> Iterable[tuple[int, Owed]]:
@@ -204,6 +208,22 @@ class Outbox:
         ):
             lost.append(self._drop_first())
         return lost
+
+    def take_back(self, mid: bytes) -> list[tuple[int, Owed]] | None:
+        """Owe a message no more, if its number was never put on a link; None if it was, or if it isn't owed.
+
+        The numbers behind it were never put on one either, so they close up: returns those, with what has them now.
+        """
+        for after, owed in enumerate(reversed(self._owed)):
+            number = self.head - after
+            if number <= self.reached:
+                return None
+            if owed.mid == mid:
+                del self._owed[-1 - after]
+                self._bytes -= len(owed.rest)
+                self.head -= 1
+                return [(later, self._owed[later - self.head - 1]) for later in range(number, self.head + 1)]
+        return None
 
     def give_up_all(self) -> list[bytes]:
         """Nothing is owed any more, for the recipient has left; returns the mids."""

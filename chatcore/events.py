@@ -176,6 +176,14 @@ class NotDelivered:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The answer to taking back one's own message: it never goes to `spared`; to its other readers it may have gone."""
+
+    mid: bytes
+    spared: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """`count` messages from `sender` can't be had any more.
 
@@ -233,6 +241,7 @@ RoomEvent = (
     | MessageReceived
     | MessageArrived
     | NotDelivered
+    | TakenBack
     | Gap
     | Alarm
     | SealedBlocks

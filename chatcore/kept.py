@@ -7,7 +7,7 @@ says again what nobody has acknowledged, and takes nothing twice.  docs/PROTOCOL
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 
@@ -30,13 +30,14 @@ class Line:
 class Standing:
     """How we stand to one peer: our outbox for it, and how far each of its logs has come, the newest last.
 
-    `head` may be older than the newest of `owed`: a message is one change, however many it is owed to.
+    `head` and `reached` may be older than the newest of `owed`: a message is one change, however many it is owed to.
     """
 
     head: int = 0
     cursor: int = 0
     low: int = 1
     logs: tuple[tuple[bytes, int], ...] = ()
+    reached: int = 0  # no number above it was ever put on a link
 
 
 @dataclass(slots=True)
@@ -45,14 +46,17 @@ class Changes:
 
     log: bytes | None = None  # a log of one's own was begun: everything owed is numbered anew, and is in `owed`
     lines: list[Line] = field(default_factory=list)
-    owed: list[tuple[bytes, int, bytes]] = field(default_factory=list)  # recipient, number, mid
+    owed: list[tuple[bytes, int, bytes]] = field(default_factory=list)  # recipient, number or 0 (not any more), mid
     standings: dict[bytes, Standing] = field(default_factory=dict)
     arrived: list[tuple[bytes, bytes, int]] = field(default_factory=list)  # mid, by whom, when (ms)
     undelivered: list[tuple[bytes, bytes]] = field(default_factory=list)  # mid, to whom
+    taken_back: list[tuple[bytes, bytes]] = field(default_factory=list)  # mid, from whom
+    gone: dict[bytes, int] = field(default_factory=dict)  # recipient: newest of `owed` that goes out with this commit
 
     def __bool__(self) -> bool:
         """Whether there is anything to commit."""
-        return self.log is not None or any((self.lines, self.owed, self.standings, self.arrived, self.undelivered))
+        became = (self.arrived, self.undelivered, self.taken_back)
+        return self.log is not None or any((self.lines, self.owed, self.standings, *became))
 
 
 @dataclass(slots=True)
@@ -68,6 +72,7 @@ class Kept:
     standings: dict[bytes, Standing] = field(default_factory=dict, repr=False)
     arrived: dict[bytes, dict[bytes, int]] = field(default_factory=dict, repr=False)  # by mid; by whom -> when (ms)
     undelivered: dict[bytes, set[bytes]] = field(default_factory=dict, repr=False)  # by mid
+    taken_back: dict[bytes, set[bytes]] = field(default_factory=dict, repr=False)  # by mid
 
     def commit(self, changes: Changes) -> None:
         """Take what has happened."""
@@ -77,16 +82,22 @@ class Kept:
         for line in changes.lines:
             self.lines[line.mid] = line
         for fp, number, mid in changes.owed:
-            self.owed.setdefault(fp, {})[number] = mid
+            if number:
+                self.owed.setdefault(fp, {})[number] = mid
         for fp, standing in changes.standings.items():
             self.standings[fp] = standing
             owed = self.owed.get(fp, {})
-            for number in [number for number in owed if number < standing.low]:
+            for number in [number for number in owed if not standing.low <= number <= standing.head]:
                 del owed[number]
+        for fp, number in changes.gone.items():
+            standing = self.standings.get(fp, Standing())
+            self.standings[fp] = replace(standing, reached=max(standing.reached, number))
         for mid, fp, at_ms in changes.arrived:
             self.arrived.setdefault(mid, {})[fp] = at_ms
         for mid, fp in changes.undelivered:
             self.undelivered.setdefault(mid, set()).add(fp)
+        for mid, fp in changes.taken_back:
+            self.taken_back.setdefault(mid, set()).add(fp)
 
 
 class Store(Protocol):

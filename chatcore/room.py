@@ -179,6 +179,10 @@ class Room:
             raise StateError("one who isn't a member can't speak")
         return self._courier.post(text, app, now)
 
+    def take_back(self, mid: bytes) -> None:
+        """Take back one's own message from those to whom it hasn't gone yet; TakenBack says who they are."""
+        self._courier.take_back(mid)
+
     def let_in(self, fp: bytes, now: Moment) -> None:
         """Sign the ADMIT for somebody at the door.  Raises StateError for anybody but the owner."""
         if not self.is_owner:

@@ -29,6 +29,7 @@ class Talk:
         self.ready: Ready | None = None  # their last
         self.taken_ready: Ready | None = None  # the last of theirs that was acted upon
         self.log = NO_LOG  # theirs, on this link
+        self.told_cursor = False  # they have said how far our log has come, or know none of ours
         self.acked = 0  # their cursor in our log; it may not go back within a link
         self.untold = 0  # messages taken since our last ACK
         self.others_set = b""  # the digest of the statements they hold

@@ -17,6 +17,7 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from chatcore.seal import FP_SIZE, LABEL, SealKeys, open_record, seal_record
 
 FILE_NAME = "rooms.parley"
 KEYS_SIZE = 64  # what a vault is opened with: 32 bytes for tags, 32 for masks
-VERSION = 1
+VERSION = 2  # 1 didn't keep what had gone out: there everything owed may have
 KEY_SIZE = 16
 KEPT_LINES = 2000  # of a room that `load` returns, besides those that are still owed
 
@@ -49,10 +50,15 @@ _PUT = (
     " ON CONFLICT (room, kind, key) DO UPDATE SET value = excluded.value"
 )
 _LINE = struct.Struct(f">{FP_SIZE}sQh")  # sender, when; how many readers, -1 when they aren't known
-_STANDING = struct.Struct(f">{FP_SIZE}sQQQ")  # peer, head, cursor, low; then log 8 and cursor u64 for each log
+_STANDING = struct.Struct(f">{FP_SIZE}sQQQ")  # peer, head, cursor, low; then reached u64; log 8 and cursor u64 each
+_REACHED = struct.Struct(">Q")
+_GONE = 1 << 63  # beside a number: it went out as soon as it was committed
 _LOG = struct.Struct(f">{LOG_SIZE}sQ")
 _ARRIVAL = struct.Struct(f">{FP_SIZE}sQ{MID_SIZE}s")  # by whom, when, what
 _LOSS = struct.Struct(f">{FP_SIZE}s{MID_SIZE}s")  # for whom, what
+
+
+_Row = tuple[bytes, int, bytes, bytes]  # room, kind, key, value
 
 
 class _Kind(IntEnum):
@@ -61,10 +67,14 @@ class _Kind(IntEnum):
     STANDING = 2
     ARRIVAL = 3
     LOSS = 4
+    TAKEN_BACK = 5  # as LOSS
 
 
 def _pack_line(line: Line, numbers: dict[bytes, int]) -> bytes:
-    """`numbers` are those under which the line is owed, by reader; 0 stands for one who is owed nothing."""
+    """`numbers` are those under which the line is owed, by reader; 0 stands for one who is owed nothing.
+
+    With a number may stand `_GONE`.
+    """
     readers = line.readers or ()
     head = _LINE.pack(line.sender, line.at_ms, -1 if line.readers is None else len(readers))
     owed = [numbers.get(fp, 0) for fp in readers] if numbers else []
@@ -80,6 +90,21 @@ def _parse_line(data: bytes) -> tuple[Line, dict[bytes, int]]:
     at += 1 + 8 * len(numbers)
     line = Line(data[at : at + MID_SIZE], sender, data[at + MID_SIZE :], at_ms, None if count < 0 else readers)
     return line, {fp: number for fp, number in zip(readers, numbers, strict=False) if number}
+
+
+def _pack_standing(fp: bytes, standing: Standing) -> bytes:
+    head = _STANDING.pack(fp, standing.head, standing.cursor, standing.low)
+    return b"".join((head, _REACHED.pack(standing.reached), *(_LOG.pack(*log) for log in standing.logs)))
+
+
+def _parse_standing(data: bytes) -> tuple[bytes, Standing]:
+    fp, head, cursor, low = _STANDING.unpack_from(data)
+    rest = data[_STANDING.size :]
+    if len(rest) % _LOG.size:
+        (reached,), rest = _REACHED.unpack_from(rest), rest[_REACHED.size :]
+    else:
+        reached = _GONE  # of version 1: it isn't known, so all that is owed may have gone out
+    return fp, Standing(head, cursor, low, tuple(_LOG.iter_unpack(rest)), reached)
 
 
 class Vault:
@@ -112,6 +137,8 @@ class Vault:
         if version == 0:
             base.execute(_SCHEMA)
             base.execute(f"PRAGMA user_version = {VERSION}")
+        elif version == 1:
+            base.execute(f"PRAGMA user_version = {VERSION}")  # rows of both versions can be told apart
         elif version != VERSION:
             raise VaultError(OTHER_VERSION.format(self._path))
         base.execute("COMMIT")
@@ -195,7 +222,7 @@ class RoomVault:
     def _place(self, kind: int, key: bytes) -> bytes:
         return self._room + bytes((kind,)) + key
 
-    def _row(self, kind: _Kind, key: bytes, data: bytes) -> tuple[bytes, int, bytes, bytes]:
+    def _row(self, kind: _Kind, key: bytes, data: bytes) -> _Row:
         hidden = self._vault.hidden(self._room, bytes((kind,)), key)
         return self._room, kind, hidden, self._vault.seal(self._place(kind, hidden), data)
 
@@ -215,13 +242,14 @@ class RoomVault:
         with self._vault.transaction() as base:
             kept, since = self._load_lines(base)
             # What became of a line came after it: of what became of older ones nothing need be opened.
-            for _, kind, data in self._read(base, _Kind.ARRIVAL, _Kind.LOSS, since):
+            for _, kind, data in self._read(base, _Kind.ARRIVAL, _Kind.TAKEN_BACK, since):
                 if kind == _Kind.ARRIVAL:
                     fp, at_ms, mid = _ARRIVAL.unpack(data)
                     kept.arrived.setdefault(mid, {})[fp] = at_ms
                 else:
                     fp, mid = _LOSS.unpack(data)
-                    kept.undelivered.setdefault(mid, set()).add(fp)
+                    became = kept.undelivered if kind == _Kind.LOSS else kept.taken_back
+                    became.setdefault(mid, set()).add(fp)
         return kept
 
     def _load_lines(self, base: sqlite3.Connection) -> tuple[Kept, int]:
@@ -237,14 +265,15 @@ class RoomVault:
                     line, owed = _parse_line(data)
                     kept.lines[line.mid], numbers[line.mid], seqs[line.mid] = line, owed, seq
                 case _Kind.STANDING:
-                    fp, head, cursor, low = _STANDING.unpack_from(data)
-                    logs = tuple(_LOG.iter_unpack(data[_STANDING.size :]))
-                    kept.standings[fp] = Standing(head, cursor, low, logs)
-        lows = {fp: standing.low for fp, standing in kept.standings.items()}
+                    fp, standing = _parse_standing(data)
+                    kept.standings[fp] = standing
         for mid, owed in numbers.items():
-            for fp, number in owed.items():
-                if number >= lows.get(fp, 1):
+            for fp, marked in owed.items():
+                number, standing = marked & ~_GONE, kept.standings.get(fp, Standing())
+                if number >= standing.low:
                     kept.owed.setdefault(fp, {})[number] = mid
+                if marked & _GONE and number > standing.reached:
+                    kept.standings[fp] = replace(standing, reached=number)
         still = {mid for owed_to in kept.owed.values() for mid in owed_to.values()}
         newest = set(list(kept.lines)[-KEPT_LINES:])
         kept.lines = {mid: line for mid, line in kept.lines.items() if mid in newest or mid in still}
@@ -254,26 +283,37 @@ class RoomVault:
         """Write changes down; they are on the disk when this returns.  Raises VaultError, and then nothing is."""
         numbers: dict[bytes, dict[bytes, int]] = {}
         for fp, number, mid in changes.owed:
-            numbers.setdefault(mid, {})[fp] = number
+            gone = _GONE if number and changes.gone.get(fp) == number else 0
+            numbers.setdefault(mid, {})[fp] = number | gone
         rows = [self._row(_Kind.LINE, line.mid, _pack_line(line, numbers.pop(line.mid, {}))) for line in changes.lines]
         for fp, standing in changes.standings.items():
-            data = _STANDING.pack(fp, standing.head, standing.cursor, standing.low)
-            rows.append(self._row(_Kind.STANDING, fp, data + b"".join(_LOG.pack(*log) for log in standing.logs)))
+            rows.append(self._row(_Kind.STANDING, fp, _pack_standing(fp, standing)))
         for mid, fp, at_ms in changes.arrived:
             rows.append(self._row(_Kind.ARRIVAL, mid + fp, _ARRIVAL.pack(fp, at_ms, mid)))
         for mid, fp in changes.undelivered:
             rows.append(self._row(_Kind.LOSS, mid + fp, _LOSS.pack(fp, mid)))
+        for mid, fp in changes.taken_back:
+            rows.append(self._row(_Kind.TAKEN_BACK, mid + fp, _LOSS.pack(fp, mid)))
         with self._vault.transaction() as base:
             if self._erased:
                 return
             if changes.log is not None:
                 rows.append(self._row(_Kind.LOG, b"", changes.log))
                 rows += self._renumbered(base, numbers)
+            else:
+                rows += [self._closed_up(base, mid, changed) for mid, changed in numbers.items()]
             base.executemany(_PUT, rows)
 
-    def _renumbered(
-        self, base: sqlite3.Connection, numbers: dict[bytes, dict[bytes, int]]
-    ) -> list[tuple[bytes, int, bytes, bytes]]:
+    def _closed_up(self, base: sqlite3.Connection, mid: bytes, changed: dict[bytes, int]) -> _Row:
+        """Return a line of before with the numbers that it has since another was taken back."""
+        hidden = self._vault.hidden(self._room, bytes((_Kind.LINE,)), mid)
+        rows = base.execute(
+            "SELECT value FROM item WHERE room = ? AND kind = ? AND key = ?", (self._room, _Kind.LINE, hidden)
+        )
+        line, numbers = _parse_line(self._vault.open(self._place(_Kind.LINE, hidden), rows.fetchone()[0]))
+        return self._row(_Kind.LINE, mid, _pack_line(line, numbers | changed))
+
+    def _renumbered(self, base: sqlite3.Connection, numbers: dict[bytes, dict[bytes, int]]) -> list[_Row]:
         """Return the lines of before a new log, with the numbers that they have in it: most have none."""
         lines = [_parse_line(data) for _, _, data in self._read(base, _Kind.LINE, _Kind.LINE)]
         return [

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered
+from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered, TakenBack
 from gui import wording
 from gui.shown import DayItem, LineItem, LogItem, MessageItem, Tick, Tone
 
@@ -33,11 +33,13 @@ class Message:
     own: bool = False
     arrived: dict[bytes, int] = field(default_factory=dict)  # reader: when
     failed: set[bytes] = field(default_factory=set)
+    spared: set[bytes] = field(default_factory=set)  # it was taken back before it went to them
 
     @property
     def missing(self) -> list[bytes]:
         """Readers who don't have it yet and still may get it."""
-        return [fp for fp in self.readers or () if fp not in self.arrived and fp not in self.failed]
+        settled = self.arrived.keys() | self.failed | self.spared
+        return [fp for fp in self.readers or () if fp not in settled]
 
     @property
     def tick(self) -> Tick | None:
@@ -105,6 +107,13 @@ class History:
             if message is not None and message.own and event.to not in message.arrived:
                 message.failed.add(event.to)
                 self._touch(message)
+
+    def take_back(self, event: TakenBack) -> None:
+        """Note from whom one's own message was taken back."""
+        message = self._by_mid.get(event.mid)
+        if message is not None and message.own and event.spared:
+            message.spared.update(event.spared)
+            self._touch(message)
 
     def gone(self, fp: bytes) -> None:
         """Give up on a reader who left the room for good."""

@@ -30,6 +30,7 @@ from chatcore.events import (
     RoomEvent,
     RosterChanged,
     SealedBlocks,
+    TakenBack,
     Waiting,
 )
 from chatcore.invite import Mode
@@ -141,6 +142,9 @@ class RoomController:
                     sentences.not_delivered(self.name(event.to), len(event.mids)), self._now_ms(), Tone.WARN
                 )
                 self._renew_readers(event.mids)
+            case TakenBack():
+                self.history.take_back(event)
+                self._renew_readers((event.mid,))
             case Gap():
                 self._learn({event.sender: event.nick})
                 text = sentences.gap(self.name(event.sender), event.count, event.before_visit)

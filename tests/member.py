@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 from chatcore.errors import StateError, TextError
-from chatcore.events import LetIn, MessageArrived, MessageSent, NotDelivered, Presence, RosterChanged
+from chatcore.events import LetIn, MessageArrived, MessageSent, NotDelivered, Presence, RosterChanged, TakenBack
 from gui.backroom import Backroom
 from gui.events import AppEvent, Failed, FromRoom, ProfileFound, RoomOpened
 
@@ -79,6 +79,8 @@ class Member:
                 print("said", text, flush=True)
             case FromRoom(event=MessageArrived(mids=mids)) | FromRoom(event=NotDelivered(mids=mids)):
                 self.owed -= len(mids)
+            case FromRoom(event=TakenBack(spared=spared)):
+                self.owed -= len(spared)
 
     def say(self) -> None:
         while self.may_talk and self.wanted:

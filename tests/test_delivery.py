@@ -72,10 +72,14 @@ def test_what_may_have_gone_out_is_known() -> None:
     box.give_up_all()  # their cursor will pass what they are told is gone
     assert box.reached == 4
     again = Outbox()
-    again.restore(Standing(2, 1, 2), [Owed(mid(2), NOW.ms, b"")])
-    assert (again.head, again.reached) == (2, 2)
+    again.restore(Standing(2, 1, 2, reached=1), [Owed(mid(2), NOW.ms, b""), Owed(mid(3), NOW.ms, b"")])
+    assert (again.head, again.reached) == (3, 1)
+    for unlikely, bounded in ((0, 1), (99, 3)):
+        again = Outbox()
+        again.restore(Standing(2, 1, 2, reached=unlikely), [Owed(mid(2), NOW.ms, b""), Owed(mid(3), NOW.ms, b"")])
+        assert again.reached == bounded
     again.renumber()
-    assert (again.head, again.reached) == (1, 0)
+    assert (again.head, again.reached) == (2, 2)  # who knows what went out of the old log
 
 
 def test_an_acknowledgement_takes_what_it_names() -> None:
@@ -255,3 +259,28 @@ def test_nothing_in_flight_waits_for_nothing() -> None:
     box.acknowledge(1)
     box.take(NOW)
     assert box.resend_s is None
+
+
+def test_what_never_went_out_is_taken_back_and_the_numbers_close_up() -> None:
+    box = outbox(2)
+    box.take(NOW)
+    for number in (3, 4, 5):
+        add(box, number, bytes(number))
+    assert box.take_back(mid(2)) is None  # it may have arrived
+    assert box.take_back(mid(9)) is None
+    assert [(number, owed.mid) for number, owed in box.take_back(mid(3)) or ()] == [(3, mid(4)), (4, mid(5))]
+    assert (box.head, len(box), box.low, box._bytes) == (4, 4, 1, 10 + 10 + 4 + 5)
+    assert box.take_back(mid(3)) is None
+    assert box.take_back(mid(5)) == []
+    assert [(number, owed.mid) for number, owed in box.take(NOW)] == [(3, mid(4))]
+    assert box.take_back(mid(4)) is None
+    assert box.acknowledge(3) == [mid(1), mid(2), mid(4)]
+    assert (box.head, box.low, box._bytes) == (3, 4, 0)
+
+
+def test_in_a_new_log_nothing_of_the_old_one_is_taken_back() -> None:
+    box = outbox(2)
+    box.renumber()
+    add(box, 3)
+    assert box.take_back(mid(2)) is None
+    assert box.take_back(mid(3)) == []

@@ -11,7 +11,7 @@ import pytest
 from world import Client, Memory, World, fp
 
 from chatcore.clock import Moment
-from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered
+from chatcore.events import Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered, TakenBack
 from chatcore.kept import Changes, Kept, Line, Standing, Store
 from chatcore.vault import RoomVault, Vault
 
@@ -212,6 +212,196 @@ def test_attack_32_what_was_written_before_the_peers_were_met_again_arrives_too(
     after = [*(f"offline {number}" for number in range(7)), "on a link that knows the old log"]
     assert [text for _, text in bob.texts()][6:] == after
     assert alice.room.owed == 0
+
+
+def offline(world: World, old: Client, store: Store, count: int) -> Client:
+    """Start a client from a store, have it write while nobody is there, and close it."""
+    client = world.client(old.name, statements=old.room.statements(), store=store, connect=False)
+    client.connections = old.connections + 100
+    for number in range(count):
+        client.say(f"offline {number}")
+    client.commit()
+    return client
+
+
+def test_attack_32_what_was_written_offline_in_an_earlier_run_arrives_too(stores: Stores) -> None:
+    """After the disk was put back it is written on, and closed: what was never sent isn't taken for sent."""
+    world, alice, bob = two(stores)
+    backup = lose_five(world, alice, stores)
+    world.leave(alice)
+    alice = again(world, offline(world, alice, backup, 7))
+    world.advance(3)
+    assert alice.room.stale
+    alice.disconnect()
+    alice.connect()
+    world.advance(5)
+    assert [text for _, text in bob.texts()][6:] == [f"offline {number}" for number in range(7)]
+    assert alice.room.owed == 0
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_attack_32_a_disk_that_is_put_back_twice_loses_nothing(stores: Stores, count: int) -> None:
+    """Those who were there remember the first log better than we do, and speak of the second."""
+    world, alice, bob = two(stores)
+    first = lose_five(world, alice, stores)
+    second = stores.backup(first)
+    alice = again(world, alice, first)
+    world.advance(3)
+    alice.disconnect()
+    alice.connect()
+    alice.say("in the second log")
+    world.advance(3)
+    world.leave(alice)
+    alice = again(world, offline(world, alice, second, count))
+    for _ in range(3):
+        world.advance(3)
+        if alice.room.stale:
+            alice.disconnect()
+            alice.connect()
+    assert [text for _, text in bob.texts()][6:] == ["in the second log", *(f"offline {n}" for n in range(count))]
+    assert alice.room.owed == 0
+
+
+# -- taking back -----------------------------------------------------------------------------------------------------
+
+
+def taken_back(client: Client) -> dict[bytes, tuple[bytes, ...]]:
+    """What a window was told was taken back, and from whom."""
+    return {e.mid: e.spared for e in client.events if isinstance(e, TakenBack)}
+
+
+def test_what_was_typed_while_nobody_was_there_is_taken_back_before_it_goes(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    alice.say("one")
+    world.advance(2)
+    alice.disconnect()
+    first, back, last = (alice.say(text) for text in ("two", "never mind", "three"))
+    world.settle()
+    alice.room.take_back(back)
+    world.settle()
+    assert taken_back(alice) == {back: (fp("bob"),)}
+    assert alice.room.owed == 2
+    alice.say("four")
+    alice.commit()
+    alice = again(world, alice)
+    told = alice.room.events_received()
+    assert [e for e in told if isinstance(e, TakenBack)] == [TakenBack(back, (fp("bob"),))]
+    world.advance(3)
+    assert [text for _, text in bob.texts()] == ["one", "two", "three", "four"]
+    assert not bob.of(Gap)
+    assert alice.room.owed == 0
+    for mid in (first, last, b"unknown" + bytes(9)):
+        alice.room.take_back(mid)
+    world.settle()
+    assert set(taken_back(alice).values()) == {()}  # too late
+
+
+def test_what_has_gone_to_some_is_taken_back_from_the_others(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    carol = world.client("carol", store=stores.new())
+    world.advance(2)
+    carol.disconnect()
+    mid = alice.say("for bob alone, as it turns out")
+    world.settle()
+    alice.room.take_back(mid)
+    carol.connect()
+    world.advance(5)
+    assert taken_back(alice) == {mid: (fp("carol"),)}
+    assert [text for _, text in bob.texts()] == ["for bob alone, as it turns out"]
+    assert carol.texts() == []
+    assert not carol.of(Gap)
+    assert alice.room.owed == 0
+
+
+def test_what_was_on_a_link_that_broke_cant_be_taken_back_though_it_may_be_lost(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    world.tamper = lambda source, to, block: []
+    mid = alice.say("lost on its way, or not")
+    world.settle()
+    alice = again(world, alice)
+    alice.room.take_back(mid)
+    world.settle()
+    assert taken_back(alice) == {mid: ()}
+    world.tamper = lambda source, to, block: [(source, to, block)]
+    world.advance(60)
+    assert [text for _, text in bob.texts()] == ["lost on its way, or not"]
+
+
+def test_taken_back_after_it_was_written_and_before_it_was_kept(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    bob.disconnect()
+    back, stays = alice.say("one"), alice.say("two")
+    alice.room.take_back(back)
+    alice = again(world, alice)
+    bob.connect()
+    world.advance(3)
+    assert texts(bob) == []  # it was killed before anything was committed
+    bob.disconnect()
+    back, stays = alice.say("three"), alice.say("four")
+    alice.room.take_back(back)
+    alice.commit()
+    alice = again(world, alice)
+    bob.connect()
+    world.advance(3)
+    assert texts(bob) == ["four"]
+    assert kept_of(alice).taken_back == {back: {fp("bob")}}
+    assert list(kept_of(alice).arrived) == [stays]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whoever_takes_back_whatever_whenever_harms_no_other_message(seed: int, stores: Stores) -> None:
+    """Kills, reconnects, and things taken back in any order: each copy arrives once, or was taken back."""
+    rng = random.Random(seed)
+    world, alice, bob = two(stores)
+    people = {"alice": alice, "bob": bob, "carol": world.client("carol", store=stores.new())}
+    world.advance(2)
+    said: dict[bytes, str] = {}
+    connected = set(people)
+
+    def deadly(source: str, to: str, block: bytes) -> list[tuple[str, str, bytes]]:
+        if rng.random() < 0.02:
+            raise Kill(rng.choice((source, to)))
+        return [(source, to, block)] if rng.random() < 0.97 else []
+
+    world.tamper = deadly
+    for number in range(80):
+        name = rng.choice(("alice", "bob", "carol"))
+        try:
+            client = people[name]
+            match rng.randrange(6):
+                case 0 if name in connected:
+                    connected.discard(name)
+                    client.disconnect()
+                case 0 | 1 if name not in connected:
+                    connected.add(name)
+                    client.connect()
+                case 2 if said:
+                    client.room.take_back(rng.choice(list(said)[-5:]))
+                    client.commit()
+                case _:
+                    mid = client.say(f"{name} {number}")
+                    client.commit()
+                    said[mid] = f"{name} {number}"
+            world.advance(rng.random() / 2)
+        except Kill as kill:
+            dead = str(kill)
+            people[dead] = again(world, people[dead])
+            connected.add(dead)
+    world.tamper = lambda source, to, block: [(source, to, block)]
+    for name, client in people.items():
+        if name in connected:  # a JOIN may have been lost with what was killed: World has no TCP
+            client.disconnect()
+        client.connect()
+    world.advance(700)
+    stood = {name: kept_of(client) for name, client in people.items()}
+    spared = {(mid, fp) for kept in stood.values() for mid, from_whom in kept.taken_back.items() for fp in from_whom}
+    assert spared
+    for name, client in people.items():
+        for sender in people:
+            due = [text for mid, text in said.items() if text.startswith(sender) and (mid, fp(name)) not in spared]
+            assert [text for text in texts(client) if text.startswith(sender)] == due
+        assert not client.of(Gap)
+        assert client.room.owed == 0
 
 
 def test_attack_32_what_is_said_again_in_a_new_log_is_shown_once(stores: Stores) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from world import World, fp
 from chatcore.errors import CryptoError, VaultError
 from chatcore.kept import Changes, Kept, Line, Standing
 from chatcore.seal import SealKeys, open_record, seal_record
-from chatcore.vault import KEPT_LINES, RoomVault, Vault
+from chatcore.vault import KEPT_LINES, RoomVault, Vault, _Kind
 
 KEYS = bytes(range(64))
 ROOM, OTHER = b"r" * 32, b"o" * 32
@@ -46,9 +47,10 @@ def all_sorts() -> Changes:
         LOG,
         [line(1), line(2, BOB, None), line(3, BOB, (ALICE, BOB))],
         [(BOB, 1, line(1).mid), (CAROL, 1, line(1).mid)],
-        {BOB: Standing(1, 0, 1, ((b"bobs log", 7), (b"another!", 2**64 - 1)))},
+        {BOB: Standing(1, 0, 1, ((b"bobs log", 7), (b"another!", 2**64 - 1)), 1)},
         [(line(1).mid, BOB, 5)],
         [(line(1).mid, CAROL)],
+        [(line(2).mid, CAROL), (line(2).mid, BOB)],
     )
 
 
@@ -86,6 +88,62 @@ def test_a_new_log_numbers_anew_what_is_owed_and_frees_the_rest(vault: Vault) ->
     assert list(kept.lines.values()) == [line(1), line(2)]  # in their old places
 
 
+def test_what_went_out_at_once_is_kept_with_its_line(vault: Vault) -> None:
+    room, kept = vault.room(ROOM), Kept()
+    owed = [(BOB, 1, line(1).mid), (CAROL, 1, line(1).mid), (BOB, 2, line(2).mid), (CAROL, 2, line(2).mid)]
+    for changes in (
+        Changes(LOG, [line(1), line(2)], owed, gone={BOB: 2}),
+        Changes(lines=[line(3)], owed=[(BOB, 3, line(3).mid), (CAROL, 3, line(3).mid)], gone={CAROL: 3}),
+    ):
+        room.commit(changes)
+        kept.commit(changes)
+    loaded = room.load()
+    assert (loaded.owed, loaded.standings) == (kept.owed, kept.standings)
+    assert loaded.standings == {BOB: Standing(reached=2), CAROL: Standing(reached=3)}
+    room.commit(Changes(b"new log!", owed=[(BOB, 1, line(3).mid)], standings={BOB: Standing(1, 0, 1, (), 1)}))
+    assert room.load().standings[BOB].reached == 1  # what was kept beside the lines was of the old log
+
+
+def test_taken_back_lines_close_up_and_nothing_else_changes(vault: Vault) -> None:
+    room, kept = vault.room(ROOM), Kept()
+    lines = [line(number) for number in range(1, 5)]
+    owed = [(fp, number, one.mid) for number, one in enumerate(lines, 1) for fp in (BOB, CAROL)]
+    back = [(BOB, 0, lines[1].mid), (BOB, 2, lines[2].mid), (BOB, 3, lines[3].mid)]
+    spared = [(lines[1].mid, BOB)]
+    for changes in (
+        Changes(LOG, lines, owed, gone={CAROL: 4}),
+        Changes(owed=back, standings={BOB: Standing(3, 0, 1)}, taken_back=spared),
+        Changes(lines=[line(5)], owed=[(BOB, 4, line(5).mid)]),
+        Changes(lines=[line(6)], owed=[(BOB, 5, line(6).mid), (BOB, 0, line(6).mid)], standings={BOB: Standing(4)}),
+    ):
+        room.commit(changes)
+        kept.commit(changes)
+    loaded = room.load()
+    assert loaded == kept
+    assert loaded.owed[BOB] == dict(enumerate([lines[0].mid, lines[2].mid, lines[3].mid, line(5).mid], 1))
+    assert list(loaded.lines) == [line(number).mid for number in range(1, 7)]
+    assert (loaded.taken_back, loaded.standings[CAROL].reached) == ({lines[1].mid: {BOB}}, 4)
+
+
+def test_of_the_first_version_all_that_is_owed_may_have_gone_out(path: Path, vault: Vault) -> None:
+    room, logs = vault.room(ROOM), ((b"bobs log", 7), (b"another!", 2**64 - 1))
+    room.commit(Changes(LOG, [line(1)], [(BOB, 1, line(1).mid)]))
+    with vault.transaction() as base:
+        old = BOB + struct.pack(">QQQ", 1, 0, 1) + b"".join(struct.pack(">8sQ", *log) for log in logs)
+        base.execute(
+            "INSERT INTO item (room, kind, key, value) VALUES (?, ?, ?, ?)", room._row(_Kind.STANDING, BOB, old)
+        )
+        base.execute("PRAGMA user_version = 1")
+    vault.close()
+    again = Vault(path, KEYS)
+    standing = again.room(ROOM).load().standings[BOB]
+    assert (standing.head, standing.low, standing.logs) == (1, 1, logs)
+    assert standing.reached >= 2**63
+    (version,) = again._base.execute("PRAGMA user_version").fetchone()
+    assert version == 2
+    again.close()
+
+
 def test_old_lines_are_left_out_but_those_that_are_owed(vault: Vault) -> None:
     room = vault.room(ROOM)
     room.commit(Changes(LOG, [line(0)], [(BOB, 1, line(0).mid)]))
@@ -117,7 +175,7 @@ def test_an_erased_room_leaves_nothing_and_the_others_stay(path: Path, vault: Va
     assert vault.room(OTHER).load().log == LOG
     open_still.commit(Changes(lines=[line(9)]))
     (count,) = vault._base.execute("SELECT count(*) FROM item").fetchone()
-    assert count == 7
+    assert count == 9
     sealed = vault.room(ROOM)._row(0, b"", LOG)[3]  # type: ignore[arg-type]
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert sealed not in files
@@ -147,7 +205,7 @@ def test_attack_56_nobody_can_tell_that_two_rooms_have_a_member_in_common(vault:
     for room_id in (ROOM, OTHER):
         vault.room(room_id).commit(all_sorts())
     keys = [key for (key,) in vault._base.execute("SELECT key FROM item")]
-    assert len(set(keys)) == len(keys) == 14
+    assert len(set(keys)) == len(keys) == 18
 
 
 def test_the_files_are_their_owners_alone(path: Path, vault: Vault) -> None:
@@ -221,7 +279,7 @@ def test_a_vault_that_was_cut_short_is_told_in_a_sentence(path: Path, vault: Vau
 
 
 def test_a_later_version_is_left_alone(path: Path, vault: Vault) -> None:
-    vault._base.execute("PRAGMA user_version = 2")
+    vault._base.execute("PRAGMA user_version = 3")
     vault.close()
     with pytest.raises(VaultError, match="another version of Parley"):
         Vault(path, KEYS)
