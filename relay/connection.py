@@ -19,7 +19,8 @@ from typing import Any, Protocol, cast
 from chatcore.wire import Refusal
 from relay.limits import Bucket
 from relay.porch import Porch
-from relay.switch import Seat, Switch
+from relay.seat import Seat
+from relay.switch import Switch
 
 KERNEL_SEND_BYTES = 512 * 1024  # else the kernel would keep several megabytes for a peer that doesn't read
 KERNEL_WAITING_BYTES = 128 * 1024  # of these, what is not on its way yet: what waits should wait here, in a fair order

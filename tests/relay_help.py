@@ -19,8 +19,9 @@ from types import TracebackType
 from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, Kind, join_block, parse_frame
 from relay.config import Config
 from relay.limits import Limits
+from relay.seat import Seat
 from relay.server import Server, loop_factory
-from relay.switch import Seat, Switch
+from relay.switch import Switch
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOM = bytes(range(32))

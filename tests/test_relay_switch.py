@@ -13,7 +13,8 @@ from relay_help import OTHER_ROOM, ROOM, Bench, Guest, frames_in, join_frame, se
 from chatcore.wire import EMPTY_BLOCK, FRAME_SIZE, NO_ADDRESS, Frame, Kind, Refusal, join_block
 from relay.intake import INTAKE_BYTES, LEAST_BYTES, budget
 from relay.limits import WAIT_RELAY_FULL_S, Limits
-from relay.switch import FAREWELL_S, STUCK_S, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.seat import FAREWELL_S, STUCK_S
+from relay.switch import WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 from relay.waiting import PORTION_FRAMES
 
 PASS = b"p" * 32

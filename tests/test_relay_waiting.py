@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relay_help import frames_in
 
 from chatcore.wire import FRAME_SIZE, Frame, Kind
-from relay.switch import frame
+from relay.seat import frame
 from relay.waiting import Waiting
 
 Step = tuple[int, int]  # who (0: the relay itself), and what: a block, or 0 news, 1 a pong

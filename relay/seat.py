@@ -1,0 +1,278 @@
+"""A seat: one connection, and a frame's way from it to the others of its room.  Pure: no sockets, no clock.
+
+What is fast here, and why it looks as it does:
+
+* All connections read into one buffer (`Intake`).  It is emptied before the next read, so a connection owns no more
+  than the beginning of one frame.
+* A read is mostly one thing: SEND frames, one for each member.  Such a read is checked, re-addressed and cut with a
+  handful of calls over the whole of it, not frame by frame.  All else takes the slow way, `Seat._sort`.
+* Frames wait in a list for each seat and are written once per turn of the loop.  One write per frame costs ten times as
+  much as soon as senders are faster than the loop.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from chatcore.wire import (
+    EMPTY_BLOCK,
+    FRAME_SIZE,
+    HEADER,
+    HEADER_SIZE,
+    NO_ADDRESS,
+    VERSION,
+    Kind,
+    Refusal,
+)
+from relay.intake import FRAME_WORDS, SEND_HEAD, budget
+from relay.limits import Limits
+from relay.waiting import Waiting
+
+if TYPE_CHECKING:
+    from relay.switch import Switch
+
+STUCK_S = 5  # for whom too much waits may lose blocks for so long without reading any, and then the seat
+FAREWELL_S = 3  # how long a refused peer may take to read why
+
+_append = list.append
+_join = b"".join
+
+
+class Port(Protocol):
+    """The way out of a seat.  No call may come back into the switch before it returns."""
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep until it can be sent."""
+
+    def finish(self) -> None:
+        """Send what is left, then say that no more comes."""
+
+    def reset(self) -> None:
+        """Drop the connection and all that waits in it."""
+
+    def unsent_bytes(self) -> int:
+        """How much waits because the peer doesn't read."""
+
+
+def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_ADDRESS) -> bytes:
+    """Return the 272 bytes of a frame of the relay's own; its block is zeros."""
+    return HEADER.pack(VERSION, kind, argument, number, address) + EMPTY_BLOCK
+
+
+class Room(dict[int, list[bytes]]):
+    """Address (as a word) -> the frames that wait for that seat.  Who isn't in here can't be reached from here."""
+
+    __slots__ = ("dirty", "nowhere", "room_id", "seats")
+
+    def __init__(self, room_id: bytes, nowhere: list[bytes]) -> None:
+        super().__init__()
+        self.room_id = room_id
+        self.seats: dict[int, Seat] = {}
+        self.nowhere = nowhere
+        self.dirty = False
+
+    def __missing__(self, _address: int) -> list[bytes]:
+        """Let frames to nobody end in a list that nobody reads: a sender learns nothing from an unknown address."""
+        return self.nowhere
+
+
+class Seat:
+    """One connection: at first a stranger, then in one room with an address, at last closing."""
+
+    __slots__ = (
+        "address",
+        "behind_s",
+        "closing",
+        "doom",
+        "full",
+        "out",
+        "port",
+        "quiet_s",
+        "room",
+        "switch",
+        "tail",
+        "waiting",
+        "word",
+        "write",
+    )
+
+    def __init__(self, switch: Switch, port: Port, doom: tuple[Refusal, int] | None) -> None:
+        self.switch = switch
+        self.port = port
+        self.write: Callable[[bytes], None] = port.write  # the port changes it when another way is quicker
+        self.doom = doom  # decided at the door: it may say its join, and hears why not
+        self.room: Room | None = None
+        self.address = NO_ADDRESS
+        self.word = 0
+        self.out: list[bytes] = []
+        self.tail = b""  # the beginning of a frame, 0..271 bytes
+        self.quiet_s = 0  # beats since it was heard; a stranger's bytes don't count, so trickling buys no time
+        self.waiting: Waiting | None = None  # while its port is full, what is for it waits here in a fair order
+        self.full = False
+        self.behind_s = -1  # beats since its port filled up, or took a portion of what waits; -1 while it keeps up
+        self.closing = False
+
+    def get_buffer(self) -> memoryview:
+        """Return where the next bytes go: the shared buffer, behind what this seat has of a frame already."""
+        size = len(self.tail)
+        view = self.switch.intake.view
+        view[:size] = self.tail
+        return view[size : self.most_bytes()]
+
+    def most_bytes(self) -> int:
+        """Return how much one wake-up may read."""
+        return budget(0 if self.room is None else len(self.room))
+
+    def buffer_updated(self, size: int) -> None:
+        """Take `size` bytes that were put where `get_buffer` said."""
+        if self.closing:
+            self.tail = b""
+            return
+        size += len(self.tail)
+        frames, rest = divmod(size, FRAME_SIZE)
+        intake = self.switch.intake
+        room = self.room
+        if room is None:
+            self._knock(size)
+        else:
+            self.quiet_s = 0
+            self.switch.frames += frames
+            if intake.words[0 : frames * FRAME_WORDS : FRAME_WORDS] == intake.sends[:frames]:
+                if frames:
+                    self._forward(room, frames)
+            else:
+                self._sort(room, 0, frames)
+        self.tail = bytes(intake.view[size - rest : size]) if rest else b""
+
+    def _forward(self, room: Room, frames: int) -> None:
+        """Forward the first frames of the buffer, which are all SEND and nothing else."""
+        intake = self.switch.intake
+        words = intake.words[1 : frames * FRAME_WORDS : FRAME_WORDS]
+        around = len(room) - 1
+        if (
+            0 < around < frames
+            and words[around:] == words[:-around]
+            and len(set(first := words[:around].tolist())) == around
+        ):
+            # Message after message to everybody else, in the same order each time: deal them out member by member.
+            words[:] = memoryview(self.address * frames).cast("Q")
+            pieces = intake.cut(frames)
+            for at, word in enumerate(first):
+                room[word].extend(pieces[at::around])
+        else:
+            outs = map(room.__getitem__, words.tolist())
+            words[:] = memoryview(self.address * frames).cast("Q")
+            deque(map(_append, outs, intake.cut(frames)), 0)
+        if not room.dirty:
+            self.switch.mark(room)
+
+    def _knock(self, size: int) -> None:
+        """Judge a stranger's first bytes, as soon as they can be judged; the rest of the read follows its join."""
+        view = self.switch.intake.view
+        if view[0] != VERSION:
+            self.refuse(Refusal.VERSION)
+        elif size >= 2 and view[1] != Kind.JOIN:
+            self.refuse(Refusal.MALFORMED)
+        elif size >= FRAME_SIZE:
+            self.switch.join(self, bytes(view[:FRAME_SIZE]))
+            if self.room is not None:
+                self._sort(self.room, 1, size // FRAME_SIZE)
+
+    def _sort(self, room: Room, first: int, end: int) -> None:
+        """Handle the frames first..end of the buffer one by one."""
+        view = self.switch.intake.view
+        for at in range(first * FRAME_SIZE, end * FRAME_SIZE, FRAME_SIZE):
+            version, kind, argument, number, address = HEADER.unpack_from(view, at)
+            if version != VERSION:
+                self.refuse(Refusal.VERSION)
+                return
+            if kind == Kind.SEND:
+                block = view[at + HEADER_SIZE : at + FRAME_SIZE]
+                room[word_of(address)].append(b"".join((SEND_HEAD, self.address, block)))
+            elif kind == Kind.PING:
+                self.out.append(frame(Kind.PONG, argument, number))
+            elif kind != Kind.PONG:
+                self.refuse(Refusal.MALFORMED)
+                return
+        if end > first:
+            self.switch.mark(room)
+
+    def refuse(self, reason: Refusal, wait_s: int = 0) -> None:
+        """Say why, and close; what waits for the peer goes out before it."""
+        if self.closing:
+            return
+        self.switch.note(reason.name.lower())
+        before = self.waiting.take(self.waiting.frames) if self.waiting is not None else b""
+        last = before + _join([*self.out, frame(Kind.REFUSED, reason, wait_s)])
+        self.leave()
+        self.write(last)
+        self.port.finish()
+
+    def leave(self) -> None:
+        """Give the place up.  Called when the connection is lost, too; the second time nothing happens."""
+        self.closing = True
+        self.quiet_s = 0
+        self.out.clear()
+        self.waiting = None
+        if self.room is not None:
+            room, self.room = self.room, None
+            self.switch.depart(self, room)
+
+    def set_behind(self, behind: bool) -> None:
+        """Learn that the port is full, or empty again; then it gets the next portion of what waits."""
+        self.full = behind
+        self.behind_s = 0
+        if behind:
+            if self.waiting is None:
+                self.waiting = Waiting()
+            self.switch.laggards.add(self)
+            return
+        while self.waiting is not None and not self.full and (portion := self.waiting.take()):
+            self.write(portion)  # which may fill the port again
+        if not self.full:
+            self.waiting = None
+            self.behind_s = -1
+            self.switch.laggards.discard(self)
+
+    def owed_bytes(self) -> int:
+        """Return how much waits because the peer doesn't read."""
+        return self.port.unsent_bytes() + (0 if self.waiting is None else self.waiting.size_bytes)
+
+    def shorten(self, most_bytes: int) -> bool:
+        """Let no more wait than this, for as long as the peer reads at all; False if that can't be."""
+        if self.waiting is None or self.behind_s >= STUCK_S:
+            return False
+        return self.waiting.shorten(most_bytes - self.port.unsent_bytes())
+
+    def drop(self, word: str) -> None:
+        """Close with a reset: a peer that doesn't read would keep a farewell, and the memory, for ever."""
+        self.switch.note(word)
+        self.leave()
+        self.port.reset()
+
+    def beat(self, limits: Limits) -> None:
+        """Grow a second older."""
+        self.quiet_s += 1
+        if self.behind_s >= 0:
+            self.behind_s += 1
+        if self.closing:
+            if self.quiet_s > FAREWELL_S:
+                self.port.reset()
+        elif self.room is None:
+            if self.quiet_s >= limits.join_deadline_s:
+                self.drop("deadline")
+        elif self.behind_s > limits.laggard_s:
+            self.drop("laggard")
+        elif self.quiet_s >= limits.silence_s:
+            self.drop("silent")
+        elif self.quiet_s and self.quiet_s % limits.ping_after_s == 0:
+            self.out.append(frame(Kind.PING, 0, self.quiet_s))
+            self.switch.mark(self.room)
+
+
+def word_of(address: bytes) -> int:
+    """Return an address as it stands in the buffer, seen as words."""
+    return int.from_bytes(address, sys.byteorder)
