@@ -95,9 +95,9 @@ class Courier:
             for fp, at_ms in kept.arrived.get(mid, {}).items():
                 self._emit(events.MessageArrived((mid,), fp, at_ms))
             for fp in sorted(kept.undelivered.get(mid, ())):
-                self._emit(events.NotDelivered((mid,), fp))
+                self._emit(events.NotDelivered((mid,), fp, earlier=True))
             if mid in kept.taken_back:
-                self._emit(events.TakenBack(mid, tuple(sorted(kept.taken_back[mid]))))
+                self._emit(events.TakenBack(mid, tuple(sorted(kept.taken_back[mid])), earlier=True))
 
     def changes(self) -> Changes:
         """Return what has changed since the last call; always empty when nothing is kept."""

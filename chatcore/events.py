@@ -169,18 +169,26 @@ class MessageArrived:
 
 @dataclass(frozen=True, slots=True)
 class NotDelivered:
-    """These of one's own messages will never reach `to`: too old, or too many waiting."""
+    """These of one's own messages will never reach `to`: too old, or too many waiting.
+
+    `earlier`: that was so in an earlier run already.
+    """
 
     mids: tuple[bytes, ...]
     to: bytes
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """The answer to taking back one's own message: it never goes to `spared`; to its other readers it may have gone."""
+    """The answer to taking back one's own message: it never goes to `spared`; to its other readers it may have gone.
+
+    `earlier`: that was so in an earlier run already.
+    """
 
     mid: bytes
     spared: tuple[bytes, ...]
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,6 +275,10 @@ class Backroom:
         """Say something; raises TextError or StateError at once."""
         self._client.say(room_id, text)
 
+    def take_back(self, room_id: bytes, mid: bytes) -> None:
+        """Take back one's own message from those to whom it hasn't gone."""
+        self._client.take_back(room_id, mid)
+
     def let_in(self, room_id: bytes, fp: bytes) -> None:
         """Let a knocker in."""
         self._client.let_in(room_id, fp)

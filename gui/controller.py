@@ -131,6 +131,7 @@ class Controller:
                 | events.LetIn()
                 | events.TurnAway()
                 | events.ShowReaders()
+                | events.TakeBack()
                 | events.ShowSealed()
                 | events.DismissBanner()
                 | events.LeaveRoom()
@@ -296,6 +297,8 @@ class Controller:
                 room.answer_knock(event.fp, let_in=False)
             case events.ShowReaders():
                 room.show_readers(event.mid)
+            case events.TakeBack():
+                room.take_back(event.mid)
             case events.ShowSealed():
                 room.show_sealed(event.mid, event.hide)
             case events.DismissBanner():
@@ -376,6 +379,7 @@ RoomAct = (
     | events.LetIn
     | events.TurnAway
     | events.ShowReaders
+    | events.TakeBack
     | events.ShowSealed
     | events.DismissBanner
     | events.LeaveRoom

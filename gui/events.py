@@ -153,6 +153,13 @@ class ShowReaders:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Take back one's own message from those to whom it hasn't gone."""
+
+    mid: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ShowSealed:
     """Show the sealed blocks of the message whose readers are shown; `hide` folds them again."""
 
@@ -235,6 +242,7 @@ ViewEvent = (
     | LetIn
     | TurnAway
     | ShowReaders
+    | TakeBack
     | ShowSealed
     | DismissBanner
     | LeaveRoom

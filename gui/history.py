@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered, TakenBack
 from gui import wording
-from gui.shown import DayItem, LineItem, LogItem, MessageItem, Tick, Tone
+from gui.shown import DayItem, LineItem, LogItem, MessageItem, Note, Tick, Tone
 
 MAX_KEPT = 2000  # what the log widget shows at most
 GROUP_MS = 5 * 60_000  # messages of one person within this time share name and avatar
@@ -42,16 +42,25 @@ class Message:
         return [fp for fp in self.readers or () if fp not in settled]
 
     @property
+    def gone(self) -> list[bytes]:
+        """Readers to whom it has gone, or may have: taking it back was too late for them."""
+        return [fp for fp in self.readers or () if fp not in self.spared and fp not in self.failed]
+
+    @property
     def tick(self) -> Tick | None:
         """How far one's own message has come; None for somebody else's."""
         if not self.own or not self.readers:
             return None
         if self.missing:
             return Tick.SOME if self.arrived else Tick.WAITING
+        if self.spared and not self.failed:
+            return Tick.TAKEN_BACK
         return Tick.FAILED if self.failed else Tick.ALL
 
     def state_for(self, fp: bytes) -> Tick:
         """Return how one's own message stands for one reader."""
+        if fp in self.spared:
+            return Tick.TAKEN_BACK
         return Tick.ALL if fp in self.arrived else Tick.FAILED if fp in self.failed else Tick.WAITING
 
 
@@ -72,6 +81,7 @@ class History:
         self._by_mid: dict[bytes, Message] = {}
         self._open: dict[bytes, Message] = {}  # own ones that somebody still waits for
         self._changed: set[bytes] = set()
+        self._ended: set[bytes] = set()  # those that never get to somebody
         self._new = 0
         self.last_own: Message | None = None
 
@@ -108,12 +118,13 @@ class History:
                 message.failed.add(event.to)
                 self._touch(message)
 
-    def take_back(self, event: TakenBack) -> None:
-        """Note from whom one's own message was taken back."""
+    def take_back(self, event: TakenBack) -> Message | None:
+        """Note from whom one's own message was taken back; returns it."""
         message = self._by_mid.get(event.mid)
-        if message is not None and message.own and event.spared:
+        if message is not None:
             message.spared.update(event.spared)
             self._touch(message)
+        return message
 
     def gone(self, fp: bytes) -> None:
         """Give up on a reader who left the room for good."""
@@ -142,14 +153,22 @@ class History:
 
     def take_ticks(self) -> dict[bytes, Tick]:
         """Return the ticks that changed since the last call."""
-        changed, self._changed = self._changed, set()
-        kept = (self._by_mid.get(mid) for mid in changed)
-        return {m.mid: m.tick for m in kept if m is not None and m.tick is not None}
+        return {m.mid: m.tick for m in self._take(self._changed) if m.tick is not None}
+
+    def take_notes(self, name_of: NameOf) -> dict[bytes, Note | None]:
+        """Return what became of messages of which there is more to say since the last call."""
+        return {m.mid: _note(m, name_of) for m in self._take(self._ended)}
+
+    def _take(self, mids: set[bytes]) -> list[Message]:
+        messages = [self._by_mid[mid] for mid in mids if mid in self._by_mid]
+        mids.clear()
+        return messages
 
     def items(self, name_of: NameOf) -> list[LogItem]:
         """Return all rows, and take them as shown."""
         self._new = 0
         self._changed.clear()
+        self._ended.clear()
         return self._rows(list(self._entries), 0, name_of)
 
     def _add(self, entry: Message | Line) -> None:
@@ -165,6 +184,8 @@ class History:
 
     def _touch(self, message: Message) -> None:
         self._changed.add(message.mid)
+        if message.failed or message.spared:
+            self._ended.add(message.mid)
         if not message.missing:
             self._open.pop(message.mid, None)
 
@@ -204,4 +225,11 @@ def _row(message: Message, before: Message | Line | None, name_of: NameOf) -> Me
         message.own,
         message.tick,
         group,
+        _note(message, name_of),
     )
+
+
+def _note(message: Message, name_of: NameOf) -> Note | None:
+    names = (sorted(map(name_of, fps)) for fps in (message.spared, message.gone, message.failed))
+    text = wording.became(*names)
+    return Note(text, Tone.WARN if message.failed else Tone.PLAIN) if text else None

@@ -21,6 +21,7 @@ from gui.shown import (
     InviteState,
     KnockState,
     LogItem,
+    Note,
     Person,
     Quiet,
     ReadersState,
@@ -41,6 +42,9 @@ class LogView(Protocol):
 
     def set_tick(self, mid: bytes, tick: Tick) -> None:
         """Change the tick of an own message.  An unknown or pruned `mid` is ignored."""
+
+    def set_note(self, mid: bytes, note: Note | None) -> None:
+        """Say under an own message what became of it.  An unknown or pruned `mid` is ignored."""
 
     def set_delivery(self, delivery: Delivery | None) -> None:
         """Put the delivery line under that message, and take it away from the one that had it."""
@@ -207,6 +211,9 @@ class Behind(Protocol):
 
     def say(self, room_id: bytes, text: str) -> None:
         """Say something; raises TextError or StateError at once, and `MessageSent` follows when it was taken."""
+
+    def take_back(self, room_id: bytes, mid: bytes) -> None:
+        """Take back one's own message: `TakenBack`."""
 
     def let_in(self, room_id: bytes, fp: bytes) -> None:
         """Let a knocker in."""

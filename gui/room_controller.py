@@ -138,12 +138,14 @@ class RoomController:
                 self._renew_readers(event.mids)
             case NotDelivered():
                 self.history.not_delivered(event)
-                self.history.line(
-                    sentences.not_delivered(self.name(event.to), len(event.mids)), self._now_ms(), Tone.WARN
-                )
+                if not event.earlier:
+                    text = sentences.not_delivered(self.name(event.to), len(event.mids))
+                    self.history.line(text, self._now_ms(), Tone.WARN)
                 self._renew_readers(event.mids)
             case TakenBack():
-                self.history.take_back(event)
+                message = self.history.take_back(event)
+                if message is not None and not event.earlier:
+                    self.history.line(sentences.taken_back(message, event.spared, self.name), self._now_ms())
                 self._renew_readers((event.mid,))
             case Gap():
                 self._learn({event.sender: event.nick})
@@ -293,6 +295,11 @@ class RoomController:
             self._readers_shown, self._blocks, self._unfolded = mid, None, False
             self._show_readers()
 
+    def take_back(self, mid: bytes) -> None:
+        """Take back one's own message, as far as it hasn't gone."""
+        if self.history.message(mid) is not None:
+            self._behind.take_back(self.room_id, mid)
+
     def show_sealed(self, mid: bytes, hide: bool) -> None:
         """Unfold or fold the sealed blocks."""
         if mid == self._readers_shown:
@@ -383,11 +390,13 @@ class RoomController:
         page, history = self._page, self.history
         self._tell("quiet", page.set_quiet, self._quiet())
         rows = history.take_new(self.name)
-        ticks = history.take_ticks()
+        ticks, notes = history.take_ticks(), history.take_notes(self.name)
         if rows:
             page.log.extend(rows)
         for mid, tick in ticks.items():
             page.log.set_tick(mid, tick)
+        for mid, note in notes.items():
+            page.log.set_note(mid, note)
         if rows or ticks:
             page.log.set_delivery(sentences.delivery(history.last_own, self.name))
         self._tell("people", page.set_roster, self._people())

@@ -102,12 +102,10 @@ def composer(title: str, alone: bool, stopped: bool) -> Composer:
 
 def delivery(message: Message | None, name_of: NameOf) -> Delivery | None:
     """Say how far one's last message has come."""
-    if message is None or not message.readers:
+    if message is None or not message.readers or not (message.arrived or message.missing):
         return None
-    missing, failed = map(name_of, message.missing), map(name_of, message.failed)
-    return Delivery(
-        message.mid, tuple(message.arrived), wording.delivery(len(message.arrived), sorted(missing), sorted(failed))
-    )
+    missing, never = map(name_of, message.missing), len(message.failed | message.spared)
+    return Delivery(message.mid, tuple(message.arrived), wording.delivery(len(message.arrived), sorted(missing), never))
 
 
 def gap(name: str, number: int, before_visit: bool) -> str:
@@ -120,6 +118,16 @@ def gap(name: str, number: int, before_visit: bool) -> str:
 def not_delivered(name: str, number: int) -> str:
     """Say that somebody was away for too long."""
     return f"{wording.count(number, 'message')} will not reach {name}: {name} was away for too long"
+
+
+def taken_back(message: Message, spared: tuple[bytes, ...], name_of: NameOf) -> str:
+    """Answer somebody who takes a message back."""
+    gone = wording.listed(sorted(map(name_of, message.gone)))
+    if not spared:
+        return f"It is too late to take this back: it has gone out to {gone}" if gone else "This was taken back already"
+    if not gone:
+        return "You took a message back before it went to anyone"
+    return f"You took a message back from {wording.listed(sorted(map(name_of, spared)))}; it has gone out to {gone}"
 
 
 def other_list(name: str) -> str:
@@ -291,7 +299,9 @@ def _reader(message: Message, fp: bytes, own_fp: bytes, name_of: NameOf, away: b
     if state is Tick.ALL:
         detail = f"Arrived {wording.clock(message.arrived[fp])}"
     elif state is Tick.FAILED:
-        detail = "Will not get it"
+        detail = "Not delivered"
+    elif state is Tick.TAKEN_BACK:
+        detail = "Taken back before it went"
     else:
         detail = "Away, will get it later" if away else "On its way"
     return Reader(fp, name, detail, away, state)

@@ -30,6 +30,7 @@ class Tick(Enum):
     SOME = "some"  # one tick, grey: some have it
     ALL = "all"  # two ticks, green: everybody has it
     FAILED = "failed"  # a triangle: somebody will never get it, and nobody else is outstanding
+    TAKEN_BACK = "taken back"  # a cross: it was taken back before it went to everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,14 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What became of one's own message, under it: "Not delivered to Tom", "Taken back"."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
 class MessageItem:
     """One message of the log.  `tick` is None for somebody else's; `group` when name and avatar needn't be repeated."""
 
@@ -56,6 +65,7 @@ class MessageItem:
     own: bool = False
     tick: Tick | None = None
     group: bool = False
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,15 +114,20 @@ def presence(member: Member, now_ms: int) -> str:
             return f"Away since {since}" if since else "Away"
 
 
-def delivery(arrived: int, missing: Iterable[str], failed: Iterable[str]) -> str:
-    """Return the line under one's last message; `missing` and `failed` are names."""
-    late, lost = list(missing), list(failed)
-    total = arrived + len(late) + len(lost)
+def became(spared: Iterable[str], gone: Iterable[str], failed: Iterable[str]) -> str:
+    """Return what is said under a message that never gets to somebody, or nothing; all are names."""
+    kept_from, reached, lost = list(spared), list(gone), list(failed)
+    text = ""
+    if kept_from:
+        text = f"Taken back from {listed(kept_from)} · it has gone to {listed(reached)}" if reached else "Taken back"
+    return " · ".join(filter(None, (text, f"Not delivered to {listed(lost)}" if lost else "")))
+
+
+def delivery(arrived: int, missing: Iterable[str], never: int) -> str:
+    """Return the line under one's last message; `missing` are names, `never` how many will not get it."""
+    late = list(missing)
+    total = arrived + len(late) + never
     if arrived == total:
         return "Arrived at everyone" if total > 1 else "Arrived"
     text = f"Arrived at {arrived} of {total}" if arrived else "On its way"
-    if late:
-        text += f" · {listed(late)} will get it later"
-    if lost:
-        text += f" · {listed(lost)} will not get it"
-    return text
+    return text + (f" · {listed(late)} will get it later" if late else "")

@@ -29,6 +29,7 @@ from gui.shown import (
     Header,
     LineItem,
     MessageItem,
+    Note,
     Person,
     Quiet,
     RecentRoom,
@@ -185,10 +186,27 @@ def people(page: Any) -> None:
     page.show_people(True)
 
 
+def became(page: Any) -> None:
+    """Show what never got to somebody, and ask to take something back."""
+    mine = [said(300 + n, "carol", f"What I wrote on the train, {n}.", own=True, tick=Tick.WAITING) for n in range(4)]
+    page.log.extend(mine)
+    for item, text, tone, tick in (
+        (mine[0], "Taken back", Tone.PLAIN, Tick.TAKEN_BACK),
+        (mine[1], "Taken back from Tom · it has gone to Alice and Bob", Tone.PLAIN, Tick.TAKEN_BACK),
+        (mine[2], "Not delivered to Tom, Léa, Jonas and 7 others", Tone.WARN, Tick.FAILED),
+    ):
+        page.log.set_note(item.mid, Note(text, tone))
+        page.log.set_tick(item.mid, tick)
+    page.log.set_delivery(Delivery(mine[3].mid, (), "On its way · Tom will get it later"))
+    page.log.extend([LineItem("You took a message back from Tom; it has gone out to Alice and Bob", clock="12:20")])
+
+
 ACTS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "scrolled_light": ("room_light", scrolled),
     "written_dark": ("room_dark", written),
     "people_narrow": ("narrow_light", people),
+    "became_light": ("room_light", became),
+    "became_dark": ("narrow_dark", became),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from chatcore.errors import TextError
@@ -32,6 +33,7 @@ from gui.shown import (
     LineItem,
     LogItem,
     MessageItem,
+    Note,
     Person,
     Quiet,
     ReadersState,
@@ -67,6 +69,9 @@ class FakeLog:
     def set_tick(self, mid: bytes, tick: Tick) -> None:
         assert mid in self.ticks, "a tick for a message that isn't shown"
         self.ticks[mid] = tick
+
+    def set_note(self, mid: bytes, note: Note | None) -> None:
+        self.items = [replace(i, note=note) if isinstance(i, MessageItem) and i.mid == mid else i for i in self.items]
 
     def set_delivery(self, delivery: Delivery | None) -> None:
         self.delivery = delivery
@@ -253,6 +258,9 @@ class FakeBackroom:
             raise self.refuse
         self.asked.append(("say", text))
 
+    def take_back(self, room_id: bytes, mid: bytes) -> None:
+        self.asked.append(("take_back", mid))
+
     def let_in(self, room_id: bytes, fp: bytes) -> None:
         self.asked.append(("let_in", fp))
 
@@ -320,6 +328,11 @@ class Stage:
 
     def sent(self, number: int, text: str, *readers: bytes) -> MessageSent:
         return MessageSent(mid(number), text, self.now, readers)
+
+    def note(self, number: int) -> Note | None:
+        """What is said under a message."""
+        (item,) = (i for i in self.log.items if isinstance(i, MessageItem) and i.mid == mid(number))
+        return item.note
 
     @property
     def page(self) -> Any:

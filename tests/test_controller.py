@@ -31,12 +31,13 @@ from chatcore.events import (
     PresenceChanged,
     RosterChanged,
     SealedBlocks,
+    TakenBack,
     Waiting,
 )
 from chatcore.invite import CUT_SHORT, NOT_A_RELAY, TITLE_TOO_LONG, Mode
 from gui import controller, events, sentences, wording
 from gui.events import Sheet
-from gui.shown import Check, DayItem, MessageItem, Tick, Tone
+from gui.shown import Check, DayItem, MessageItem, Note, Tick, Tone
 
 LINE = "parley:relay/relay.example.org:7256/" + "A" * 43
 WORDS = tuple(["amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper"])
@@ -368,6 +369,51 @@ def test_gaps_and_lost_messages_are_said_in_plain_words() -> None:
         "1 message will not reach Bob: Bob was away for too long",
     ]
     assert stage.log.ticks[mid(1)] is Tick.FAILED
+
+
+def test_what_never_gets_to_somebody_is_said_by_name_under_the_message() -> None:
+    stage = Stage().talking(others=(BOB, CAROL))
+    stage.core(stage.sent(1, "hello", BOB, CAROL), stage.sent(2, "again", BOB, CAROL))
+    stage.core(NotDelivered((mid(1),), CAROL))
+    assert stage.note(1) == Note("Not delivered to Carol", Tone.WARN)
+    assert stage.log.ticks[mid(1)] is Tick.WAITING  # for Bob
+    stage.core(NotDelivered((mid(1), mid(2)), BOB), NotDelivered((mid(2),), CAROL))
+    assert [stage.note(1), stage.note(2)] == [Note("Not delivered to Bob and Carol", Tone.WARN)] * 2
+    assert stage.log.ticks[mid(2)] is Tick.FAILED
+    assert stage.log.delivery is None  # there is nothing to add
+
+
+def test_what_was_told_of_an_earlier_run_makes_no_lines() -> None:
+    stage = Stage().talking()
+    stage.core(stage.sent(1, "hello", BOB), stage.sent(2, "again", BOB))
+    stage.core(NotDelivered((mid(1),), BOB, earlier=True), TakenBack(mid(2), (BOB,), earlier=True))
+    assert stage.log.lines == []
+    assert [stage.note(1), stage.note(2)] == [Note("Not delivered to Bob", Tone.WARN), Note("Taken back")]
+
+
+def test_taking_back_is_asked_for_and_answered() -> None:
+    stage = Stage().talking(others=(BOB, CAROL))
+    stage.core(*(stage.sent(number, "hello", BOB, CAROL) for number in (1, 2, 3)))
+    stage(events.TakeBack(mid(1)), events.TakeBack(mid(9)))
+    assert [one for one in stage.back.asked if one[0] == "take_back"] == [("take_back", mid(1))]
+    stage.core(TakenBack(mid(1), (BOB, CAROL)), TakenBack(mid(2), (CAROL,)), TakenBack(mid(3), ()))
+    stage.core(TakenBack(mid(1), ()), MessageArrived((mid(2),), BOB, NOON))
+    assert stage.log.lines == [
+        "You took a message back before it went to anyone",
+        "You took a message back from Carol; it has gone out to Bob",
+        "It is too late to take this back: it has gone out to Bob and Carol",
+        "This was taken back already",
+    ]
+    ticks = (Tick.TAKEN_BACK, Tick.TAKEN_BACK, Tick.WAITING)
+    assert [stage.log.ticks[mid(number)] for number in (1, 2, 3)] == [*ticks]
+    notes = (Note("Taken back"), Note("Taken back from Carol · it has gone to Bob"), None)
+    assert [stage.note(number) for number in (1, 2, 3)] == [*notes]
+    stage(events.ShowReaders(mid(2)))
+    sheet = stage.view.sheets[Sheet.READERS]
+    assert [(one.name, one.detail, one.tick) for one in sheet.readers] == [
+        ("Bob", sheet.readers[0].detail, Tick.ALL),
+        ("Carol", "Taken back before it went", Tick.TAKEN_BACK),
+    ]
 
 
 @pytest.mark.parametrize("kind", list(AlarmKind))

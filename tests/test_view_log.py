@@ -13,10 +13,10 @@ import pytest
 from gallery import fp, said
 
 from gui import theme
-from gui.events import OpenLink, ShowReaders, ViewEvent
+from gui.events import OpenLink, ShowReaders, TakeBack, ViewEvent
 from gui.links import split_links
 from gui.psg import sg
-from gui.shown import DayItem, Delivery, LineItem, MessageItem, Tick, Tone
+from gui.shown import DayItem, Delivery, LineItem, MessageItem, Note, Tick, Tone
 from gui.view.kit import Kit, make_window
 from gui.view.log import MAX_SHOWN, SLACK, RowLog, count_words
 
@@ -169,6 +169,49 @@ def test_ticks_change_in_place(shown: Shown) -> None:
     assert _picture(shown, 1) == _picture(shown, 2)
     shown.log.set_tick(b"nobody's message", Tick.ALL)
     assert shown.log.shown_text() == before
+
+
+def test_what_became_of_a_message_stands_under_it(shown: Shown) -> None:
+    first, second = (said(n, "carol", f"mine {n}", own=True, tick=Tick.SOME) for n in (1, 2))
+    shown.log.extend([first, said(3, "bob", "in between"), replace(second, note=Note("Taken back"))])
+    assert shown.lines()[-2:] == ["mine 2 ", "Taken back"]
+    shown.log.set_delivery(Delivery(first.mid, (), "Arrived at 1 of 2"))
+    for text in ("Not delivered to Dave", "Not delivered to Dave and Erin"):
+        shown.log.set_note(first.mid, Note(text, Tone.WARN))
+        lines = [line.strip() for line in shown.lines()]
+        assert lines[:5] == ["carol  12:05", "mine 1", text, "Arrived at 1 of 2", "bob  12:05"]
+    assert "note-warn" in shown.tags_of("Not delivered")
+    assert shown.log.message_at(shown.text.search("Dave", "1.0")).mid == first.mid
+    shown.log.set_note(second.mid, Note("Taken back from Dave"))
+    assert shown.lines()[-1] == "Taken back from Dave"
+    shown.log.set_note(first.mid, None)
+    shown.log.set_note(b"nobody's message", Note("Taken back"))
+    assert "Not delivered" not in shown.log.shown_text()
+    assert shown.log.shown_text().count("Taken back") == 1
+
+
+def test_one_s_own_message_is_taken_back_by_its_menu_and_by_a_key(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tkinter.Menu.tk_popup", lambda *args: None)
+    waiting, arrived = (said(n, "carol", f"mine {n}", own=True, tick=t) for n, t in ((1, Tick.WAITING), (2, Tick.ALL)))
+    shown.log.extend([said(3, "bob", "not mine"), arrived, waiting])
+    shown.text.focus_force()
+    shown.update()
+    for _ in range(3):
+        shown.text.event_generate("<Up>")
+        shown.text.event_generate("<Delete>")
+    assert shown.emitted == [TakeBack(waiting.mid)]
+    shown.text.event_generate("<Escape>")
+    shown.text.event_generate("<Delete>")
+    assert len(shown.emitted) == 1, "nothing is chosen"
+    _click_on(shown, "mine 1", button=3)
+    assert _entries(shown) == ["Copy message", "Who could read this", "Take back"]
+    shown.text.popup_menu.invoke(2)
+    assert shown.emitted[1:] == [TakeBack(waiting.mid)]
+    for other in ("mine 2", "not mine"):
+        _click_on(shown, other, button=3)
+        assert "Take back" not in _entries(shown)
 
 
 def test_the_delivery_line_stands_under_its_message_and_moves(shown: Shown) -> None:

@@ -14,14 +14,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from PIL import Image
-
-from gui import art, theme
-from gui.events import Emit, OpenLink, ShowReaders
+from gui import theme
+from gui.events import Emit, OpenLink, ShowReaders, TakeBack
 from gui.links import LINK, split_links
 from gui.psg import safe_name, safe_text, sg
-from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Tick, Tone
+from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Note, Tick, Tone
 from gui.theme import person_colour
+from gui.view import marks
 from gui.view.kit import Kit, ThinBar
 from gui.view.menu import popup
 
@@ -95,7 +94,25 @@ class RowLog(sg.Column):
         item = self._items.get(mark)
         if isinstance(item, MessageItem) and item.tick is not None:
             self._items[mark] = replace(item, tick=tick)
-            self.text.image_configure(f"t{mid.hex()}", image=self._tick(tick))
+            self.text.image_configure(f"t{mid.hex()}", image=marks.tick_mark(self.kit, tick))
+
+    def set_note(self, mid: bytes, note: Note | None) -> None:
+        """Say what became of an own message, under it; one that isn't shown is ignored."""
+        mark, tag = f"m{mid.hex()}", f"k{mid.hex()}"
+        item = self._items.get(mark)
+        if not isinstance(item, MessageItem) or item.note == note:
+            return
+        self._items[mark] = item = replace(item, note=note)
+        stay = self.at_bottom()
+        with self._open() as text:
+            if text.tag_ranges(tag):
+                text.delete(f"{tag}.first", f"{tag}.last")
+            at = self._end_of(mark)
+            if self._delivery is not None and self._delivery.mid == mid and text.tag_ranges("delivery"):
+                at = text.index("delivery.first")
+            self._insert_note(text, at, item)
+        if stay:
+            self.to_bottom()
 
     def set_delivery(self, delivery: Delivery | None) -> None:
         """Put the delivery line under that message, and take it away from the one that had it."""
@@ -172,7 +189,8 @@ class RowLog(sg.Column):
         keys = {
             "<Configure>": self._resized, "<Button-1>": self._focus, "<Button-3>": self._menu_at, "<Up>": self._up,
             "<Down>": self._down, "<End>": lambda event: self.to_bottom(), "<Return>": self._menu_key,
-            "<Shift-F10>": self._menu_key, "<Control-c>": self._copy_key, "<Escape>": self._unchoose,
+            "<Shift-F10>": self._menu_key, "<Delete>": self._take_back, "<Control-c>": self._copy_key,
+            "<Escape>": self._unchoose,
             "<FocusOut>": self._rest, "<FocusIn>": self._resume, "<<TraverseIn>>": self._arrive,
             "<Tab>": self._tab, "<Shift-Tab>": self._back_tab,
         }  # fmt: skip
@@ -209,6 +227,9 @@ class RowLog(sg.Column):
         for tone, colour in colours.items():
             text.tag_configure(f"line-{tone.value}", justify="center", font=kit.font(theme.SMALL), foreground=colour,
                                spacing1=px(14), spacing3=px(2), lmargin1=left, lmargin2=left, rmargin=left)  # fmt: skip
+        for tone, colour in colours.items():
+            text.tag_configure(f"note-{tone.value}", lmargin1=indent, lmargin2=indent, rmargin=left, font=small,
+                               foreground=colour, spacing1=px(4))  # fmt: skip
         text.tag_configure("link", foreground=p.accent_text, underline=True)
         text.tag_configure("tail", font=kit.font(8))
         text.tag_raise("sel")
@@ -234,8 +255,16 @@ class RowLog(sg.Column):
             text.insert("end-1c", *parts)
         if item.tick is not None:
             text.insert("end-1c", " ", ("body",))
-            text.image_create("end-1c", name=f"t{item.mid.hex()}", image=self._tick(item.tick), align="center")
+            text.image_create(
+                "end-1c", name=f"t{item.mid.hex()}", image=marks.tick_mark(self.kit, item.tick), align="center"
+            )
         text.insert("end-1c", "\n", ("body",))
+        self._insert_note(text, "end-1c", item)
+
+    def _insert_note(self, text: tk.Text, at: str, item: MessageItem) -> None:
+        if item.note is not None:
+            tags = (f"note-{item.note.tone.value}", f"k{item.mid.hex()}")
+            text.insert(at, self.kit.line(safe_name(item.note.text, limit=300)) + "\n", tags)
 
     def _head(self, text: tk.Text, item: MessageItem) -> None:
         tag = f"n{item.fp.hex()}"
@@ -249,6 +278,9 @@ class RowLog(sg.Column):
         start = text.index("end-1c")
         text.image_create("end-1c", image=self._half(item.fp, 1), align="top")
         text.tag_add("first", start)
+
+    def _half(self, fp: bytes, which: int) -> tk.PhotoImage:
+        return marks.half_face(self.kit, fp, which, self.kit.px(AVATAR), self.half, self.kit.px(INDENT))
 
     def _name(self, name: str) -> str:
         """Return a name as it stands beside the upper half of an avatar, on one line in the narrowest of windows."""
@@ -271,7 +303,7 @@ class RowLog(sg.Column):
         at = text.index(f"{self._end_of('m' + delivery.mid.hex())}")
         start = at
         if delivery.arrived:
-            text.image_create(at, image=self._faces(delivery.arrived[:FACES]), align="center")
+            text.image_create(at, image=marks.faces(self.kit, delivery.arrived[:FACES]), align="center")
             text.tag_add("delivery", at)
             at = text.index(f"{at}+1c")
         text.insert(at, self.kit.line(safe_name(delivery.text, limit=300)) + "\n", ("delivery",))
@@ -293,44 +325,12 @@ class RowLog(sg.Column):
             mark = self._order.popleft()
             self._messages -= isinstance(self._items.pop(mark), MessageItem)
             text.mark_unset(mark)
+            text.tag_delete(f"k{mark[1:]}")
         text.delete("1.0", self._order[0] if self._order else "end-1c")
 
     def _in_group(self, mark: str) -> bool:
         item = self._items[mark]
         return isinstance(item, MessageItem) and item.group
-
-    # -- pictures ----------------------------------------------------------------------------------------------------
-
-    def _half(self, fp: bytes, which: int) -> tk.PhotoImage:
-        side, half, wide = self.kit.px(AVATAR), self.half, self.kit.px(INDENT)
-
-        def draw() -> Image.Image:
-            whole = Image.new("RGBA", (wide, 2 * half), self.kit.p.ground + "00")
-            whole.paste(art.avatar(self.kit.p, fp, side), (0, half - side // 2))
-            return whole.crop((0, which * half, wide, (which + 1) * half))
-
-        return self.kit.photo(("half", fp, which, side, half), draw)
-
-    def _faces(self, fps: tuple[bytes, ...]) -> tk.PhotoImage:
-        side, step = self.kit.px(17), self.kit.px(18)
-
-        def draw() -> Image.Image:
-            row = Image.new("RGBA", (len(fps) * step + self.kit.px(6), side), self.kit.p.ground + "00")
-            for number, fp in enumerate(fps):
-                row.paste(art.avatar(self.kit.p, fp, side), (number * step, 0))
-            return row
-
-        return self.kit.photo(("faces", fps, side), draw)
-
-    def _tick(self, tick: Tick) -> tk.PhotoImage:
-        p = self.kit.p
-        name, colour = {
-            Tick.WAITING: ("clock", p.soft),
-            Tick.SOME: ("tick", p.soft),
-            Tick.ALL: ("ticks", p.good),
-            Tick.FAILED: ("warning", p.warn),
-        }[tick]
-        return self.kit.icon(name, 15, colour)
 
     # -- scrolling ---------------------------------------------------------------------------------------------------
 
@@ -383,6 +383,8 @@ class RowLog(sg.Column):
         if item is not None:
             entries.append(("Copy message", lambda: self._to_clipboard(safe_text(item.text, wide=True, whole=True))))
             entries.append(("Who could read this", lambda: self.emit(ShowReaders(item.mid))))
+            if item.tick in (Tick.WAITING, Tick.SOME):
+                entries.append(("Take back", lambda: self.emit(TakeBack(item.mid))))
             links = [piece for piece, is_link in split_links(item.text) if is_link and LINK.fullmatch(piece)]
             for link in dict.fromkeys(links[:MENU_LINKS]):  # without a mouse there is no other way to them
                 shown = self.kit.clip(link, self.kit.font(theme.NOTE), self.kit.px(NAME))
@@ -415,6 +417,12 @@ class RowLog(sg.Column):
         entries = self.menu_for(self.chosen() if self._chosen else None)
         if entries:
             entries[0][1]()
+        return "break"
+
+    def _take_back(self, event: Any) -> str:
+        item = self._items.get(self._chosen)
+        if isinstance(item, MessageItem) and item.tick in (Tick.WAITING, Tick.SOME):
+            self.emit(TakeBack(item.mid))
         return "break"
 
     def _to_clipboard(self, text: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from gui import art, theme
 from gui.events import Emit, Sheet, SheetClosed, ShowSealed
 from gui.psg import safe_text, sg
-from gui.shown import Reader, ReadersState, Tick, Tone
+from gui.shown import Reader, ReadersState, Tone
 from gui.view.kit import BARS, Kit, Rows, ThinBar, make_window, show
+from gui.view.marks import tick_look
 
 WIDTH = 420
 LIST_ROWS = 5  # shown before the list scrolls; of the sealed blocks twice as many
@@ -133,7 +134,7 @@ class ReadersSheet:
             right = width
             if reader.tick is not None:
                 right -= kit.px(28)
-                icon, colour = _marks(kit)[reader.tick]
+                icon, colour = tick_look(kit, reader.tick)
                 canvas.create_image(width, y, image=kit.icon(icon, 17, colour), anchor="e")
             font = kit.font(theme.NOTE)
             canvas.create_text(right, y, text=reader.detail, font=font, fill=p.soft, anchor="e")
@@ -166,16 +167,6 @@ class ReadersSheet:
 
     def _fold(self) -> None:
         self.emit(ShowSealed(self.state.mid, hide=self.state.sealed is not None))
-
-
-def _marks(kit: Kit) -> dict[Tick, tuple[str, str]]:
-    p = kit.p
-    return {
-        Tick.WAITING: ("clock", p.soft),
-        Tick.SOME: ("tick", p.soft),
-        Tick.ALL: ("ticks", p.good),
-        Tick.FAILED: ("warning", p.warn),
-    }
 
 
 def open_readers(kit: Kit, state: ReadersState, emit: Emit, parent: sg.Window) -> tuple[ReadersSheet, sg.Window]:

@@ -29,6 +29,7 @@ from gui.shown import (
     Header,
     LogItem,
     MessageItem,
+    Note,
     Person,
     Quiet,
     RoomState,
@@ -199,6 +200,10 @@ class RoomPage:
     def set_tick(self, mid: bytes, tick: Tick) -> None:
         """Change the tick of an own message."""
         self._log.set_tick(mid, tick)
+
+    def set_note(self, mid: bytes, note: Note | None) -> None:
+        """Say under an own message what became of it."""
+        self._log.set_note(mid, note)
 
     def set_delivery(self, delivery: Delivery | None) -> None:
         """Put the delivery line under that message."""
