@@ -23,7 +23,7 @@ lint: setup ## check format, lint and types
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m mypy $(wildcard $(CHECKED))
 
-trial: setup ## kill the relay and the members at random moments, and see that nothing is lost (minutes)
+trial: setup ## try every attack and fault, and write down what came of it (docs/RELIABILITY.md; more than an hour)
 	@$(PYTHON_IN_VENV) tests/trial.py $(ARGS)
 
 bench: setup ## measure the relay and the fan-out (benchmarks/README.md)

@@ -1,0 +1,255 @@
+"""A room of real programs, each with a profile and a vault on the disk, and what can be seen of them from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from judge import Got, Said
+
+from chatcore.delivery import Message
+from chatcore.engines.openssl import OpenSSLEngine
+from chatcore.invite import Invite, Mode, RelayAddress, new_invite
+from chatcore.profile import Profile
+from chatcore.seal import fingerprint
+from chatcore.text import parse_text
+from chatcore.vault import FILE_NAME, Vault
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 120.0
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+PATHS = f"{ROOT}:{ROOT / 'tests'}"
+
+
+class InVain(Exception):
+    """What was waited for didn't happen."""
+
+
+def wait(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> float:
+    """Wait for a condition; returns how long that took, in seconds.  Raises InVain."""
+    begun_s = time.monotonic()
+    while not condition():
+        if time.monotonic() > begun_s + patience_s:
+            raise InVain(f"waited in vain: {what}")
+        time.sleep(0.02)
+    return time.monotonic() - begun_s
+
+
+class Program:
+    """A member's program, which may be killed and started again."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        talkative: bool = True,
+        timing: dict[str, float] | None = None,
+        under: Sequence[str] = (),
+        **env: str,
+    ) -> None:
+        """`under` is a command that runs it, as `ip netns exec NAME` does; `env` is more for its environment."""
+        self.name, self.directory = name, directory
+        self.talkative, self.timing, self.under, self.env = talkative, timing or {}, under, env
+        self.here = self.owed = -1
+        self.said: set[str] = set()  # what it told to have committed, in all its lives
+        self.told: list[list[Any]] = []  # everything else, of all its lives
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, invite: str | None = None) -> None:
+        """Start it: with an invite the first time, then from its profile."""
+        self.here = self.owed = -1
+        self.process = subprocess.Popen(
+            [*self.under, sys.executable, str(ROOT / "tests" / "member.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={"PYTHONPATH": PATHS, "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", **self.env},
+        )
+        start = {"profile": str(self.directory), "nick": self.name, "invite": invite}
+        self.say(json.dumps({**start, "talkative": self.talkative, "timing": self.timing}))
+        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs now."""
+        assert self.process is not None
+        return self.process.pid
+
+    def say(self, *lines: str) -> None:
+        """Have it say something, if it lives."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write("".join(f"{line}\n" for line in lines))
+            self.process.stdin.flush()
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if not line.endswith("\n"):
+                return  # killed in the middle of a word
+            word, moment_s, *rest = json.loads(line)
+            if word == "said":
+                self.said.add(rest[0])
+            if word == "stands":
+                if process is self.process:
+                    self.here, self.owed = rest
+            else:
+                self.told.append([word, moment_s, *rest])
+
+    def of(self, word: str) -> list[list[Any]]:
+        """Return what it told of one kind, each as [moment, ...]."""
+        return [told[1:] for told in list(self.told) if told[0] == word]
+
+    def got(self) -> list[str]:
+        """Return the texts that were shown, in their order."""
+        return [text for _, _, text, _ in self.of("got")]
+
+    def kill(self) -> None:
+        """End it without a word."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def end(self) -> None:
+        """Close it as a person does."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+class Stage:
+    """A room with programs for members; `relay_for` says under which address each of them finds the relay."""
+
+    def __init__(
+        self,
+        home: Path,
+        names: Iterable[str],
+        relay_for: Callable[[str], RelayAddress],
+        *,
+        mode: Mode = Mode.OPEN,
+        **more: Any,
+    ) -> None:
+        """The first name is that of the owner; `more` goes to every program."""
+        self.home, self._relay_for = home, relay_for
+        self.members = {name: Program(name, home / name, **more) for name in names}
+        owner = next(iter(self.members))
+        profile = Profile.create(home / owner, owner, None, OpenSSLEngine())
+        self.invite = new_invite(
+            fingerprint(profile.identity.modulus), mode, relay_for(owner), "", secret=secrets.token_bytes(32)
+        )
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _exc: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        for member in self.members.values():
+            member.kill()
+
+    def __getitem__(self, name: str) -> Program:
+        return self.members[name]
+
+    def invite_of(self, name: str) -> Invite:
+        """Return the invite with the relay as this member finds it."""
+        return replace(self.invite, relay=self._relay_for(name))
+
+    def start(self, *names: str) -> Stage:
+        """Have members (all, if none is named) come in for the first time, and wait until these are here."""
+        for name in names or self.members:
+            self[name].start(self.invite_of(name).to_text())
+        self.until_whole(names or None)
+        return self
+
+    def whole(self, names: Iterable[str] | None = None) -> bool:
+        """Whether everybody (of these) is here for everybody."""
+        those = [self[name] for name in names] if names else [*self.members.values()]
+        return all(member.here >= len(those) - 1 for member in those)
+
+    def until_whole(self, names: Iterable[str] | None = None, patience_s: float = PATIENCE_S) -> float:
+        """Wait until everybody (of these) is here for everybody; returns the seconds."""
+        return wait(lambda: self.whole(names), f"everybody is here ({self.states()})", patience_s)
+
+    def settled(self, quiet_s: float = 0.5) -> bool:
+        """Whether nobody has owed anything any more for so long."""
+        end_s = time.monotonic() + quiet_s
+        while time.monotonic() < end_s:
+            if any(member.owed != 0 for member in self.members.values()):
+                return False
+            time.sleep(0.05)
+        return True
+
+    def until_settled(self, patience_s: float = PATIENCE_S) -> float:
+        """Wait until everything has arrived and is acknowledged; returns the seconds until then."""
+        return wait(self.settled, f"everything has arrived ({self.states()})", patience_s)
+
+    def states(self) -> str:
+        """Say how everybody stands."""
+        return ", ".join(f"{m.name}: {m.here} here, {m.owed} owed" for m in self.members.values())
+
+    def histories(self) -> tuple[Said, Got, list[str]]:
+        """Read the vaults: who said and got what.  Also what somebody told to have committed, and hadn't."""
+        said: Said = {}
+        got: Got = {}
+        missing = []
+        kept, names = {}, {}
+        for member in self.members.values():
+            profile = Profile.open(member.directory, None, OpenSSLEngine())
+            with contextlib.closing(Vault(member.directory / FILE_NAME, profile.vault_keys)) as vault:
+                kept[member.name] = vault.room(self.invite.room_id).load()
+            names[fingerprint(profile.identity.modulus)] = member.name
+        for member in self.members.values():
+            lines = [
+                (names.get(line.sender, "a stranger"), parse_text(Message.parse(line.rest).app) or "")
+                for line in kept[member.name].lines.values()
+            ]
+            said[member.name] = [text for who, text in lines if who == member.name]
+            got[member.name] = [(who, text) for who, text in lines if who != member.name]
+            if lacking := len(member.said - {*said[member.name]}):
+                missing.append(f"{member.name} told that it had committed {lacking} that it hadn't")
+        return said, got, missing
+
+
+def seconds_between(sender: Program, reader: Program) -> list[float]:
+    """Return for each text that came how long after its commit the reader was shown it."""
+    said = {text: moment for moment, text in sender.of("said")}
+    return [moment - said[text] for moment, nick, text, _ in reader.of("got") if nick == sender.name and text in said]
+
+
+def share(row: Sequence[float], part: float) -> float:
+    """Return the value below which this part of a row lies (0.5: the median)."""
+    return sorted(row)[min(len(row) - 1, math.floor(part * len(row)))] if row else math.nan
+
+
+def cpu_s(pid: int) -> float:
+    """Return the seconds of processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def rss_mib(pid: int, which: str = "VmRSS") -> float:
+    """Return how much memory a process has, in MiB (`VmHWM`: had at most)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(which + ":"):
+            return int(line.split()[1]) / 1024
+    raise InVain(f"no {which} of {pid}")
