@@ -64,7 +64,9 @@ def test_a_case_that_fails_on_its_way_has_not_held(tmp_path: Path, capsys: pytes
     sheet = run(entry, tmp_path)
     assert "Traceback" in capsys.readouterr().err
     assert sheet.broken == ["ended by ValueError: a | b"]
-    assert row(entry, sheet, "today") == "| **R1** | fails | before 1; **ended by ValueError: a / b** | **no** | today |"
+    assert (
+        row(entry, sheet, "today") == "| **R1** | fails | before 1; **ended by ValueError: a / b** | **no** | today |"
+    )
 
 
 def test_new_rows_take_the_place_of_old_and_all_are_in_order() -> None:

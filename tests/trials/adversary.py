@@ -159,7 +159,9 @@ class Adversary:
 
     def name_of(self, address: bytes) -> str:
         """Say who sits at an address; nobody is ""."""
-        return next((name for name, seat in self.seats.items() if seat.address == address), self.ghosts.get(address, ""))
+        return next(
+            (name for name, seat in self.seats.items() if seat.address == address), self.ghosts.get(address, "")
+        )
 
     def address_of(self, name: str) -> bytes:
         """Say where somebody sits; eight zeros is nowhere."""

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from judge import mistakes
 from relay_help import Process
-from trials.sheet import Sheet, case
-from trials.stage import PATIENCE_S, Program, Stage, rss_mib, wait
 
 from chatcore.invite import RelayAddress
+from trials.sheet import Sheet, case
+from trials.stage import PATIENCE_S, Program, Stage, rss_mib, wait
 
 BURST = (1, 1, 2, 5, 10)  # how many messages somebody says in a row
 SIZES = (0, 20, 90, 500)  # letters that are added to a message: one block, or five

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import secrets
 import shutil
@@ -14,9 +15,6 @@ from pathlib import Path
 import attacker
 from client_help import FakeRelay, Heard, Person, pin_in, receive_all, room_on, stay, until
 from judge import mistakes
-from trials.adversary import Adversary, Hop, faithful
-from trials.sheet import Sheet, case
-from trials.stage import Stage, cpu_s, seconds_between, share, wait
 from world import World, fp
 
 from chatcore.cable import Timing
@@ -27,6 +25,9 @@ from chatcore.events import Connection, Presence
 from chatcore.invite import RelayAddress
 from chatcore.seal import counter_of
 from chatcore.wire import FRAME_SIZE, Frame, Kind
+from trials.adversary import Adversary, Hop, faithful
+from trials.sheet import Sheet, case
+from trials.stage import Stage, cpu_s, seconds_between, wait
 
 HELLO_COUNTERS = 2**63
 
@@ -105,7 +106,7 @@ def drops(sheet: Sheet, home: Path) -> None:
         judge(sheet, stage)
 
 
-@case("R2", "hands out every block twice, and one a thousand times")
+@case("R2", "hands out every block twice, and one a thousand times", slow=True)
 def doubles(sheet: Sheet, home: Path) -> None:
     with room(home, "alice", "bob") as (relay, stage):
         relay.script = lambda source, to, block: [(source, to, block)] * 2
@@ -141,16 +142,18 @@ def swaps(sheet: Sheet, home: Path) -> None:
         texts(stage, "alice", 30)
         texts(stage, "bob", 30)
         stage.until_settled(250)
-        sheet.note("60 messages with every fifth block swapped with its next had arrived after s", time.monotonic() - begun_s)
+        sheet.note(
+            "60 messages with every fifth block swapped with its next had arrived after s", time.monotonic() - begun_s
+        )
         order = [int(text.split()[0]) for text in stage["bob"].got()]
-        sheet.none("shown out of order", sum(a > b for a, b in zip(order, order[1:], strict=False)), len(order))
+        sheet.none("shown out of order", sum(a > b for a, b in itertools.pairwise(order)), len(order))
         judge(sheet, stage)
 
 
 @case("R4", "replays everything after the reader was started again, and after its disk was put back")
 def replays(sheet: Sheet, home: Path) -> None:
     with room(home, "alice", "bob") as (relay, stage):
-        alice, bob = stage["alice"], stage["bob"]
+        bob = stage["bob"]
         texts(stage, "alice", 20, "early ")
         stage.until_settled()
         bob.end()
@@ -295,7 +298,9 @@ def ghosts(sheet: Sheet, home: Path) -> None:
         sheet.note("announced", 10)
         sheet.note("blocks of handshakes to them, sealed under the room key", impostor.hello)
         sheet.none("blocks of messages to them", impostor.other)
-        sheet.none("shown in a list of members", len([name for roster in rosters for name in roster if "ghost" in name]))
+        sheet.none(
+            "shown in a list of members", len([name for roster in rosters for name in roster if "ghost" in name])
+        )
         judge(sheet, stage)
 
 
@@ -303,7 +308,7 @@ def flipped(block: bytes, at: int, bit: int) -> bytes:
     return block[:at] + bytes((block[at] ^ (1 << bit),)) + block[at + 1 :]
 
 
-@case("R13", "flips a bit in each of the 256 bytes of a block, swaps halves of two, cuts and fills up")
+@case("R13", "flips a bit in each of the 256 bytes of a block, swaps halves of two, cuts and fills up", slow=True)
 def tampers(sheet: Sheet, home: Path) -> None:
     dice = random.Random(13)
     with room(home, "alice", "bob") as (relay, stage):
@@ -331,7 +336,7 @@ def tampers(sheet: Sheet, home: Path) -> None:
         judge(sheet, stage)
 
 
-@case("R15", "lies about who is here")
+@case("R15", "lies about who is here", slow=True)
 def presence(sheet: Sheet, home: Path) -> None:
     with room(home, "alice", "bob") as (relay, stage):
         alice = stage["alice"]
@@ -380,7 +385,7 @@ def hide_leaving() -> float:
     return world.now.s - begun_s
 
 
-@case("R17", "counts frames and measures them")
+@case("R17", "counts frames and measures them", slow=True)
 def sizes(sheet: Sheet, home: Path) -> None:
     with room(home, "alice", "bob", "carol") as (relay, stage):
         stage.until_settled()
@@ -401,7 +406,7 @@ def sizes(sheet: Sheet, home: Path) -> None:
         sheet.note("blocks to two members for 1, 40, 1000 letters", f"{counts[0]}, {counts[1]}, {counts[2]}")
 
 
-@case("R18", "is older, plain, of another make")
+@case("R18", "is older, plain, of another make", slow=True)
 def downgrades(sheet: Sheet, home: Path) -> None:
     (home / "relay").mkdir()
     (home / "other").mkdir()
@@ -421,7 +426,7 @@ def downgrades(sheet: Sheet, home: Path) -> None:
         with relay:
             invite = room_on(RelayAddress("127.0.0.1", relay.port, (pin,)))
             with Person("alice", invite, Timing(dial_s=2.0)) as alice:
-                until(lambda: len(alice.ear.states()) > 1, "it has tried")  # noqa: B023
+                until(lambda: len(alice.ear.states()) > 1, "it has tried")
         met += relay.accepted
         for data in relay.got:
             if what == "plain":

@@ -111,7 +111,9 @@ def merge(paper: str, rows: Iterable[str]) -> str:
 
 def machine() -> str:
     """Say on what this runs."""
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else None
+    cpu = (
+        re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else None
+    )
     cores = len(re.findall("^processor", Path("/proc/cpuinfo").read_text(), re.MULTILINE)) if cpu else "?"
     kind = cpu[1].strip() if cpu else platform.machine()
     return f"{cores} cores, {kind}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
