@@ -44,6 +44,7 @@ class Compared:
 class Pin:
     """One person: `nick` as seen last and under it since `named_ms`; `rooms` are room ids, the newest last.
 
+    `member` tells those who were in a room with us from those who only stood at a door: nobody is known by that.
     `settled` is what the name looked like when its other key was accepted; empty if it never was.
     """
 
@@ -53,6 +54,7 @@ class Pin:
     last_ms: int
     named_ms: int
     rooms: tuple[bytes, ...] = ()
+    member: bool = False
     compared: Compared | None = None
     settled: str = ""
 
@@ -97,26 +99,31 @@ class People:
         known = [
             other
             for other in map(self._pins.__getitem__, self._alike.get(name, ()))
-            if other.fp != fp and (other.compared is not None or other.named_ms + TOGETHER_MS < pin.named_ms)
+            if other.fp != fp
+            and (other.compared is not None or (other.member and other.named_ms + TOGETHER_MS < pin.named_ms))
         ]
         return tuple(sorted(known, key=lambda other: (other.compared is None, other.first_ms, other.fp)))
 
-    def meet(self, nicks: Mapping[bytes, str], room: bytes, now_ms: int) -> bool:
-        """Note that these people (fp: nick) were seen in a room.  Says whether more than the time is new."""
+    def meet(self, nicks: Mapping[bytes, str], room: bytes, now_ms: int, *, members: bool = True) -> bool:
+        """Note that these people (fp: nick) were seen in a room, or at its door.
+
+        Says whether more than the time is new.
+        """
         new = False
         for fp, nick in nicks.items():
             pin = self._pins.get(fp)
             if pin is None:
-                self._put(Pin(fp, nick, now_ms, now_ms, now_ms, (room,)))
+                self._put(Pin(fp, nick, now_ms, now_ms, now_ms, (room,), members))
                 new = True
                 continue
             rooms = pin.rooms
             if room not in rooms:
                 rooms = (*rooms, room)[-MAX_ROOMS:]
             named_ms = pin.named_ms if looks(nick) == looks(pin.nick) else now_ms
-            new |= rooms != pin.rooms or nick != pin.nick
+            member = members or pin.member
+            new |= (rooms, nick, member) != (pin.rooms, pin.nick, pin.member)
             last_ms = max(now_ms, pin.last_ms)
-            self._put(replace(pin, nick=nick, last_ms=last_ms, named_ms=named_ms, rooms=rooms))
+            self._put(replace(pin, nick=nick, last_ms=last_ms, named_ms=named_ms, rooms=rooms, member=member))
         self._trim(nicks)
         return new
 
@@ -164,7 +171,9 @@ class People:
         over = len(self._pins) - MAX_PEOPLE
         if over > 0:
             fresh = set(spared)
-            last = sorted(self._pins.values(), key=lambda p: (p.compared is not None, p.fp in fresh, p.last_ms, p.fp))
+            last = sorted(
+                self._pins.values(), key=lambda p: (p.compared is not None, p.fp in fresh, p.member, p.last_ms, p.fp)
+            )
             for pin in last[:over]:
                 self._unlist(pin)
                 del self._pins[pin.fp]
@@ -181,6 +190,7 @@ def _record(pin: Pin) -> dict[str, Any]:
         "last_ms": pin.last_ms,
         "named_ms": pin.named_ms,
         "rooms": [_base64(room) for room in pin.rooms],
+        "member": pin.member,
         "settled": pin.settled,
     }
     if pin.compared is not None:
@@ -196,8 +206,11 @@ def _record(pin: Pin) -> dict[str, Any]:
 def _pin(record: object) -> Pin:
     one = _dict(record)
     try:
-        nick, settled, rooms, compared = one["nick"], one["settled"], one["rooms"], one.get("compared")
+        nick, settled, member = one["nick"], one["settled"], one["member"]
+        rooms, compared = one["rooms"], one.get("compared")
         if not (isinstance(nick, str) and isinstance(settled, str) and isinstance(rooms, list)):
+            raise ValueError
+        if not isinstance(member, bool):
             raise ValueError
         if len(nick.encode()) > MAX_NAME_BYTES or len(rooms) > MAX_ROOMS:
             raise ValueError
@@ -208,6 +221,7 @@ def _pin(record: object) -> Pin:
             _ms(one["last_ms"]),
             _ms(one["named_ms"]),
             tuple(_bytes(room, ROOM_SIZE) for room in rooms),
+            member,
             None if compared is None else _compared(_dict(compared)),
             settled,
         )

@@ -250,8 +250,19 @@ def _strokes(*lines: tuple[Point, ...]) -> Callable[[Pen], None]:
     return draw
 
 
+def _draw_box(pen: Pen) -> None:
+    pen.rect(3.6, 3.6, 20.4, 20.4, 4)
+
+
+def _draw_box_ticked(pen: Pen) -> None:
+    _draw_box(pen)
+    pen.line((7.6, 12.4), (10.8, 15.4), (16.4, 8.8))
+
+
 ICONS: dict[str, Callable[[Pen], None]] = {
     "back": _strokes(((19.6, 12), (4.4, 12)), ((10.8, 5.6), (4.4, 12), (10.8, 18.4))),
+    "box": _draw_box,
+    "box_ticked": _draw_box_ticked,
     "chevron_down": _strokes(
         ((5.6, 9), (12, 15.4), (18.4, 9)),
     ),

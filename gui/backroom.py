@@ -13,21 +13,31 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chatcore.client import Client
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import ParleyError, ProfileError, RelayError, StateError
-from chatcore.events import LetIn, MemberJoined, MemberLeft, RoomEvent
+from chatcore.events import Knocked, LetIn, MemberJoined, MemberLeft, RoomEvent, RosterChanged
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
+from chatcore.pins import Page
 from chatcore.profile import Profile, hold
 from chatcore.seal import fingerprint
 from chatcore.vault import FILE_NAME as VAULT_FILE_NAME
 from chatcore.vault import Vault
-from chatcore.wordlist import english
-from chatcore.words import pair_words
-from gui.events import AppEvent, Failed, FromRoom, ProfileFound, Remembered, RoomOpened, WordsReady
+from gui.acquainted import Acquainted
+from gui.events import (
+    AppEvent,
+    Failed,
+    FromRoom,
+    ProfileFound,
+    Remembered,
+    RoomOpened,
+    RoomWordsReady,
+    WordsReady,
+)
+from gui.words_desk import WordsDesk
 from relay.embedded import EmbeddedRelay
 
 log = logging.getLogger("parley.gui")
@@ -52,6 +62,8 @@ class Backroom:
         self._let_go: Callable[[], None] | None = None  # of the profile's directory
         self._visitor: Profile | None = None  # for one visit, beside the profile or without one
         self._rooms: dict[bytes, tuple[Invite, Profile]] = {}
+        self._acquainted: dict[bytes, Acquainted] = {}  # one for each open room
+        self._desk = WordsDesk()
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
         self._relay: EmbeddedRelay | None = None
         self._relay_scratch: str | None = None  # where the relay of somebody without a profile keeps its key
@@ -61,6 +73,7 @@ class Backroom:
     def start(self) -> None:
         """Start the client and the thread for what takes time."""
         self._client.start()
+        self._desk.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,6 +82,7 @@ class Backroom:
         self._jobs.put(None)
         self._thread.join(5.0)
         self._client.stop()
+        self._desk.stop()
         if self._vault is not None:
             self._vault.close()
         if self._relay is not None:
@@ -94,6 +108,12 @@ class Backroom:
         if isinstance(event, (LetIn, MemberJoined, MemberLeft)) and room_id not in self._unkept:
             self._unkept.add(room_id)  # a program that is killed must not forget who belongs to the room
             self._jobs.put(lambda: self._keep(room_id))
+        if isinstance(event, (RosterChanged, Knocked)):
+            self._jobs.put(lambda: self._with_people(room_id, lambda people: people.take(event)))
+
+    def _with_people(self, room_id: bytes, job: Callable[[Acquainted], None]) -> None:
+        if room_id in self._acquainted:
+            job(self._acquainted[room_id])
 
     # -- the profile ---------------------------------------------------------------------------------------------------
 
@@ -220,6 +240,7 @@ class Backroom:
         )
         self._client.open_room(invite, who.identity, name, kept, store)
         self._rooms[room_id] = (invite, who)
+        self._acquainted[room_id] = Acquainted(room_id, who, self._put, lambda: time.time_ns() // 1_000_000)
         self._keep(room_id)
 
     def _keep(self, room_id: bytes) -> None:
@@ -269,7 +290,21 @@ class Backroom:
         if room_id in self._rooms:
             invite, who = self._rooms[room_id]
             own = fingerprint(who.identity.modulus)
-            self._put(WordsReady(room_id, fp, pair_words(english(), room_id, invite.epoch, own, fp)))
+            self._desk.ask(invite, frozenset((own, fp)), lambda words: self._put(WordsReady(room_id, fp, words)))
+
+    def work_out_room_words(self, room_id: bytes, fps: frozenset[bytes]) -> None:
+        """Work out the words of these people."""
+        if room_id in self._rooms:
+            invite, _ = self._rooms[room_id]
+            self._desk.ask(invite, fps, lambda words: self._put(RoomWordsReady(room_id, fps, words)))
+
+    def words_compared(self, room_id: bytes, fps: Sequence[bytes], page: Page, same: bool) -> None:
+        """Keep that words were compared with these people."""
+        self._jobs.put(lambda: self._with_people(room_id, lambda people: people.compared(fps, page, same)))
+
+    def settle_key(self, room_id: bytes, fp: bytes) -> None:
+        """Keep that the other key of a known name is right."""
+        self._jobs.put(lambda: self._with_people(room_id, lambda people: people.settle(fp)))
 
     def say(self, room_id: bytes, text: str) -> None:
         """Say something; raises TextError or StateError at once."""
@@ -302,6 +337,7 @@ class Backroom:
     def _end(self, room_id: bytes, for_good: bool) -> None:
         if room_id not in self._rooms:
             return
+        self._acquainted.pop(room_id, None)
         if for_good:
             self._client.leave(room_id)
             _, who = self._rooms.pop(room_id)

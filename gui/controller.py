@@ -81,7 +81,7 @@ class Controller:
     def handle(self, event: AppEvent) -> bool:
         """Take in one event; False once the program is to end."""
         match event:
-            case events.FromRoom() | events.WordsReady():
+            case events.FromRoom() | events.WordsReady() | events.RoomWordsReady() | events.PeopleKnown():
                 self._from_room(event)
             case events.ProfileFound():
                 self._profile_found(event)
@@ -133,6 +133,11 @@ class Controller:
                 | events.ShowReaders()
                 | events.TakeBack()
                 | events.ShowSealed()
+                | events.OpenWords()
+                | events.TickWords()
+                | events.WordsSame()
+                | events.WordsDiffer()
+                | events.SettleKey()
                 | events.DismissBanner()
                 | events.LeaveRoom()
                 | events.CloseRoom()
@@ -272,14 +277,23 @@ class Controller:
         self._room = RoomController(self._view, self._behind, event, others, self._now_ms)
         self._page, self._busy = Page.ROOM, False
 
-    def _from_room(self, event: events.FromRoom | events.WordsReady) -> None:
+    def _from_room(
+        self, event: events.FromRoom | events.WordsReady | events.RoomWordsReady | events.PeopleKnown
+    ) -> None:
         room = self._room
         if room is None or event.room_id != room.room_id:
             return  # of a room that was closed a moment ago
-        if isinstance(event, events.FromRoom):
-            room.core(event.event)
-        else:
-            room.take_words(event.fp, event.words)
+        match event:
+            case events.FromRoom():
+                room.core(event.event)
+            case events.WordsReady():
+                room.take_words(event.fp, event.words)
+            case events.RoomWordsReady():
+                room.trust.take_words(event.fps, event.words)
+            case events.PeopleKnown():
+                room.take_known(event)
+            case _:
+                assert_never(event)
 
     def _in_room(self, room: RoomController, event: RoomAct) -> None:
         match event:
@@ -301,6 +315,10 @@ class Controller:
                 room.take_back(event.mid)
             case events.ShowSealed():
                 room.show_sealed(event.mid, event.hide)
+            case (
+                events.OpenWords() | events.TickWords() | events.WordsSame() | events.WordsDiffer() | events.SettleKey()
+            ):
+                room.trust.act(event)
             case events.DismissBanner():
                 room.dismiss(event.key)
             case events.TogglePeople():
@@ -381,6 +399,7 @@ RoomAct = (
     | events.ShowReaders
     | events.TakeBack
     | events.ShowSealed
+    | events.TrustAct
     | events.DismissBanner
     | events.LeaveRoom
     | events.CloseRoom

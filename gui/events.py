@@ -14,6 +14,7 @@ from enum import Enum
 
 from chatcore.events import RoomEvent
 from chatcore.invite import Mode
+from chatcore.pins import Compared, Pin
 
 
 class Sheet(Enum):
@@ -23,6 +24,7 @@ class Sheet(Enum):
     KNOCK = "knock"
     READERS = "readers"
     CONFIRM = "confirm"
+    WORDS = "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,40 @@ class ShowSealed:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenWords:
+    """Show the room's words, or with an `fp` those of oneself and somebody."""
+
+    fp: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class TickWords:
+    """Tick, or not, that somebody read the words aloud too."""
+
+    fp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WordsSame:
+    """Those who are ticked read the same words."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsDiffer:
+    """Somebody has other words."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleKey:
+    """Somebody of a known name has another key, and that is known to be right."""
+
+    fp: bytes
+
+
+TrustAct = OpenWords | TickWords | WordsSame | WordsDiffer | SettleKey
+
+
+@dataclass(frozen=True, slots=True)
 class DismissBanner:
     """Put away a banner that may be put away."""
 
@@ -244,6 +280,7 @@ ViewEvent = (
     | ShowReaders
     | TakeBack
     | ShowSealed
+    | TrustAct
     | DismissBanner
     | LeaveRoom
     | CloseRoom
@@ -315,6 +352,33 @@ class WordsReady:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomWordsReady:
+    """The eight words of these people in this room, oneself among them."""
+
+    room_id: bytes
+    fps: frozenset[bytes]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherKey:
+    """Somebody goes by the name of a person who is known by another key, and it isn't settled yet."""
+
+    fp: bytes
+    nick: str
+    known: Pin
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleKnown:
+    """What the profile knows of the people met in this room: with whom words were compared, and who has another key."""
+
+    room_id: bytes
+    compared: tuple[tuple[bytes, Compared], ...] = ()
+    others: tuple[OtherKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FromRoom:
     """An event of the core."""
 
@@ -322,6 +386,6 @@ class FromRoom:
     event: RoomEvent
 
 
-BackroomEvent = ProfileFound | Failed | RoomOpened | WordsReady | FromRoom
+BackroomEvent = ProfileFound | Failed | RoomOpened | WordsReady | RoomWordsReady | PeopleKnown | FromRoom
 AppEvent = ViewEvent | BackroomEvent
 """All that goes through the queue into the GUI thread."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chatcore.invite import Mode
+from chatcore.pins import Page
 from gui.events import Sheet
 from gui.shown import (
     Banner,
@@ -31,6 +32,7 @@ from gui.shown import (
     Status,
     Tick,
     WaitingState,
+    WordsState,
 )
 
 
@@ -158,6 +160,9 @@ class View(Protocol):
     def show_readers(self, state: ReadersState) -> None:
         """Open the sheet of readers, or show this state in the one that is open."""
 
+    def show_words(self, state: WordsState) -> None:
+        """Open the sheet of words, or show this state in the one that is open."""
+
     def show_confirm(self, state: ConfirmState) -> None:
         """Ask; replaces a question that is open."""
 
@@ -208,6 +213,15 @@ class Behind(Protocol):
 
     def work_out_words(self, room_id: bytes, fp: bytes) -> None:
         """Work out the words of oneself and `fp`: `WordsReady`."""
+
+    def work_out_room_words(self, room_id: bytes, fps: frozenset[bytes]) -> None:
+        """Work out the words of these people: `RoomWordsReady`."""
+
+    def words_compared(self, room_id: bytes, fps: Sequence[bytes], page: Page, same: bool) -> None:
+        """Keep in the profile that words were compared with these people: `PeopleKnown`."""
+
+    def settle_key(self, room_id: bytes, fp: bytes) -> None:
+        """Keep in the profile that the other key of a known name is right: `PeopleKnown`."""
 
     def say(self, room_id: bytes, text: str) -> None:
         """Say something; raises TextError or StateError at once, and `MessageSent` follows when it was taken."""

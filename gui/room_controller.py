@@ -7,6 +7,7 @@ much came together.  One is in the room, or waits at its door: `flush` shows whi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar, assert_never
 
 from chatcore.errors import StateError, TextError
@@ -35,11 +36,12 @@ from chatcore.events import (
 )
 from chatcore.invite import Mode
 from gui import events, sentences, wording
-from gui.events import CLEAR_CLIPBOARD_S, RoomOpened, Sheet
+from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
 from gui.history import History
 from gui.pages import Behind, RoomView, View, WaitingView
 from gui.safetext import can_be_seen
 from gui.shown import Banner, Composer, Person, Quiet, RecentRoom, RoomState, Status, Tone, WaitingState
+from gui.trust import Trust
 
 SETTLE_MS = 10_000  # who is met so soon after connecting was here all along: no line about each
 
@@ -64,6 +66,7 @@ class RoomController:
         self.room_id = opened.room_id
         self.title = sentences.room_title(opened.title)
         self.history = History()
+        self.trust = Trust(view, behind, opened, self.name, now_ms)
         self._page: RoomView | None = None
         self._door: WaitingView | None = None
         self.inside = opened.mode is Mode.OPEN or opened.own_fp == opened.owner_fp
@@ -105,12 +108,15 @@ class RoomController:
             case RosterChanged():
                 self._members = event.members
                 self._learn({member.fp: member.nick for member in event.members})
+                self.trust.roster(event.members)
             case MemberJoined():
                 self._learn({event.fp: event.nick})
+                self.trust.came(event.fp, event.at_ms)
                 self._say_joined(event)
             case MemberLeft():
                 self._learn({event.fp: event.nick})
                 self._went.discard(event.fp)
+                self.trust.left(event.fp, event.at_ms)
                 self.history.gone(event.fp)
                 if event.fp != self.opened.own_fp:
                     self.history.line(f"{self.name(event.fp)} left the room", event.at_ms)
@@ -170,6 +176,13 @@ class RoomController:
         self._words[fp] = words
         if fp == self._knock_shown:
             self.show_knock(fp)
+
+    def take_known(self, news: PeopleKnown) -> None:
+        """Take in what the profile knows of the people."""
+        for line in self.trust.known(news):
+            self.history.line(line, self._now_ms(), Tone.BAD)
+        if self._knock_shown:
+            self.show_knock(self._knock_shown)
 
     def _connect(self, event: ConnectionChanged) -> None:
         if event.state is Connection.CONNECTED and self._connection.state is not Connection.CONNECTED:
@@ -274,7 +287,9 @@ class RoomController:
         if knock is not None:
             self._knock_shown = fp
             self._view.show_knock(
-                sentences.knock_state(fp, self.name(fp), self.title, knock.at_ms, self._words.get(fp, ()))
+                sentences.knock_state(
+                    fp, self.name(fp), self.title, knock.at_ms, self._words.get(fp, ()), self.trust.warning(fp)
+                )
             )
 
     def answer_knock(self, fp: bytes, let_in: bool) -> None:
@@ -318,6 +333,8 @@ class RoomController:
             self._knock_shown = b""
         elif sheet is Sheet.INVITE:
             self._invite_shown = False
+        elif sheet is Sheet.WORDS:
+            self.trust.close()
         elif sheet is Sheet.READERS:
             self._readers_shown, self._blocks = b"", None
 
@@ -377,6 +394,7 @@ class RoomController:
             self.show_knock(self._knock_shown)
         if self._readers_shown:
             self._show_readers()
+        self.trust.show_again()
 
     def flush(self) -> None:
         """Tell the page what is different since the last time."""
@@ -422,7 +440,16 @@ class RoomController:
     def _people(self) -> tuple[Person, ...]:
         now = self._now_ms()
         return tuple(
-            Person(m.fp, self.name(m.fp), m.presence, wording.presence(m, now), m.presence is Presence.SELF, m.is_owner)
+            Person(
+                m.fp,
+                self.name(m.fp),
+                m.presence,
+                wording.presence(m, now),
+                m.presence is Presence.SELF,
+                m.is_owner,
+                self.trust.is_compared(m.fp),
+                self.trust.is_other_key(m.fp),
+            )
             for m in self._members
         )
 
@@ -431,13 +458,18 @@ class RoomController:
         going, waiting = self.history.outstanding(here)
         said = self.history.last_own is not None
         trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._strangers)
+        trouble = trouble or bool(self.trust.warnings(m.fp for m in self._members))
         return Status(
             *sentences.privacy(self._connection.state is Connection.STOPPED, trouble),
             *sentences.connection(self._connection, going, waiting, said),
         )
 
     def _composer(self) -> Composer:
-        return sentences.composer(self.title, self._alone(), self._connection.state is Connection.STOPPED)
+        composer = sentences.composer(self.title, self._alone(), self._connection.state is Connection.STOPPED)
+        unsettled = self.trust.warnings(m.fp for m in self._members)
+        if composer.enabled and unsettled:
+            composer = replace(composer, hint=sentences.compare_first(self.name(unsettled[0].fp)))
+        return composer
 
     def _banners(self) -> tuple[Banner, ...]:
         knocks = (
@@ -451,7 +483,8 @@ class RoomController:
             )
             for fp, knock in self._knocks.items()
         )
-        return (*self._alarms.values(), *knocks)
+        keys = self.trust.banners((m.fp for m in self._members), self._knocks)
+        return (*keys, *self._alarms.values(), *knocks)
 
     def _quiet(self) -> Quiet | None:
         stopped = self._connection.state is Connection.STOPPED  # then there is no room to invite anybody to

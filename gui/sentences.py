@@ -100,6 +100,11 @@ def composer(title: str, alone: bool, stopped: bool) -> Composer:
     return Composer(True, f"Message {title}")
 
 
+def compare_first(name: str) -> str:
+    """Say what to do about a known name with another key."""
+    return f"Compare words with {name} before you tell {name} anything."
+
+
 def delivery(message: Message | None, name_of: NameOf) -> Delivery | None:
     """Say how far one's last message has come."""
     if message is None or not message.readers or not (message.arrived or message.missing):
@@ -210,7 +215,7 @@ def copied(clear: bool) -> str:
     return COPIED_FOR_NOW if clear else COPIED
 
 
-def knock_state(fp: bytes, name: str, title: str, at_ms: int, words: tuple[str, ...]) -> KnockState:
+def knock_state(fp: bytes, name: str, title: str, at_ms: int, words: tuple[str, ...], warning: str = "") -> KnockState:
     """Say who is at the door."""
     return KnockState(
         fp,
@@ -219,6 +224,7 @@ def knock_state(fp: bytes, name: str, title: str, at_ms: int, words: tuple[str, 
         f"Ask {name} on the phone.",
         f"Until you let {name} in, nothing is encrypted to {name}.",
         words,
+        warning,
     )
 
 

@@ -43,6 +43,8 @@ class Person:
     detail: str
     is_self: bool = False
     is_owner: bool = False
+    compared: bool = False  # words were compared with them
+    other_key: bool = False  # a known name with another key
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Banner:
     title: str
     text: str = ""
     action: tuple[str, ViewEvent] | None = None
+    second: tuple[str, ViewEvent] | None = None  # the other answer
     closable: bool = False
     fp: bytes = b""  # whose avatar to show, if anybody's
 
@@ -247,6 +250,37 @@ class KnockState:
     ask: str  # "Ask Léa on the phone."
     promise: str  # "Until you let Léa in, nothing is encrypted to Léa."
     words: tuple[str, ...] = ()
+    warning: str = ""  # a known name with another key
+
+
+@dataclass(frozen=True, slots=True)
+class WordsPerson:
+    """One line of the words page.  `detail`: "Compared on 3 November", "Not compared yet"."""
+
+    fp: bytes
+    name: str
+    detail: str
+    tone: Tone
+    ticked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WordsState:
+    """The words of a room, or (`pair`) of oneself and somebody.  `words` are eight, or none while `computing`."""
+
+    title: str  # "Room words"
+    detail: str  # "Cabin weekend · 5 people"
+    words: tuple[str, ...]
+    text: str
+    heading: str  # "Who read them with you?"
+    people: tuple[WordsPerson, ...]
+    computing: str = ""
+    since: str = ""  # "These words are new since 12:05, when Léa came."
+    advice: str = ""  # what to do when somebody has other words
+    result: str = ""  # "3 people ticked"
+    ready: bool = False  # whether "All the same" can be pressed
+    choosing: bool = False  # a person of the list is chosen, not ticked
+    pair: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

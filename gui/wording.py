@@ -56,6 +56,14 @@ def when(at_ms: int, now_ms: int) -> str:
     return f"{then.day} {MONTHS[then.month - 1]}" + (f" {then.year}" if then.year != now.year else "")
 
 
+def on_day(at_ms: int, now_ms: int) -> str:
+    """Return "today at 12:05", "on 3 November", or with another year "on 3 November 2025"."""
+    then, now = local(at_ms), local(now_ms)
+    if then.date() == now.date():
+        return f"today at {clock(at_ms)}"
+    return f"on {then.day} {MONTHS[then.month - 1]}" + (f" {then.year}" if then.year != now.year else "")
+
+
 def message_clock(sent_ms: int, received_ms: int) -> str:
     """Return when a message was written, and when it came if that was much later.
 

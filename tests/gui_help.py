@@ -18,6 +18,7 @@ from chatcore.events import (
     RosterChanged,
 )
 from chatcore.invite import Invite, Mode, RelayAddress
+from chatcore.pins import Page
 from gui.controller import Controller
 from gui.events import AppEvent, FromRoom, ProfileFound, Remembered, RoomOpened, Sheet
 from gui.shown import (
@@ -43,6 +44,7 @@ from gui.shown import (
     Status,
     Tick,
     WaitingState,
+    WordsState,
 )
 
 ALICE, BOB, CAROL, DAVE = (bytes((n,)) * 32 for n in (1, 2, 3, 4))
@@ -201,6 +203,9 @@ class FakeView:
     def show_readers(self, state: ReadersState) -> None:
         self.sheets[Sheet.READERS] = state
 
+    def show_words(self, state: WordsState) -> None:
+        self.sheets[Sheet.WORDS] = state
+
     def show_confirm(self, state: ConfirmState) -> None:
         self.sheets[Sheet.CONFIRM] = state
 
@@ -252,6 +257,15 @@ class FakeBackroom:
 
     def work_out_words(self, room_id: bytes, fp: bytes) -> None:
         self.asked.append(("words", fp))
+
+    def work_out_room_words(self, room_id: bytes, fps: frozenset[bytes]) -> None:
+        self.asked.append(("room words", fps))
+
+    def words_compared(self, room_id: bytes, fps: Sequence[bytes], page: Page, same: bool) -> None:
+        self.asked.append(("compared", tuple(fps), page, same))
+
+    def settle_key(self, room_id: bytes, fp: bytes) -> None:
+        self.asked.append(("settle", fp))
 
     def say(self, room_id: bytes, text: str) -> None:
         if self.refuse is not None:

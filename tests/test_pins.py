@@ -109,6 +109,23 @@ def test_the_compared_one_is_named_first() -> None:
     assert names(book, MALLORY) == [BOB, ALICE]
 
 
+def test_who_only_stood_at_a_door_is_nobody_whose_name_could_be_taken() -> None:
+    book = People()
+    book.meet({MALLORY: "Alice"}, ROOM, DAY, members=False)
+    book.meet({ALICE: "Alice"}, ROOM, 2 * DAY)
+    assert names(book, ALICE) == []
+    assert book.meet({MALLORY: "Alice"}, ROOM, 3 * DAY, members=True)  # let in after all
+    pin = again(book).find(MALLORY)
+    assert pin is not None
+    assert pin.member
+
+
+def test_one_at_the_door_under_a_known_name_is_told() -> None:
+    book = known((ALICE, "Alice"))
+    book.meet({MALLORY: "Alice"}, ROOM, 2 * DAY, members=False)
+    assert names(book, MALLORY) == [ALICE]
+
+
 def test_a_name_that_is_nothing_is_nobodys() -> None:
     book = known((ALICE, "\u200b"), (BOB, ""))
     book.meet({MALLORY: ""}, ROOM, 2 * DAY)
@@ -180,7 +197,16 @@ def test_whatever_happened_comes_back_as_it_was(steps: list[tuple[str, Any, Any]
             assert back.namesakes(bytes([number]) * 32) == book.namesakes(bytes([number]) * 32)
 
 
-GOOD = {"fp": "A" * 43 + "=", "nick": "Al", "first_ms": 1, "last_ms": 2, "named_ms": 1, "rooms": [], "settled": ""}
+GOOD = {
+    "fp": "A" * 43 + "=",
+    "nick": "Al",
+    "first_ms": 1,
+    "last_ms": 2,
+    "named_ms": 1,
+    "rooms": [],
+    "member": True,
+    "settled": "",
+}
 
 
 @pytest.mark.parametrize(
@@ -199,6 +225,7 @@ GOOD = {"fp": "A" * 43 + "=", "nick": "Al", "first_ms": 1, "last_ms": 2, "named_
         {"rooms": ["A" * 43 + "="] * 17},
         {"rooms": [None]},
         {"settled": None},
+        {"member": 1},
         {"compared": []},
         {"compared": {"at_ms": 1}},
         {"compared": {"at_ms": 1, "page": "aloud", "room": "A" * 43 + "=", "by": "A" * 43 + "="}},

@@ -88,7 +88,7 @@ def test_the_keyboard_comes_back_to_where_it_was_before_the_sheet(screen: Screen
 
 def test_the_keyboard_is_not_left_on_a_banner_that_is_gone(screen: Screen) -> None:
     page = screen.windows.show_room(replace(gallery.ROOM, banners=(DOOR,)))
-    button = page.banners.strips[0].action.Widget
+    button = page.banners.strips[0].beside.action.Widget
     button.focus_force()
     screen.windows.show_knock(KNOCK)
     screen.windows.close_sheet(Sheet.KNOCK)

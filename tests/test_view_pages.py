@@ -41,6 +41,7 @@ from gui.shown import (
     Tick,
     Tone,
     WaitingState,
+    WordsState,
 )
 from gui.view import create, knock, readers, start
 
@@ -552,6 +553,7 @@ def test_every_page_and_sheet_in_dark() -> None:
     screen.windows.show_readers(READERS)
     screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock."))
     screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", events.Close()))
+    screen.windows.show_words(WordsState("Room words", "Cabin weekend", WORDS, "Read them out.", "", ()))
     screen.update()
     assert set(screen.windows.sheets) == set(Sheet)
     code = screen.windows.sheets[Sheet.INVITE][0].code.image.convert("RGB")

@@ -19,6 +19,7 @@ from gui.events import (
     LeaveRoom,
     OpenInvite,
     OpenRecent,
+    OpenWords,
     Send,
     ShowKnock,
     ShowReaders,
@@ -218,9 +219,13 @@ def test_a_knock_shows_a_strip_and_leaves_the_keyboard_where_it_is(opened: Open)
     assert room.page.draft() == "I am typi"
     strip = room.page.banners.strips[0]
     assert room.mapped(strip)
-    assert (strip.title.get(), strip.note.get(), strip.action.get()) == (KNOCK.title, KNOCK.text, "See who it is")
+    assert (strip.title.get(), strip.note.get(), strip.beside.action.get()) == (
+        KNOCK.title,
+        KNOCK.text,
+        "See who it is",
+    )
     assert room.page._log.at_bottom()
-    strip.action.press()
+    strip.beside.action.press()
     assert room.emitted == [ShowKnock(fp("frank"))]
     assert room.page.rooms.rows()[0].text == "frank is at the door"
     room.page.set_banners(())
@@ -238,7 +243,7 @@ def test_strips_can_be_put_away_and_many_are_counted(opened: Open) -> None:
     assert [strip.title.get() for strip in shown] == [AMBER.title, knocks[0].title, knocks[1].title]
     assert shown[2].note.get().endswith("3 more")
     assert room.mapped(shown[0].close)
-    assert not room.mapped(shown[0].action)
+    assert not room.mapped(shown[0].beside.action)
     assert not room.mapped(shown[1].close)
     shown[0].close.press()
     assert room.emitted == [DismissBanner("gap")]
@@ -258,12 +263,12 @@ def test_a_strip_of_each_tone_breaks_its_lines(opened: Open, tone: Tone) -> None
 
 
 def test_people_are_here_or_away_with_oneself_first() -> None:
-    rows = rows_of(PEOPLE)
+    rows = rows_of(PEOPLE, theme.LIGHT)
     assert [row.title for row in rows] == ["Here · 3", "carol", "alice", "bob", "Away · 2", "eve", "dave"]
     assert [row.presence for row in rows] == ["", "here", "here", "here", "", "away", "away"]
     assert [row.text for row in rows[1:4]] == ["You · owner", "Here", "Here"]
     owner = Person(fp("x"), "x", Presence.AWAY, "Away since 11:20", is_owner=True)
-    assert rows_of([owner])[1].text == "Away since 11:20 · owner"
+    assert rows_of([owner], theme.LIGHT)[1].text == "Away since 11:20 · owner"
 
 
 def test_names_that_look_the_same_are_told_apart() -> None:
@@ -271,7 +276,7 @@ def test_names_that_look_the_same_are_told_apart() -> None:
         Person(bytes([n]) * 32, name, Presence.HERE, "Here")
         for n, name in enumerate(("Bob", "bob", "bo\u200bb", "carol"), start=1)
     ]
-    rows = rows_of(twins)[1:]
+    rows = rows_of(twins, theme.LIGHT)[1:]
     assert [row.text for row in rows] == ["01 01 · Here", "02 02 · Here", "03 03 · Here", "Here"]
     assert short_fingerprint(b"\xab\xcd" + bytes(30)) == "ab cd"
 
@@ -413,14 +418,14 @@ def test_the_column_of_rooms_tells_of_the_newest_message_and_opens_others(opened
     assert room.emitted == [OpenRecent(fp("Book club"), "carol"), OpenRecent(fp("Climbing"), "carol")]
 
 
-def test_the_gear_offers_the_look_and_two_ways_out(opened: Open) -> None:
+def test_the_gear_offers_the_words_the_look_and_two_ways_out(opened: Open) -> None:
     room = opened()
     for words, act in room.page.gear_entries():
         assert words
         act()
-    assert room.emitted == [ThemeToggled(), CloseRoom(), LeaveRoom()]
-    assert room.page.gear_entries()[0][0] == "Dark look"
-    assert opened(dark=True).page.gear_entries()[0][0] == "Light look"
+    assert room.emitted == [OpenWords(), ThemeToggled(), CloseRoom(), LeaveRoom()]
+    assert room.page.gear_entries()[1][0] == "Dark look"
+    assert opened(dark=True).page.gear_entries()[1][0] == "Light look"
 
 
 # -- the empty room --------------------------------------------------------------------------------------------------

@@ -31,6 +31,11 @@ class KnockSheet:
         self.face = kit.picture()
         self.title = kit.text("", size=theme.TITLE, bold=True, wrap=WIDTH - 84)
         self.detail = kit.text("", size=theme.BODY, colour=p.soft, wrap=WIDTH - 84, pad=(0, (6, 0)))
+        self.warning = kit.text("", wrap=WIDTH - 90)
+        self.warning_card = kit.card(
+            [[kit.gap(4), kit.picture(art.icon("warning", kit.px(20), p.bad)), kit.gap(13), self.warning]],
+            fill=p.bad_tint, border=p.bad, radius=theme.RADIUS_STRIP, inset=(15, 13), expand_x=True, pad=(0, (18, 0)),
+        )  # fmt: skip
         self.grid = WordGrid(kit, width=WIDTH)
         self.ask = kit.text("", bold=True, wrap=WIDTH - 90)
         self.promise = kit.text("", wrap=WIDTH - 90, pad=(0, (5, 0)))
@@ -46,6 +51,7 @@ class KnockSheet:
                 kit.panel(
                     [
                         [self.face, kit.gap(18), kit.panel([[self.title], [self.detail]])],
+                        [self.warning_card],
                         [kit.text(SAME_WORDS, bold=True, pad=((1, 0), (24, 10)))],
                         [self.grid],
                         [kit.gap(1, 16)],
@@ -76,6 +82,8 @@ class KnockSheet:
         self.title.update(state.title)
         self.detail.update(state.detail)
         self.grid.tell(state.words)
+        self.warning.update(state.warning)
+        show(self.warning_card, bool(state.warning))
         self.ask.update(state.ask)
         self.promise.update(state.promise)
 

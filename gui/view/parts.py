@@ -50,13 +50,13 @@ class Remark(Panel):
 class WordGrid(Panel):
     """Eight words in two rows of four, numbered so that they can be read in turn."""
 
-    def __init__(self, kit: Kit, *, width: float, ground: str = ""):
+    def __init__(self, kit: Kit, *, width: float, size: float = 18, ground: str = ""):
         p = kit.p
         each = (width - 3 * theme.S2) / ACROSS
         self.words: list[Any] = []
         rows: list[list[sg.Element]] = []
         for number in range(WORD_COUNT):
-            label = kit.text("", size=18, bold=True)
+            label = kit.text("", size=size, bold=True)
             self.words.append(label)
             card = kit.card(
                 [

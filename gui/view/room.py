@@ -17,6 +17,7 @@ from gui.events import (
     LeaveRoom,
     OpenInvite,
     OpenRecent,
+    OpenWords,
     ShowReaders,
     ThemeToggled,
     TogglePeople,
@@ -69,7 +70,8 @@ class RoomPage:
         self.composer = ComposerBox(kit, emit)
         self.banners = Banners(kit, emit)
         self.quiet_panel = QuietPanel(kit, emit, state.own_fp)
-        self.roster = Roster(kit, kit.icon_button("back", tooltip="Back to the room (Esc)", command=self.toggle_people))
+        back = kit.icon_button("back", tooltip="Back to the room (Esc)", command=self.toggle_people)
+        self.roster = Roster(kit, back, self._open_person)
         self.window: sg.Window | None = None
         self._header, self._quiet, self._status = state.header, state.quiet, state.status
         self._people = tuple(state.people)
@@ -337,10 +339,15 @@ class RoomPage:
         if key != self.state.room_id and isinstance(key, bytes):
             self.emit(OpenRecent(key, self.state.own_name))
 
+    def _open_person(self, key: Hashable) -> None:
+        if isinstance(key, bytes):
+            self.emit(OpenWords(key))
+
     def gear_entries(self) -> list[tuple[str, Callable[[], None]]]:
         """Return the entries of the menu behind the gear."""
         look = "Light look" if self.kit.p.dark else "Dark look"
         return [
+            ("Words of this room…", lambda: self.emit(OpenWords())),
             (look, lambda: self.emit(ThemeToggled())),
             ("Close this room and stay a member", lambda: self.emit(CloseRoom())),
             ("Leave this room for good…", lambda: self.emit(LeaveRoom())),

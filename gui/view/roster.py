@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from chatcore.events import Presence
 from gui import theme
 from gui.art import Presence as Dot
 from gui.psg import safe_name
 from gui.shown import Person
+from gui.theme import Palette
 from gui.view.kit import Kit, Panel, Push
 from gui.view.rows import Row, RowList
 
@@ -27,7 +28,7 @@ def short_fingerprint(fp: bytes) -> str:
     return fp[:2].hex(" ")
 
 
-def rows_of(people: Sequence[Person]) -> list[Row]:
+def rows_of(people: Sequence[Person], p: Palette) -> list[Row]:
     """Return the rows: Here with oneself first, then Away, each with a heading that counts.
 
     Two people whose names look the same both carry the start of their fingerprint, whatever else they are called.
@@ -44,6 +45,9 @@ def rows_of(people: Sequence[Person]) -> list[Row]:
             twin = names[name.casefold()] > 1 and short_fingerprint(person.fp) not in name
             if person.is_owner and not detail.endswith("owner"):
                 detail += " · owner"
+            if person.other_key:
+                detail = f"Another key · {detail}"
+            mark = ("warning", p.bad) if person.other_key else ("shield_check", p.good) if person.compared else ("", "")
             rows.append(
                 Row(
                     person.fp,
@@ -51,17 +55,19 @@ def rows_of(people: Sequence[Person]) -> list[Row]:
                     f"{short_fingerprint(person.fp)} · {detail}" if twin else detail,
                     fp=person.fp,
                     presence=DOTS[person.presence],
+                    text_colour=p.bad if person.other_key else "",
+                    mark=mark,
                 )
             )
     return rows
 
 
 class Roster(Panel):
-    """The column of people, with a back arrow where it stands in place of the log."""
+    """The column of people, with a back arrow where it stands in place of the log.  `act` gets who is chosen."""
 
-    def __init__(self, kit: Kit, back: Push):
+    def __init__(self, kit: Kit, back: Push, act: Callable[[Hashable], None]):
         self.title = kit.text("People", size=theme.TEXT, bold=True)
-        self.list = RowList(kit, width=WIDTH, avatar=36)
+        self.list = RowList(kit, width=WIDTH, avatar=36, act=act)
         self.back = back
         super().__init__(
             kit,
@@ -80,4 +86,4 @@ class Roster(Panel):
 
     def show_people(self, people: Sequence[Person]) -> None:
         """Show these people."""
-        self.list.set_rows(rows_of(people))
+        self.list.set_rows(rows_of(people, self.kit.p))

@@ -28,6 +28,7 @@ from gui.shown import (
     RoomState,
     StartState,
     WaitingState,
+    WordsState,
 )
 from gui.view.confirm import open_confirm
 from gui.view.create import CreatePage, UnlockPage, open_create, open_unlock
@@ -38,6 +39,7 @@ from gui.view.knock import WaitingPage, open_knock, open_waiting
 from gui.view.readers import open_readers
 from gui.view.room import LEAST, SIZE, RoomPage
 from gui.view.start import StartPage, open_start
+from gui.view.words import open_words
 
 WAKE = "-WAKE-"
 COLLECT_MS = 1000
@@ -155,6 +157,13 @@ class Windows:
         if shown is not None and shown[0].state.mid != state.mid:
             self.close_sheet(Sheet.READERS)
         self._sheet(Sheet.READERS, state, open_readers)
+
+    def show_words(self, state: WordsState) -> None:
+        """Open the sheet of words, or show this state in the one that is open."""
+        shown = self.sheets.get(Sheet.WORDS)
+        if shown is not None and shown[0].state.pair != state.pair:
+            self.close_sheet(Sheet.WORDS)
+        self._sheet(Sheet.WORDS, state, open_words)
 
     def show_confirm(self, state: ConfirmState) -> None:
         """Ask; replaces a question that is open."""
