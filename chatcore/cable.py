@@ -34,6 +34,7 @@ T = TypeVar("T")
 READ_HIGH_BYTES = 4 * 2**20  # read no more while so much waits for the worker: some seconds of RSA
 READ_LOW_BYTES = 2**20
 WRITE_HIGH_BYTES = 256 * 1024  # take no more from the room while so much waits for the relay
+LEAVE_S = 2.0  # for the last bytes of a connection that is left
 
 NOT_THE_RELAY = (
     "What answers at the relay's address is not the relay of this invite, so nothing was sent to it. "
@@ -62,6 +63,8 @@ class Timing:
     retry_first_s: float = 1.0
     retry_most_s: float = 30.0  # of two people, one is always the later: in a minute they'd take the room for broken
     stable_s: float = 30.0  # a connection that lasted so long starts the back-off anew
+    renew_s: float = 3600.0  # until another connection with a fresh key takes the place of this one; jittered
+    renew_again_s: float = 300.0  # until that is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Cable(asyncio.Protocol):
         self._pongs: dict[int, asyncio.Event] = {}
         self._pings = 0
         self._reading = True
+        self._leaving = False
 
     # -- called by asyncio
 
@@ -198,8 +202,16 @@ class Cable(asyncio.Protocol):
             self.drained.set()
             self.ended = True
             self._owner.frames_came(self)
-        if self._transport is not None:
+        if self._transport is not None and not self._leaving:
             self._transport.abort()
+
+    def leave(self) -> None:
+        """End a connection that isn't needed any more: what was written goes out, unless that takes long."""
+        if self._transport is not None and not self.lost.done():
+            self._leaving = True
+            self._transport.close()
+            self._loop.call_later(LEAVE_S, self._transport.abort)
+        self.drop(End())
 
     def go_on_reading(self) -> None:
         """The worker has taken enough from the inbox."""

@@ -41,6 +41,7 @@ HELLO_COUNTER = 2**63  # counters from here on are under the hello keys: the 4 o
 CARRIED_PARTS = 3
 COUNTER_LIMIT = 2**32  # a direction that gets here ends its link; nobody talks so much in one connection
 LAST_COUNTER = COUNTER_LIMIT - MAX_PARTS
+WORN_COUNTER = COUNTER_LIMIT - 2**24  # from here on a new link is wanted: half an hour at full speed is left
 
 HELLO_REPEATS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # HELLO and READY go out again, until the other is seen to be up
 ATTEMPT_S = 60.0  # an attempt that isn't up by then is erased
@@ -246,7 +247,7 @@ class Link:
         self._assembly = Assembly()
         self._repeat_from_s = now.s
         self._repeats = 0
-        self._confirmed = False  # the other has sent a block that only an up link sends
+        self.confirmed = False  # the other has sent a block that only an up link sends
 
     def _step(self, step: Step) -> None:
         try:
@@ -287,7 +288,7 @@ class Link:
         keys = link_keys(self.me.room_key, self.me.room_id, ends)
         self._keys_out, self._keys_in = keys[self.me.session.modulus], keys[self.other.modulus]
         self._next_out = self._next_in = 0
-        self._confirmed = False
+        self.confirmed = False
         self._repeat_from_s, self._repeats = now.s, 0
         self._ready = ready
         self._send_ready()
@@ -314,6 +315,11 @@ class Link:
             counter += 1
         self._next_out = counter
         return blocks
+
+    @property
+    def worn(self) -> bool:
+        """Whether so much was sent that another link should take the place of this one."""
+        return self._next_out >= WORN_COUNTER
 
     # -- receiving
 
@@ -403,7 +409,7 @@ class Link:
             self._step(Step.READY)
             self.up_s = now.s
             return Content(ContentKind.READY, body.content, (block,))
-        self._confirmed = True
+        self.confirmed = True
         return self._assembly.add(body, block)
 
     # -- time
@@ -416,7 +422,7 @@ class Link:
         return self._started_s + ATTEMPT_S
 
     def _repeat_s(self) -> float | None:
-        waiting = self._own_hello and not self._confirmed and self.state in (State.KEYED, State.SHAKING, State.UP)
+        waiting = self._own_hello and not self.confirmed and self.state in (State.KEYED, State.SHAKING, State.UP)
         if not waiting or self._repeats >= len(HELLO_REPEATS_S):
             return None
         return self._repeat_from_s + HELLO_REPEATS_S[self._repeats]

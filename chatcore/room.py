@@ -4,9 +4,10 @@ Ties the rest of the core together: the seat finds who is there, `Members` says 
 messages, the `Gossip` the statements, the `Door` knows who waits.  Here it is decided who is answered, who may speak,
 and what a person gets to see.
 
-The face of a room: `connect` with a fresh session key, then `receive_data`, `receive_eof` and `tick` in any order, each
-followed by `data_to_send` and `events_received`.  None of those raises for what a peer or the relay does.  The commands
-`say`, `let_in`, `turn_away` and `leave` raise StateError or TextError when they are illegal now.
+The face of a room: `connect` with a fresh session key, and `renew` with another while the first goes on; then
+`receive_data`, `receive_eof` and `tick` in any order, each followed by `events_received` and `data_to_send`.  None of
+those raises for what a peer or the relay does.  The commands `say`, `let_in`, `turn_away` and `leave` raise StateError
+or TextError when they are illegal now.
 """
 
 from __future__ import annotations
@@ -29,13 +30,12 @@ from chatcore.members import Members, Statement, StatementType, make_statement
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
 from chatcore.seat import NEVER_S, Garbled, Gone, Greeted, Heard, Seat, Seated, SeatEvent, Turned
+from chatcore.seats import Seats
 from chatcore.talk import Talk
 from chatcore.text import pack_text
-from chatcore.wire import NO_PASS
 
 OLD_LINK_S = 120.0  # an older link of the same identity is kept, to be read, so long
 RECENT_MS = 5_000  # a statement older than one's own coming by more than this is history, not news
-KEPT_MODULI = 8
 MAX_TIME_MS = 2**64 - 1
 
 
@@ -69,8 +69,7 @@ class Room:
         self._door = Door()
         self._courier = Courier(invite.room_id, self.fp, self._members, random, self._send, self._emit, kept)
         self._gossip = Gossip(self._members, random, self._send)
-        self._moduli: list[bytes] = []  # session keys of one's own, newest last
-        self._seat: Seat | None = None
+        self._seats = Seats(invite, engine, self._self, lambda fp: self.is_owner or self._members.may_join(fp))
         self._talks: dict[int, Talk] = {}  # by id() of the link: answered, and perhaps up
         self._known: frozenset[bytes] = frozenset()
         self._waiting: events.Waiting | None = None
@@ -89,40 +88,84 @@ class Room:
 
     # -- the connection
 
-    def connect(self, session: PrivateKey, now: Moment) -> None:
+    def connect(self, session: PrivateKey, now: Moment) -> Seat:
         """Begin a connection with a session key made for it.  Raises StateError if there is one already."""
-        if self._seat is not None:
-            raise StateError("there is a connection already")
-        invite = self.invite
+        seat = self._seats.connect(session, self._own_admit)
         self.refusal = None
         self._alarms.clear()
-        me = Self(invite.room_id, invite.room_key, self._identity, session, self.nick, self._random, self._members.key)
-        self._moduli = [*self._moduli, session.modulus][-KEPT_MODULI:]
-        self._seat = Seat(me, self._engine, self._moduli, invite.relay.relay_pass or NO_PASS)
-        self._seat.carried = self._own_admit
+        return seat
 
-    def receive_data(self, data: bytes, now: Moment) -> None:
-        """Take bytes from the relay, in pieces of any size."""
-        if self._seat is not None:
-            for event in self._seat.receive_data(data, now):
+    def renew(self, session: PrivateKey, now: Moment) -> Seat:
+        """Begin the connection that shall take the place of the present one, when it carries everybody (`seats`).
+
+        Raises StateError when there is nothing to be renewed, or one doesn't belong to the room.
+        """
+        if not self.is_member:
+            raise StateError("one who waits has no key worth renewing")
+        return self._seats.renew(session, self._own_admit, now)
+
+    def _self(self, session: PrivateKey) -> Self:
+        invite = self.invite
+        return Self(
+            invite.room_id, invite.room_key, self._identity, session, self.nick, self._random, self._members.key
+        )
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """The connections to be held, the present one first; whoever holds another leaves it."""
+        return tuple(self._seats)
+
+    @property
+    def _seat(self) -> Seat | None:
+        return self._seats.present
+
+    def receive_data(self, data: bytes, now: Moment, seat: Seat | None = None) -> None:
+        """Take bytes from the relay, in pieces of any size; `seat` is the connection they came over."""
+        seat = seat or self._seat
+        if seat is not None and seat in self._seats:
+            for event in self._seats.receive(seat, data, now):
                 self._on_seat(event, now)
             self._settle(now)
+            self._leave_seat(now)
 
-    def receive_eof(self, now: Moment) -> None:
-        """The connection is gone, whoever ended it."""
+    def receive_eof(self, now: Moment, seat: Seat | None = None) -> None:
+        """A connection is gone, whoever ended it."""
+        seat = seat or self._seat
+        if seat is None or seat not in self._seats:
+            return
+        present = self._seat
+        gone = self._seats.lose(seat, keep_next=not self.stale)
+        if seat is present:
+            self._roster.disconnect()
         if self._seat is not None:
-            seat, self._seat = self._seat, None
-            seat.end_all()
+            self._retire(seat, now)
+            if seat is present:  # the next one is the present one now
+                self._roster.reconnect(now)
+        else:
+            for one in gone:
+                one.end_all()
             self._talks.clear()
             self._courier.disconnect()
             self._gossip.disconnect()
-            self._roster.disconnect()
-            self._changed = True
+        self._changed = True
+        self._settle(now)
+
+    def _leave_seat(self, now: Moment) -> None:
+        """Leave the old connection when the new one carries everybody, or the new one when that came to nothing."""
+        seat = self._seats.leave(self._talks.values(), now)
+        if seat is not None:
+            self._retire(seat, now)
             self._settle(now)
 
-    def data_to_send(self) -> bytes:
-        """Return the bytes for the relay since the last call."""
-        return self._seat.data_to_send() if self._seat is not None else b""
+    def _retire(self, seat: Seat, now: Moment) -> None:
+        for link in seat.end_all():
+            self._forget(link, now)
+        self._changed = True
+
+    def data_to_send(self, seat: Seat | None = None) -> bytes:
+        """Return the bytes for the relay since the last call, on this connection or else the present one."""
+        seat = seat or self._seat
+        return seat.data_to_send() if seat is not None else b""
 
     def events_received(self) -> list[RoomEvent]:
         """Return the events since the last call."""
@@ -132,6 +175,11 @@ class Room:
     def changes(self) -> Changes:
         """Return what is to be committed before the events or the bytes of this moment go anywhere."""
         return self._courier.changes()
+
+    @property
+    def worn(self) -> bool:
+        """Whether so much went over a link that the connection should be renewed now."""
+        return any(talk.link.worn for talk in self._talks.values())
 
     @property
     def stale(self) -> bool:
@@ -214,12 +262,10 @@ class Room:
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
-        times = [part.next_tick() for part in (self._roster, self._door, self._courier, self._gossip)]
+        times = [part.next_tick() for part in (self._seats, self._roster, self._door, self._courier, self._gossip)]
         times += [talk.next_tick() for talk in self._talks.values()]
         if len(self._talks) > len(self._courier.sending):
             times += [old_s for talk in self._talks.values() if (old_s := self._old_s(talk)) < NEVER_S]
-        if self._seat is not None:
-            times.append(self._seat.next_tick())
         return min((time for time in times if time is not None), default=None)
 
     def tick(self, now: Moment, *, more_waits: bool = False) -> None:
@@ -228,9 +274,8 @@ class Room:
         `more_waits`: bytes have come that weren't handed in yet.  An acknowledgement may be among them, so nothing is
         sent again for want of one: else a client that is behind would make everybody's work more.
         """
-        if self._seat is not None:
-            for event in self._seat.tick(now):
-                self._on_seat(event, now)
+        for event in self._seats.tick(now):
+            self._on_seat(event, now)
         for talk in list(self._talks.values()):
             if now.s >= self._old_s(talk):
                 self._drop(talk.link, now)
@@ -243,6 +288,7 @@ class Room:
         self._gossip.ask(self._talks.values(), now)
         self._changed |= self._roster.next_tick() is not None
         self._settle(now)
+        self._leave_seat(now)
 
     def _old_s(self, talk: Talk) -> float:
         """Return when a link is given up for a newer one with the same identity."""
@@ -309,8 +355,7 @@ class Room:
         link.answer(ready.to_bytes(), now)
 
     def _drop(self, link: Link, now: Moment) -> None:
-        if self._seat is not None:
-            self._seat.end(link, now)
+        self._seats.end(link, now)
         self._forget(link, now)
 
     def _forget(self, link: Link, now: Moment) -> None:
@@ -318,7 +363,8 @@ class Room:
         if talk is None:
             return
         self._changed = True
-        self._door.gone(talk.fp, now)
+        if all(other.fp != talk.fp for other in self._talks.values()):
+            self._door.gone(talk.fp, now)
         if self._courier.sending.get(talk.fp) is talk:
             self._choose(talk, now)
 
@@ -441,6 +487,7 @@ class Room:
         while self._changed:
             self._changed = False
             self._settle_members(now)
+            self._seats.begin_with_known(now)
             for talk in list(self._talks.values()):
                 self._reconsider(talk, now)
             for link, fp in self._door.take_kept():
@@ -460,8 +507,7 @@ class Room:
             self._events.append(events.LetIn(admit.signer if admit is not None else self.fp))
             # They may have had no place for our JOIN before.
             self._publish(self._members.find(StatementType.JOIN, self.fp), now)
-            if self._seat is not None:
-                self._seat.attempt_now(now)
+            self._seats.attempt_now(now)
         self._was_member = self.is_member
         self._courier.remember_view()
         for fp in sorted(fps - self._known - {self.fp}):

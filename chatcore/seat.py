@@ -7,7 +7,7 @@ docs/PROTOCOL.md, "The wire" and "Handshake".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from chatcore.clock import Bucket, Moment
@@ -22,6 +22,7 @@ KEY_REPEATS_S = (4.0, 16.0)
 KEY_ANSWER_GAP_S = 2.0  # two clients that both repeat must not answer each other for ever
 RETRY_JITTER_S = 5.0
 NEVER_S = float("inf")
+CALM_S = 10.0  # whoever came longer ago and isn't up by now won't be soon
 
 # What a stranger or a lying relay can make us do.  The bursts let a newcomer be up with 255 members at once; the rates
 # keep the sustained cost under a tenth of a core (a signature is 0.2 ms, a decryption 0.2 ms).
@@ -79,9 +80,9 @@ SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone
 class _Place:
     """What is known of one address."""
 
-    __slots__ = ("first", "header", "key", "key_repeats", "key_sent_s", "link", "retry_s")
+    __slots__ = ("first", "fp", "header", "held", "key", "key_repeats", "key_sent_s", "link", "retry_s", "since_s")
 
-    def __init__(self, address: bytes, *, first: bool, retry_s: float) -> None:
+    def __init__(self, address: bytes, now: Moment, *, first: bool) -> None:
         self.header = Frame(Kind.SEND, address=address).to_bytes()[:HEADER_SIZE]
         # It is for us to begin: they were here before us, or there was a link already.  With anybody else we wait,
         # however long it takes: a stranger who keeps silent must get neither a signature nor a name out of us.
@@ -90,20 +91,28 @@ class _Place:
         self.key_sent_s: float | None = None
         self.key_repeats = 0
         self.link: Link | None = None
-        self.retry_s = retry_s
+        self.since_s = now.s
+        self.retry_s = now.s + ATTEMPT_S
+        self.held = False  # they were here before us, and yet we hold back: it may be no member
+        self.fp: bytes | None = None  # who has said HELLO from there
 
 
 class Seat:
     """One connection.  Bytes in, events out; bytes out gather until `data_to_send`."""
 
-    def __init__(self, me: Self, engine: Engine, own_moduli: Iterable[bytes], relay_pass: bytes) -> None:
-        """`own_moduli` are all keys of one's own: a peer that shows one of them is a mirror, and is ignored."""
+    def __init__(self, me: Self, engine: Engine, own_moduli: Collection[bytes], relay_pass: bytes) -> None:
+        """`own_moduli` are all session keys of one's own: a peer that shows one of them is a mirror, and is ignored.
+
+        It is looked into each time: there may be more of them later.
+        """
         self.me = me
         self.carried: Callable[[], bytes | None] = lambda: None  # the ADMIT that goes with our HELLO, if any
+        self.greets: Callable[[bytes], bool] = lambda address: True  # whether we speak first to one who was there
+        self.twin: Seat | None = None  # the other connection of one's own, while one takes the place of the other
         self.address: bytes | None = None
         self.dropped = 0
         self._engine = engine
-        self._own = {*own_moduli, me.session.modulus, me.identity.modulus}
+        self._own = own_moduli
         self._reader = FrameReader()
         self._places: dict[bytes, _Place] = {}
         self._out: list[bytes] = [Frame(Kind.JOIN, block=join_block(me.room_id, relay_pass)).to_bytes()]
@@ -163,11 +172,39 @@ class Seat:
     # -- addresses
 
     def _arrive(self, address: bytes, now: Moment, *, first: bool) -> None:
-        if address in self._places or address == self.address or len(self._places) >= MAX_ADDRESSES:
+        own = self.address, self.twin.address if self.twin is not None else None
+        if address in self._places or address in own or len(self._places) >= MAX_ADDRESSES:
             return
-        self._places[address] = place = _Place(address, first=first, retry_s=now.s + ATTEMPT_S)
-        if first:
+        self._places[address] = place = _Place(address, now, first=first and self.greets(address))
+        place.held = first and not place.first
+        if place.first:
             self._send_key(place, now)
+
+    def who(self, address: bytes) -> bytes | None:
+        """Return the fingerprint of who has said HELLO from an address."""
+        place = self._places.get(address)
+        return place.fp if place is not None else None
+
+    def begin_with_known(self, now: Moment) -> None:
+        """Speak first to those to whom we held back, and needn't any more."""
+        for address, place in self._places.items():
+            if place.held and self.greets(address):
+                place.held, place.first = False, True
+                self._attempt(place, now)
+
+    def take_over(self, other: Seat) -> None:
+        """Know of those at the addresses what another seat of one's own knew."""
+        self.twin = None
+        for address, place in self._places.items():
+            place.fp = place.fp or other.who(address)
+
+    def calm_s(self) -> float:
+        """Return when everybody who is here is up at both ends, or has had the time to be (monotonic seconds)."""
+        if self.address is None or self._expected:
+            return NEVER_S
+        links = [(place.link, place.since_s) for place in self._places.values()]
+        late = [since_s for link, since_s in links if link is None or link.state is not State.UP or not link.confirmed]
+        return max(late, default=-NEVER_S) + CALM_S
 
     def _leave(self, address: bytes) -> Iterator[SeatEvent]:
         place = self._places.pop(address, None)
@@ -222,7 +259,8 @@ class Seat:
 
     def _receive_key(self, place: _Place, block: bytes, now: Moment) -> None:
         # To look at a key is work, too, and comes before there is a link that could grow tired of them.
-        if not acceptable_modulus(block) or block in self._own or not self._decryptions.take(now):
+        own = block in self._own or block in (self.me.session.modulus, self.me.identity.modulus)
+        if not acceptable_modulus(block) or own or not self._decryptions.take(now):
             self.dropped += 1
             return
         try:
@@ -265,6 +303,8 @@ class Seat:
         except (CryptoError, WireError):
             self.dropped += 1
             return
+        if isinstance(news, Greeting):
+            place.fp = news.fp
         match news:
             case Greeting() if not link.first and not self._signatures.take(now):
                 self.end(link, now)  # their HELLO comes again, and by then we may sign an answer

@@ -30,6 +30,7 @@ class Talk:
         self.taken_ready: Ready | None = None  # the last of theirs that was acted upon
         self.log = NO_LOG  # theirs, on this link
         self.told_cursor = False  # they have said how far our log has come, or know none of ours
+        self.heard = False  # an ACK came: they are up, too, and send to us here
         self.acked = 0  # their cursor in our log; it may not go back within a link
         self.untold = 0  # messages taken since our last ACK
         self.others_set = b""  # the digest of the statements they hold
@@ -63,7 +64,7 @@ class Talk:
 
     def close(self) -> bool:
         """One of the two isn't a member (any more); says whether messages had flowed."""
-        was, self.open, self.told = self.open, False, False
+        was, self.open, self.told, self.heard = self.open, False, False, False
         self.link.provisional = True
         self.taken_ready = self._ready_s = None
         return was
@@ -76,6 +77,7 @@ class Talk:
 
     def confirmed(self) -> None:
         """An ACK came: they have our READY."""
+        self.heard = True
         self._ready_s = None
         self._ready_gap_s = READY_AGAIN_S[0]
 

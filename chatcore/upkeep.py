@@ -1,7 +1,8 @@
 """Keeps one room connected to its relay, on the loop.  Shell.
 
 When a connection breaks, it is made again, to the same relay, with a fresh session key, later and later.  It isn't when
-trying again can't help: then the sentence that goes with STOPPED says why.
+trying again can't help: then the sentence that goes with STOPPED says why.  While it holds, it is renewed about every
+hour: another connection, with another key, is made, and takes the place of the first (`seats`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ CLOSED = "You have closed this room."
 LEFT = "You have left this room."
 
 _RANDOM = SystemRandom()
+
+_Made = tuple[Cable, PrivateKey]  # a connection, and the session key for it
 
 
 def retry_wait_s(timing: Timing, tries: int, end: End) -> float:
@@ -80,13 +83,13 @@ class Upkeep:
             visit.report(Connection.RECONNECTING, reason)
 
     async def _connect(self, visit: Visit) -> tuple[End | None, float]:
-        """Make one connection and stay until it ends.
+        """Make a connection, and others that take its place one after the other, and stay until the last has ended.
 
         Returns why it ended, None when there is no use in trying again, and how many seconds it had lasted.
         """
-        session = await self._fresh_key()
+        visit.connected = False
         try:
-            cable = await dial(visit.relay, lambda: Cable(visit.relay.pins, visit), self._timing)
+            made = await self._dial(visit)
         except PinError as error:
             visit.report(Connection.STOPPED, str(error))
             return None, 0.0
@@ -94,18 +97,74 @@ class Upkeep:
             return End(str(error)), 0.0
         loop = asyncio.get_running_loop()
         since_s = loop.time()
-        try:
-            await self.on_worker(visit, lambda: visit.plug(cable, session))
-            end = await cable.watch(self._timing)
-        finally:
-            cable.drop(End())
-            await cable.gone.wait()
-        while visit.cable is cable:  # what came before the end counts
-            await self.on_worker(visit, lambda: visit.pump(cable))
+        end = await self._stay(visit, made)
         if end.refusal in FINAL:
             visit.report(Connection.STOPPED, refusal_sentence(end.refusal, 0))
             return None, 0.0
         return end, loop.time() - since_s
+
+    async def _dial(self, visit: Visit) -> _Made:
+        session = await self._fresh_key()
+        return await dial(visit.relay, lambda: Cable(visit.relay.pins, visit), self._timing), session
+
+    async def _dial_next(self, visit: Visit, wait_s: float) -> _Made | None:
+        """Make the connection that shall take the place of the present one, after a while or when that is worn."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(visit.worn.wait(), wait_s)
+            await asyncio.sleep(min(wait_s, self._timing.renew_again_s) * _RANDOM.uniform(0.0, 0.1))
+        with contextlib.suppress(PinError, RelayError):
+            if visit.member:
+                return await self._dial(visit)
+        return None
+
+    async def _stay(self, visit: Visit, made: _Made) -> End:
+        """Serve a connection, and from time to time another that takes its place, until there is none."""
+        spawn = asyncio.get_running_loop().create_task
+        serving = [spawn(self._serve(visit, *made))]
+        dialing: asyncio.Task[_Made | None] | None = None
+        wait_s = self._timing.renew_s
+        try:
+            while True:
+                if dialing is None and len(serving) == 1:
+                    visit.worn.clear()
+                    dialing = spawn(self._dial_next(visit, wait_s * _RANDOM.uniform(0.75, 1.25)))
+                await asyncio.wait([*serving, *([dialing] if dialing else [])], return_when=asyncio.FIRST_COMPLETED)
+                if serving[0].done():
+                    end = serving.pop(0).result()
+                    if visit.cable is None:
+                        return end
+                    wait_s = self._timing.renew_s
+                elif serving[-1].done():
+                    end = serving.pop().result()
+                    wait_s = max(self._timing.renew_again_s, min(end.wait_s, MAX_WAIT_S))
+                if dialing is not None and dialing.done():
+                    next_made, dialing = dialing.result(), None
+                    wait_s = self._timing.renew_again_s
+                    if next_made is not None:
+                        serving.append(spawn(self._serve(visit, *next_made)))
+        finally:
+            rest = [task for task in (*serving, dialing) if task is not None]
+            for task in rest:
+                task.cancel()
+            if rest:
+                await asyncio.wait(rest)
+            if dialing is not None and not dialing.cancelled() and (late := dialing.result()) is not None:
+                late[0].drop(End())
+
+    async def _serve(self, visit: Visit, cable: Cable, session: PrivateKey) -> End:
+        """Stay until a connection has ended, and its last frames are taken."""
+        try:
+            await self.on_worker(visit, lambda: visit.plug(cable, session))
+            if cable not in visit.cables:
+                cable.drop(End())
+            end = await cable.watch(self._timing)
+        finally:
+            cable.drop(End())
+            await cable.gone.wait()
+        while cable in visit.cables:  # what came before the end counts
+            await self.on_worker(visit, lambda: visit.pump(cable))
+        await self.on_worker(visit, lambda: None)  # what follows from its end has followed
+        return end
 
     async def end(self, visit: Visit, leave: bool, before: asyncio.Task[None] | None) -> None:
         """Bring out what was said last, then close a room."""
@@ -124,8 +183,7 @@ class Upkeep:
     async def _bring_out(self, visit: Visit) -> None:
         """Wait until the relay has dealt with all that the room wants to send."""
         await self.on_worker(visit, visit.after)
-        cable = visit.cable
-        if cable is not None and cable.seated:
+        for cable in [cable for cable in tuple(visit.cables) if cable.seated]:
             while not cable.open_to_write:
                 await cable.drained.wait()
                 await self.on_worker(visit, visit.after)

@@ -1,4 +1,4 @@
-"""One room that is open: its `Room`, its store, its connection, on the worker's side.  Shell.
+"""One room that is open: its `Room`, its store, its connections, on the worker's side.  Shell.
 
 What happens is committed before it is shown or sent.  Every method is called on the worker, but for what a cable calls
 (`Owner` in cable.py) and `report`.
@@ -18,6 +18,7 @@ from chatcore.events import Connection, ConnectionChanged, RoomEvent
 from chatcore.invite import Invite
 from chatcore.kept import Store
 from chatcore.room import Room
+from chatcore.seat import Seat
 from chatcore.wire import FRAME_SIZE
 from chatcore.worker import Worker, log_fault, moment
 
@@ -30,7 +31,10 @@ Soon = Callable[..., None]  # has the loop call something
 
 
 class Visit:
-    """One room, as the client keeps it.  The worker alone touches `room`, and writes all but `task`."""
+    """One room, as the client keeps it.
+
+    The worker alone touches `room`, and writes all but `task` and `connected`, which are the loop's.
+    """
 
     def __init__(self, invite: Invite, me: bytes, worker: Worker, soon: Soon, emit: Emit) -> None:
         self.id = invite.room_id
@@ -40,7 +44,10 @@ class Visit:
         self.room: Room | None = None
         self.store: Store | None = None
         self.failure = ""  # why nothing can be said here any more
-        self.cable: Cable | None = None
+        self.cables: dict[Cable, Seat] = {}  # one, but while another takes its place
+        self.cable: Cable | None = None  # the first of them
+        self.connected = False  # the window knows that we have a seat
+        self.worn = asyncio.Event()  # a connection has carried so much that it should be renewed
         self.member = False
         self.statements: tuple[bytes, ...] = ()
         self.set_digest = b""
@@ -57,8 +64,10 @@ class Visit:
             self._worker.post(self, lambda: self.pump(cable))
 
     def seat_given(self) -> None:
-        """Tell the window."""
-        self.report(Connection.CONNECTED)
+        """Tell the window, unless it is another connection that is to take the place of one it knows of."""
+        if not self.connected:
+            self.connected = True
+            self.report(Connection.CONNECTED)
 
     def writable_again(self) -> None:
         """Have the worker look for what the room has to send."""
@@ -75,12 +84,11 @@ class Visit:
 
         A room mustn't run out of patience for something that has come and that it hasn't been shown yet.
         """
-        waiting = self.cable.inbox if self.cable is not None else None
-        return moment(waiting[0][0] if waiting else time.monotonic())
+        return moment(min((cable.inbox[0][0] for cable in self.cables if cable.inbox), default=time.monotonic()))
 
     def tick(self) -> None:
         """Do what is due."""
-        more = self.cable is not None and bool(self.cable.inbox)
+        more = any(cable.inbox for cable in self.cables)
         self.step(lambda room, now: room.tick(now, more_waits=more))
 
     def guard(self, job: Callable[[], None]) -> None:
@@ -91,8 +99,7 @@ class Visit:
             pass
         except Exception as error:
             log_fault(error)
-            if self.cable is not None:
-                self._soon(self.cable.drop, End())
+            self._drop_all()
 
     # -- the room
 
@@ -115,7 +122,7 @@ class Visit:
 
     def after(self) -> None:
         """See what the room has to say, to us and to its relay."""
-        room, cable = self.room, self.cable
+        room = self.room
         if room is None:
             return
         changes = room.changes()
@@ -133,13 +140,27 @@ class Visit:
         self.member = room.is_member
         if room.set_digest != self.set_digest:
             self.set_digest, self.statements = room.set_digest, room.statements()
-        if cable is not None and room.stale:
-            self._soon(cable.drop, End())
-        elif cable is not None and cable.open_to_write and not cable.ended:
-            data = room.data_to_send()
-            if data:
-                self._soon(cable.write, data)
+        if room.stale:
+            self._drop_all()
+        else:
+            self._write(room)
+        if room.worn:
+            self._soon(self.worn.set)
         self.tick_s = room.next_tick()
+
+    def _write(self, room: Room) -> None:
+        held = room.seats
+        for cable, seat in list(self.cables.items()):
+            if seat not in held:
+                del self.cables[cable]
+                self._soon(cable.leave)
+            elif cable.open_to_write and not cable.ended and (data := room.data_to_send(seat)):
+                self._soon(cable.write, data)
+        self.cable = next(iter(self.cables), None)
+
+    def _drop_all(self) -> None:
+        for cable in self.cables:
+            self._soon(cable.drop, End())
 
     def fail(self, sentence: str) -> None:
         """Stop a room that can't be kept.  It stays open, and says why, until it is closed."""
@@ -164,36 +185,40 @@ class Visit:
         """End: the sentence says why, and is the last thing told."""
         self.tell(ConnectionChanged(Connection.STOPPED, sentence))
         self.muted = True
-        self.unplug()
+        for cable in list(self.cables):
+            self.unplug(cable)
         self.room = self.tick_s = None
         if self in self._worker.rooms:
             self._worker.rooms.remove(self)
 
-    # -- the connection
+    # -- the connections
 
     def plug(self, cable: Cable, session: PrivateKey) -> None:
-        """Begin a connection with a session key made for it."""
-        self.unplug()
-        self.cable = cable
-        self.step(lambda room, now: room.connect(session, now))
+        """Begin a connection with a session key made for it; it takes the place of the one there is, by and by."""
+        if self.room is not None:
+            begin = self.room.renew if self.cables else self.room.connect
+            self.cables[cable] = begin(session, self.now())
+            self.after()
 
-    def unplug(self) -> None:
-        """The connection is gone."""
-        self.cable = None
-        self.step(lambda room, now: room.receive_eof(now))
+    def unplug(self, cable: Cable) -> None:
+        """A connection is gone."""
+        seat = self.cables.pop(cable, None)
+        self.cable = next(iter(self.cables), None)
+        self.step(lambda room, now: room.receive_eof(now, seat) if seat is not None else None)
 
     def pump(self, cable: Cable) -> None:
         """Hand on what came in, a batch at a time, and at last that no more will come."""
         cable.scheduled = False  # from here on whoever adds to the inbox calls again
         batch = [cable.inbox.popleft() for _ in range(min(BATCH_FRAMES, len(cable.inbox)))]
-        if self.cable is not cable:
+        seat = self.cables.get(cable)
+        if seat is None:
             return
         if batch:
             came, data = moment(batch[-1][0]), b"".join(frame for _, frame in batch)
-            self.step(lambda room, _: room.receive_data(data, came))
+            self.step(lambda room, _: room.receive_data(data, came, seat))
         if cable.inbox:
             self.frames_came(cable)
         elif cable.ended:
-            self.unplug()
+            self.unplug(cable)
         if len(cable.inbox) * FRAME_SIZE < READ_LOW_BYTES:
             self._soon(cable.go_on_reading)

@@ -99,7 +99,7 @@ class Puppet(Client):
         self.world, self.name = world, name
         self.strings = _Strings(self, world.invite)
         self.room = cast(Room, self.strings)
-        self.store = None
+        self.store = self.seat = self.next = None
         self.events, self.address = [], None
         self.session = session or key(f"session {name} puppet")
         self.identity = identity or key(f"identity {name}")

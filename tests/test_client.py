@@ -995,9 +995,9 @@ def test_a_room_that_is_behind_lives_in_the_time_of_what_it_reads(tmp_path: Path
             seen: list[float] = []
             receive_data = room.receive_data
 
-            def look(data: bytes, now: Moment) -> None:
+            def look(data: bytes, now: Moment, seat: Any = None) -> None:
                 seen.append(now.s)
-                receive_data(data, now)
+                receive_data(data, now, seat)
 
             room.receive_data = look  # type: ignore[method-assign]
             try:
@@ -1136,7 +1136,7 @@ def test_a_mistake_of_our_own_costs_the_connection_and_not_the_client(tmp_path: 
             assert room is not None
             receive_data = room.receive_data
 
-            def stumble(data: bytes, now: Any) -> None:
+            def stumble(data: bytes, now: Any, seat: Any = None) -> None:
                 room.receive_data = receive_data  # type: ignore[method-assign]
                 raise ZeroDivisionError("secret")
 

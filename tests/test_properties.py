@@ -202,10 +202,10 @@ def _recording() -> bytes:
     world, heard = World(), list[bytes]()
     alice, deliver = _alice(world), world.deliver
 
-    def record(client: Client, frame: Frame) -> None:
+    def record(client: Client, frame: Frame, address: bytes | None = None) -> None:
         if client is alice:
             heard.append(frame.to_bytes())
-        deliver(client, frame)
+        deliver(client, frame, address)
 
     world.deliver = record  # type: ignore[method-assign]
     world.settle()

@@ -20,6 +20,7 @@ from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.kept import Changes, Kept, Store
 from chatcore.room import Room
 from chatcore.seal import fingerprint
+from chatcore.seat import Seat
 from chatcore.wire import Frame, FrameReader, Kind
 
 ENGINE = OpenSSLEngine()
@@ -54,8 +55,17 @@ class Memory:
         self.kept.commit(changes)
 
 
+class Line:
+    """A connection that takes the place of another."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.reader = FrameReader()
+        self.address: bytes | None = None
+
+
 class Client:
-    """A room and its connection."""
+    """A room and its connection, at times two."""
 
     def __init__(
         self,
@@ -73,11 +83,34 @@ class Client:
         self.address: bytes | None = None
         self.reader = FrameReader()
         self.connections = 0
+        self.seat: Seat | None = None
+        self.next: Line | None = None
 
     def connect(self) -> None:
         self.connections += 1
         self.reader = FrameReader()
-        self.room.connect(key(f"session {self.name} {self.connections}"), self.world.now)
+        self.seat = self.room.connect(key(f"session {self.name} {self.connections}"), self.world.now)
+
+    def renew(self) -> None:
+        """Begin a second connection."""
+        self.connections += 1
+        self.next = Line(self.room.renew(key(f"session {self.name} {self.connections}"), self.world.now))
+
+    def keep_up(self) -> None:
+        """Leave what the room has left."""
+        if self.seat is None:
+            return
+        held = self.room.seats
+        if self.next is not None and self.next.seat not in held:
+            line, self.next = self.next, None
+            self.world.vacate(line.address)
+        if self.seat not in held and self.next is not None:
+            old, line, self.next = self.address, self.next, None
+            self.seat, self.reader, self.address = line.seat, line.reader, line.address
+            self.world.vacate(old)
+
+    def line(self, address: bytes | None) -> Client | Line:
+        return self.next if self.next is not None and self.next.address == address else self
 
     def commit(self) -> None:
         """Keep what has changed, as a shell does before anything leaves it."""
@@ -86,7 +119,8 @@ class Client:
 
     def disconnect(self) -> None:
         self.world.leave(self)
-        self.room.receive_eof(self.world.now)
+        self.room.receive_eof(self.world.now, *([] if self.seat is None else [self.seat]))
+        self.keep_up()
 
     def say(self, text: str) -> bytes:
         return self.room.say(text, self.world.now)
@@ -134,13 +168,19 @@ class World:
 
     def leave(self, client: Client) -> None:
         address, client.address = client.address, None
+        self.vacate(address)
+
+    def vacate(self, address: bytes | None) -> None:
         if address is not None:
             del self.seats[address]
-            for other in list(self.seats.values()):
-                self.deliver(other, Frame(Kind.LEFT, address=address))
+            for there, other in list(self.seats.items()):
+                self.deliver(other, Frame(Kind.LEFT, address=address), there)
 
-    def deliver(self, client: Client, frame: Frame) -> None:
-        client.room.receive_data(frame.to_bytes(), self.now)
+    def deliver(self, client: Client, frame: Frame, address: bytes | None = None) -> None:
+        """Hand a frame to a client, over its seat with this address, or else its first."""
+        at = client.line(address)
+        more = () if at.seat is None else (at.seat,)
+        client.room.receive_data(frame.to_bytes(), self.now, *more)
         client.events += client.room.events_received()
 
     def inject(self, source: str, to: str, block: bytes) -> None:
@@ -149,21 +189,26 @@ class World:
         if client.address is not None and origin.address is not None:
             self.deliver(client, Frame(Kind.SEND, address=origin.address, block=block))
 
-    def _relay(self, client: Client, frame: Frame) -> None:
+    def _relay(self, client: Client, line: Client | Line, frame: Frame) -> None:
         if frame.kind is Kind.JOIN:
-            client.address = self.rng.randbytes(8)
-            others = [seat for seat in self.seats.values() if seat.room.invite.room_id == client.room.invite.room_id]
-            self.seats[client.address] = client
-            self.deliver(client, Frame(Kind.WELCOME, argument=len(others), address=client.address))
-            for other in others:
-                assert other.address is not None
-                self.deliver(client, Frame(Kind.PRESENT, address=other.address))
-                self.deliver(other, Frame(Kind.PRESENT, address=client.address))
-        elif frame.kind is Kind.SEND and client.address is not None and frame.address in self.seats:
+            line.address = self.rng.randbytes(8)
+            room_id = client.room.invite.room_id
+            others = [(at, one) for at, one in self.seats.items() if one.room.invite.room_id == room_id]
+            self.seats[line.address] = client
+            self.deliver(client, Frame(Kind.WELCOME, argument=len(others), address=line.address), line.address)
+            for at, other in others:
+                self.deliver(client, Frame(Kind.PRESENT, address=at), line.address)
+                self.deliver(other, Frame(Kind.PRESENT, address=line.address), at)
+        elif frame.kind is Kind.SEND and line.address is not None and frame.address in self.seats:
             hop = (client.name, self.named(frame.address), frame.block)
             self.log.append(hop)
             for source, to, block in self.tamper(*hop):
-                self.inject(source, to, block)
+                if (source, to) == hop[:2]:
+                    if frame.address in self.seats and line.address is not None:
+                        again = Frame(Kind.SEND, address=line.address, block=block)
+                        self.deliver(self.clients[to], again, frame.address)
+                else:
+                    self.inject(source, to, block)
 
     # -- time
 
@@ -174,9 +219,14 @@ class World:
             for client in list(self.clients.values()):
                 client.commit()
                 client.events += client.room.events_received()
-                for frame in client.reader.receive_data(client.room.data_to_send()):
-                    quiet = False
-                    self._relay(client, frame)
+                client.keep_up()
+                lines: list[Client | Line] = [client, *([client.next] if client.next is not None else [])]
+                for line in lines:
+                    more = () if line.seat is None else (line.seat,)
+                    for frame in line.reader.receive_data(client.room.data_to_send(*more)):
+                        quiet = False
+                        self._relay(client, line, frame)
+                client.keep_up()
             if quiet:
                 return
         raise AssertionError("they never stop talking")
