@@ -4,7 +4,7 @@ CHECKED := chatcore relay tools tests benchmarks relay_server.py gui_client.py $
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint trial bench clean
+.PHONY: help setup demo test lint trial fuzz bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -25,6 +25,9 @@ lint: setup ## check format, lint and types
 
 trial: setup ## try every attack and fault, and write down what came of it (docs/RELIABILITY.md; more than an hour)
 	@$(PYTHON_IN_VENV) tests/trial.py $(ARGS)
+
+fuzz: setup ## try inputs that nobody thought of on what strangers reach, ten minutes for each kind
+	@$(PYTHON_IN_VENV) tests/fuzz.py $(ARGS)
 
 bench: setup ## measure the relay and the fan-out (benchmarks/README.md)
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)

@@ -21,6 +21,8 @@ from relay.template import configuration_text
 
 CONFIG_NAME = "parley-relay.toml"
 MAX_FILE_BYTES = 65_536
+MAX_LINE = 4096  # characters: the standard library takes half a minute for a file that is one key with many dots
+MAX_SEARCHES = 64  # for the line of a mistake; more only where a value has more lines than that
 MAX_SOCKET_PATH_BYTES = 100  # the system's own limit is 104 or 108, with a zero
 LOOPBACK = "127.0.0.1"
 SERVICE_CONTROL = Path("/run/parley-relay/control.sock")  # where the relay of deploy/parley-relay.service is asked
@@ -141,13 +143,16 @@ def load(path: Path) -> Config:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: is larger than {MAX_FILE_BYTES} bytes, so it is no relay configuration.")
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # a byte order mark is how some editors begin
     except OSError as error:
         raise ConfigError(
             f"{path}: can't be read ({error.strerror}); name the right file with --config, or make one with `init`."
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text; write it anew with `init` in another directory.") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MAX_LINE:
+            raise ConfigError(f"{path}, line {number}: a line has at most {MAX_LINE} characters; write it as several.")
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also for a number of too many digits, and for brackets without end
@@ -157,6 +162,10 @@ def load(path: Path) -> Config:
             f"{path}{where}: this is not valid TOML; strings need quotes, each key stands once."
         ) from None
     return _Reader(path, text).read(tables)
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:59] + "…")
 
 
 class _Reader:
@@ -172,27 +181,41 @@ class _Reader:
         return ConfigError(f"{self.path}, line {number}: {sentence}" if number else f"{self.path}: {sentence}")
 
     def _line_of(self, keys: tuple[str, ...]) -> int:
-        """Return where the statement begins after which `keys` lead to something; 0 if that is never so.
+        """Return where the statement begins after which `keys` lead to something; 0 if that can't be found.
 
-        The reader of TOML itself looks, so quoted, dotted and inline keys and values of many lines are found, too.
+        The reader of TOML itself looks, so quoted, dotted and inline keys and values of many lines are found, too.  It
+        reads the first lines, ever more closely; lines that end in the middle of a value tell nothing.
         """
-        begin = 1
-        for end in range(1, len(self.lines) + 1):
-            try:
-                found: Any = tomllib.loads("\n".join(self.lines[:end]))
-            except ValueError:
-                continue  # in the middle of a value
-            for key in keys:
-                found = found.get(key) if isinstance(found, dict) else None
-            if found is not None:
-                return begin
-            begin = end + 1
-        return 0
+        without, within, open_from = 0, len(self.lines), len(self.lines)  # the first so many lines: not there, there
+        tries = 0
+        while open_from - without > 1:
+            middle = end = (without + open_from) // 2
+            while end < within and (found := self._leads(keys, end)) is None:
+                end += 1
+                if (tries := tries + 1) > MAX_SEARCHES:
+                    return 0
+            if end == within or found:
+                within, open_from = end, middle
+            else:
+                without = end
+        return without + 1 if self._leads(keys, within) else 0
+
+    def _leads(self, keys: tuple[str, ...], lines: int) -> bool | None:
+        """Tell whether `keys` lead to something in the first lines; None when these end in the middle of a value."""
+        try:
+            found: Any = tomllib.loads("\n".join(self.lines[:lines]))
+        except ValueError:
+            return None
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found is not None
 
     def read(self, tables: dict[str, Any]) -> Config:
         for name, content in tables.items():
             if name not in ("relay", "limits", "metrics"):
-                raise self.fail(f"{name!r} is not known here; the tables are [relay], [limits] and [metrics].", name)
+                raise self.fail(
+                    f"{_shown(name)} is not known here; the tables are [relay], [limits] and [metrics].", name
+                )
             if not isinstance(content, dict):
                 raise self.fail(f"[{name}] must be a table, written in brackets on a line of its own.", name)
         relay = self._relay(tables.get("relay", {}))
@@ -203,7 +226,7 @@ class _Reader:
         for key in content:
             if key not in known:
                 choices = ", ".join(sorted(known))
-                raise self.fail(f"{key!r} is not known in [{table}]; the keys are {choices}.", table, key)
+                raise self.fail(f"{_shown(key)} is not known in [{table}]; the keys are {choices}.", table, key)
 
     def _limits(self, content: dict[str, Any]) -> dict[str, int]:
         self._known("limits", content, {item.name for item in dataclasses.fields(Limits)})

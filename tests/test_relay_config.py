@@ -24,7 +24,7 @@ from chatcore.invite import RelayAddress
 from chatcore.wire import NO_PASS
 from relay import config as configuration
 from relay import keys
-from relay.config import Config, load
+from relay.config import MAX_LINE, Config, load
 from relay.limits import Limits
 from relay.server import check_exposure, line_of
 
@@ -239,10 +239,25 @@ def test_each_mistake_is_one_sentence_with_file_and_line(tmp_path: Path, text: s
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("text", ["[relay]\nlisten = " + "[" * 5_000, "[relay]\nport = " + "9" * 6_000])
-def test_brackets_or_digits_without_end_are_no_toml_either(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match="this is not valid TOML"):
+@pytest.mark.parametrize("value", ["[" * 4_000, "{a=" * 1_300, "9" * 4_050, "[" * 2_000 + "]" * 2_000])
+def test_brackets_or_digits_without_end_are_no_value_either(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"this is not valid TOML|line 2: port must be a whole number"):
+        load(write(tmp_path, "[relay]\nport = " + value))
+
+
+@pytest.mark.parametrize("line", ["a." * 30_000 + "a = 1", "port = " + "9" * 6_000, "#" * (MAX_LINE + 1)])
+def test_an_endless_line_is_said_before_anybody_tries_to_read_it(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigError, match="line 2: a line has at most 4096 characters"):
+        load(write(tmp_path, "[relay]\n" + line))
+
+
+def test_the_line_of_a_mistake_is_found_in_a_long_file_too_and_given_up_in_a_strange_one(tmp_path: Path) -> None:
+    text = "[relay]\n" + "# remark\n" * 3_000 + "log = 1\n" + "# remark\n" * 3_000
+    with pytest.raises(ConfigError, match="line 3002: log must be"):
         load(write(tmp_path, text))
+    with pytest.raises(ConfigError, match=r"toml: log must be") as caught:
+        load(write(tmp_path, "[relay]\nlog = [\n" + "1,\n" * 3_000 + "]\n"))
+    assert ", line" not in str(caught.value)
 
 
 def test_a_wrong_pass_is_not_repeated_in_the_sentence(tmp_path: Path) -> None:
