@@ -27,13 +27,13 @@ from chatcore.delivery import (
 from chatcore.events import RoomEvent
 from chatcore.kept import Changes, Kept, Line, Standing
 from chatcore.link import ContentKind
-from chatcore.members import Members, who_digest
+from chatcore.lists import Lists
+from chatcore.members import Members
 from chatcore.talk import Send, Talk
 from chatcore.text import parse_text
 
 ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
 MAX_TAKEN = 8192  # messages remembered, to show none twice that is said again in a new log
-MAX_VIEWS = 64  # member lists remembered, to tell by its digest whom a message was sealed for
 
 
 class Courier:
@@ -62,18 +62,17 @@ class Courier:
         self._touched: set[bytes] = set()  # peers whose standing has changed
         self._taken: dict[bytes, None] = {}  # by mid, the newest last
         self._earlier = False  # our log is of an earlier run: the disk may have been put back since
+        self.lists = Lists(room_id, fp, members, send, emit, self._keep_line)
         if kept is not None and kept.log:
             self._restore(kept)
         self._sending: dict[bytes, Talk] = {}  # the newest open talk with each identity
-        self._views: dict[bytes, tuple[bytes, ...]] = {}
-        self._viewed: frozenset[bytes] | None = None  # the members that the newest view is of
-        self._view: tuple[bytes, tuple[bytes, ...]] = (b"", ())
 
     # -- what is kept between runs
 
     def _restore(self, kept: Kept) -> None:
         self._log, self._changes, self._earlier = kept.log, Changes(), True
         self._taken = dict.fromkeys(kept.lines)
+        self.lists.restore(kept.lines.values())
         owed = {mid: Owed.of(kept.lines[mid]) for numbers in kept.owed.values() for mid in numbers.values()}
         for fp in kept.standings.keys() | kept.owed.keys():
             mids, standing = kept.owed.get(fp, {}), kept.standings.get(fp, Standing())
@@ -98,6 +97,10 @@ class Courier:
                 self._emit(events.NotDelivered((mid,), fp, earlier=True))
             if mid in kept.taken_back:
                 self._emit(events.TakenBack(mid, tuple(sorted(kept.taken_back[mid])), earlier=True))
+
+    def _keep_line(self, line: Line) -> None:
+        if self._changes is not None:
+            self._changes.lines.append(line)
 
     def changes(self) -> Changes:
         """Return what has changed since the last call; always empty when nothing is kept."""
@@ -142,22 +145,6 @@ class Courier:
         if fp not in self._inboxes:
             self._inboxes[fp] = Inbox()
         return self._inboxes[fp]
-
-    def remember_view(self) -> tuple[bytes, tuple[bytes, ...]]:
-        """Remember who belongs now, so that a message sealed for just these can be told by its digest.
-
-        Returns the digest, and who reads what is sealed now: everyone but oneself.
-        """
-        fps = self._members.fps()
-        if fps is not self._viewed:  # another set is another object
-            everyone = sorted(fps | {self._fp})
-            who = who_digest(self._room_id, everyone)
-            self._views.pop(who, None)  # the newest last, also when it was one before
-            self._views[who] = tuple(everyone)
-            self._viewed, self._view = fps, (who, tuple(fp for fp in everyone if fp != self._fp))
-            while len(self._views) > MAX_VIEWS:
-                del self._views[next(iter(self._views))]
-        return self._view
 
     # -- links come and go
 
@@ -229,13 +216,12 @@ class Courier:
 
     def post(self, text: str, app: bytes, now: Moment) -> bytes:
         """Owe a message to every member, and send it to those who are here; returns its mid (16 bytes)."""
-        who, readers = self.remember_view()
+        who, readers = self.lists.view()
         message = Message(self._random(SALT_SIZE), now.ms, who, app)
         owed = Owed(message.mid(self._room_id, self._fp), now.ms, message.to_bytes())
         self.archive.open(owed.mid, owed.parts * len(readers))
         self._emit(events.MessageSent(owed.mid, text, now.ms, readers))
-        if self._changes is not None:
-            self._changes.lines.append(Line(owed.mid, self._fp, owed.rest, now.ms, readers))
+        self._keep_line(Line(owed.mid, self._fp, owed.rest, now.ms, readers))
         for fp in readers:
             outbox = self._outbox(fp)
             too_much = outbox.add(owed)
@@ -296,8 +282,8 @@ class Courier:
                 self._pump(fp, now)
 
     def next_tick(self) -> float | None:
-        """Return when `resend` has something to do, in monotonic seconds; None if never."""
-        times = [self._outbox(fp).resend_s for fp in self._sending]
+        """Return when `resend` or the lists have something to do, in monotonic seconds; None if never."""
+        times = [self.lists.next_tick(), *(self._outbox(fp).resend_s for fp in self._sending)]
         return min((time for time in times if time is not None), default=None)
 
     def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
@@ -338,15 +324,17 @@ class Courier:
         self._taken[mid] = None
         while len(self._taken) > MAX_TAKEN:
             del self._taken[next(iter(self._taken))]
-        text, readers = parse_text(message.app), self._views.get(message.who)
-        if self._changes is not None:
-            self._changes.lines.append(Line(mid, talk.fp, message.to_bytes(), now.ms, readers))
+        text, readers = parse_text(message.app), self.lists.readers(message.who)
+        line = Line(mid, talk.fp, message.to_bytes(), now.ms, readers)
+        self._keep_line(line)
         if text is None:
             self.ignored += 1
             return
         sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
         nick = talk.nick(self._members)
         self._emit(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
+        if readers is None:
+            self.lists.miss(talk.fp, message.who, line, now)
 
     def on_ack(self, talk: Talk, ack: Ack, now: Moment) -> bool:
         """Take an ACK; False when it claims what can't be, so that its link must end."""

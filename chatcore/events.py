@@ -158,6 +158,40 @@ class MessageReceived:
     readers: tuple[bytes, ...] | None
 
 
+People = tuple[tuple[bytes, str], ...]
+"""Fingerprints and nicks; the nicks of those whom this client doesn't know are those that another one told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadersLearned:
+    """Whom these messages of `sender`, told with `readers` None, were sealed for; still None if `sender` doesn't say.
+
+    `theirs` are those on that list whom this client has no reason to find there, `ours` those it misses there.
+    """
+
+    mids: tuple[bytes, ...]
+    sender: bytes
+    readers: tuple[bytes, ...] | None
+    theirs: People = ()
+    ours: People = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListsDiffer:
+    """The member `fp` goes on having another list of people: with `theirs`, without `ours`; both empty: doesn't say."""
+
+    fp: bytes
+    theirs: People
+    ours: People
+
+
+@dataclass(frozen=True, slots=True)
+class ListsAgree:
+    """The member `fp` has the same list again."""
+
+    fp: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class MessageArrived:
     """`by` has acknowledged these of one's own messages."""
@@ -247,6 +281,9 @@ RoomEvent = (
     | LetIn
     | MessageSent
     | MessageReceived
+    | ReadersLearned
+    | ListsDiffer
+    | ListsAgree
     | MessageArrived
     | NotDelivered
     | TakenBack

@@ -64,7 +64,8 @@ class ContentKind(IntEnum):
     MSG = 2
     ACK = 3
     STMT = 4
-    WANT = 5  # 6 MOVE, 7 DUMMY and 8 LIST are for later versions: ignored, and counted
+    WANT = 5  # 6 MOVE and 7 DUMMY are for later versions: ignored, and counted
+    LIST = 8
 
 
 class State(Enum):

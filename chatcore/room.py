@@ -286,6 +286,7 @@ class Room:
         for fp in self._door.expired(now):
             self._end_knock(fp)
         self._gossip.ask(self._talks.values(), now)
+        self._courier.lists.tick(self._courier.sending, now)
         self._changed |= self._roster.next_tick() is not None
         self._settle(now)
         self._leave_seat(now)
@@ -393,10 +394,12 @@ class Room:
             case ContentKind.ACK if talk.open:
                 ack = parse_ack(data)
                 if self._courier.on_ack(talk, ack, now):
-                    self._gossip.compare(talk, ack.set_digest, now)
+                    self._compare(talk, ack.set_digest, now)
                 else:
                     self.refused += 1
                     self._drop(talk.link, now)
+            case ContentKind.LIST if talk.open:
+                self.ignored += not self._courier.lists.on_list(talk, data, now)
             case ContentKind.MSG if talk.open:
                 self._courier.on_message(talk, data, blocks, now)
             case _:
@@ -416,7 +419,12 @@ class Room:
         self._changed = True
         self._reconsider(talk, now)
         if ready.full:
-            self._gossip.compare(talk, ready.set_digest, now)
+            self._compare(talk, ready.set_digest, now)
+
+    def _compare(self, talk: Talk, others_set: bytes, now: Moment) -> None:
+        self._gossip.compare(talk, others_set, now)
+        if talk.open:
+            self._courier.lists.compare(talk, now)
 
     def _reconsider(self, talk: Talk, now: Moment) -> None:
         """A READY came or memberships changed: may messages flow on this link?"""
@@ -509,7 +517,7 @@ class Room:
             self._publish(self._members.find(StatementType.JOIN, self.fp), now)
             self._seats.attempt_now(now)
         self._was_member = self.is_member
-        self._courier.remember_view()
+        self._courier.lists.view()
         for fp in sorted(fps - self._known - {self.fp}):
             self._end_knock(fp)
             since_ms = self._members.member_since_ms(fp)

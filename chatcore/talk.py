@@ -14,6 +14,7 @@ HEARTBEAT_S = (25.0, 35.0)
 READY_AGAIN_S = (5.0, 60.0)  # a READY said again is repeated, at doubling intervals, until an ACK shows that it came
 WANT_AGAIN_S = (3.0, 300.0)
 STATEMENT_BUDGET = (2.0 * MAX_STATEMENTS, 8.0)  # each costs a verification, and a look at all that follows from it
+LIST_BUDGET = (16.0, 0.1)  # lists of people told over a link; each may be of 154 blocks
 
 
 Send = Callable[["Talk", ContentKind, bytes, Moment], list[bytes]]  # puts content on a link; returns its blocks-to-be
@@ -38,6 +39,7 @@ class Talk:
         self.want_s = 0.0
         self._want_gap_s = WANT_AGAIN_S[0]
         self.statements = Bucket(*STATEMENT_BUDGET)  # what may come from them
+        self.lists = Bucket(*LIST_BUDGET)  # what they may ask for
         self._ready_s: float | None = None
         self._ready_gap_s = READY_AGAIN_S[0]
         self._random = random

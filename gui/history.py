@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered, TakenBack
+from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered, ReadersLearned, TakenBack
 from gui import wording
 from gui.shown import DayItem, LineItem, LogItem, MessageItem, Note, Tick, Tone
 
@@ -34,6 +34,8 @@ class Message:
     arrived: dict[bytes, int] = field(default_factory=dict)  # reader: when
     failed: set[bytes] = field(default_factory=set)
     spared: set[bytes] = field(default_factory=set)  # it was taken back before it went to them
+    theirs: tuple[bytes, ...] = ()  # readers who aren't on the list here
+    ours: tuple[bytes, ...] = ()  # who is on the list here and isn't a reader
 
     @property
     def missing(self) -> list[bytes]:
@@ -125,6 +127,14 @@ class History:
             message.spared.update(event.spared)
             self._touch(message)
         return message
+
+    def learn_readers(self, event: ReadersLearned) -> None:
+        """Note whom somebody's messages were for, and how that differs from the list here."""
+        for mid in event.mids:
+            message = self._by_mid.get(mid)
+            if message is not None:
+                message.readers = event.readers
+                message.theirs, message.ours = tuple(fp for fp, _ in event.theirs), tuple(fp for fp, _ in event.ours)
 
     def gone(self, fp: bytes) -> None:
         """Give up on a reader who left the room for good."""

@@ -19,6 +19,8 @@ from chatcore.events import (
     Knocked,
     KnockEnded,
     LetIn,
+    ListsAgree,
+    ListsDiffer,
     Member,
     MemberJoined,
     MemberLeft,
@@ -26,8 +28,10 @@ from chatcore.events import (
     MessageReceived,
     MessageSent,
     NotDelivered,
+    People,
     Presence,
     PresenceChanged,
+    ReadersLearned,
     RoomEvent,
     RosterChanged,
     SealedBlocks,
@@ -82,6 +86,7 @@ class RoomController:
         self._connected_ms = 0
         self._tries = 0  # in vain, since it was connected last
         self._strangers: set[bytes] = set()  # their last message was for other people than ours
+        self._differing: set[bytes] = set()  # they go on having another list of people
         self._knocks: dict[bytes, Knocked] = {}
         self._words: dict[bytes, tuple[str, ...]] = {}
         self._alarms: dict[str, Banner] = {}
@@ -139,6 +144,14 @@ class RoomController:
                     self._page.composer_taken(event.text)
             case MessageReceived():
                 self._receive(event)
+            case ReadersLearned():
+                self._learn_readers(event)
+            case ListsDiffer(fp, theirs, ours):
+                self._differing.add(fp)
+                self._say_difference(sentences.lists_differ, fp, theirs, ours)
+            case ListsAgree(fp):
+                self._differing.discard(fp)
+                self.history.line(sentences.lists_agree(self.name(fp)), self._now_ms())
             case MessageArrived():
                 self.history.arrived(event)
                 self._renew_readers(event.mids)
@@ -247,13 +260,24 @@ class RoomController:
     def _receive(self, event: MessageReceived) -> None:
         self._learn({event.sender: event.nick})
         self.history.received(event)
-        if event.readers is None and event.sender not in self._strangers:
-            self._strangers.add(event.sender)
-            self.history.line(sentences.other_list(self.name(event.sender)), event.received_ms, Tone.WARN)
-        elif event.readers is not None:
+        if event.readers is not None:
             self._strangers.discard(event.sender)
         if not self._focused:
             self._unread += 1
+
+    def _learn_readers(self, event: ReadersLearned) -> None:
+        self.history.learn_readers(event)
+        if event.readers is not None and not event.theirs and not event.ours:
+            self._strangers.discard(event.sender)
+        elif event.sender not in self._strangers:
+            self._strangers.add(event.sender)
+            self._say_difference(sentences.other_list, event.sender, event.theirs, event.ours)
+        self._renew_readers(event.mids)
+
+    def _say_difference(self, say: Callable[..., str], fp: bytes, theirs: People, ours: People) -> None:
+        self._learn({one: nick for one, nick in theirs if one not in self._nicks})
+        names = (sorted(self.name(one) for one, _ in people) for people in (theirs, ours))
+        self.history.line(say(self.name(fp), *names), self._now_ms(), Tone.WARN)
 
     def _end_knock(self, fp: bytes) -> None:
         self._knocks.pop(fp, None)
@@ -457,7 +481,7 @@ class RoomController:
         here = [m.fp for m in self._members if m.presence in (Presence.HERE, Presence.ARRIVING)]
         going, waiting = self.history.outstanding(here)
         said = self.history.last_own is not None
-        trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._strangers)
+        trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._strangers | self._differing)
         trouble = trouble or bool(self.trust.warnings(m.fp for m in self._members))
         return Status(
             *sentences.privacy(self._connection.state is Connection.STOPPED, trouble),

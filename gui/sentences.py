@@ -5,6 +5,8 @@ Names, never pronouns.  Nothing is claimed that the protocol doesn't hold: no ex
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from chatcore.events import AlarmKind, Connection, ConnectionChanged, Member, Presence, SealedBlocks, Waiting
 from chatcore.invite import Mode
 from chatcore.wire import BLOCK_SIZE
@@ -135,9 +137,23 @@ def taken_back(message: Message, spared: tuple[bytes, ...], name_of: NameOf) -> 
     return f"You took a message back from {wording.listed(sorted(map(name_of, spared)))}; it has gone out to {gone}"
 
 
-def other_list(name: str) -> str:
-    """Say that a sender's people aren't ours."""
+def other_list(name: str, theirs: Iterable[str], ours: Iterable[str]) -> str:
+    """Say that a sender's people aren't ours, by name if the sender says who they are."""
+    difference = wording.difference(name, theirs, ours)
+    if difference:
+        return f"{name} wrote this for other people than you see here: {difference}"
     return f"{name} wrote this for other people than you see here. Ask {name} who is in the room"
+
+
+def lists_differ(name: str, theirs: Iterable[str], ours: Iterable[str]) -> str:
+    """Say that somebody goes on having another list of people."""
+    difference = wording.difference(name, theirs, ours, begins=True)
+    return difference or f"{name} has another list of people than you, and doesn't say which. Ask {name} who is on it"
+
+
+def lists_agree(name: str) -> str:
+    """Say that a difference is over."""
+    return f"{name} has the same list of people as you again"
 
 
 def alarm(kind: AlarmKind, name: str) -> Banner:
@@ -293,6 +309,9 @@ def readers_state(
         heading = "Other people than you see here"
         note = f"{quote.name} has another list of people than you. Ask {quote.name} who is in the room."
         tone = Tone.WARN
+    elif message.theirs or message.ours:
+        theirs, ours = (map(name_of, fps) for fps in (message.theirs, message.ours))
+        note, tone = wording.difference(quote.name, theirs, ours, begins=True) + ".", Tone.WARN
     sealed, sealed_note = _sealed(blocks, name_of) if unfolded else (None, "")
     return ReadersState(message.mid, quote, heading, readers, note, tone, sealed, sealed_note)
 

@@ -122,6 +122,20 @@ def presence(member: Member, now_ms: int) -> str:
             return f"Away since {since}" if since else "Away"
 
 
+def difference(name: str, theirs: Iterable[str], ours: Iterable[str], *, begins: bool = False) -> str:
+    """Return in whom the list of `name` differs from ours: "Bob's list has Carol, yours hasn't"; or nothing.
+
+    `begins`: a sentence begins with it.
+    """
+    more, fewer = listed(theirs), listed(ours)
+    yours = "yours" if more else "Your list" if begins else "your list"
+    parts = (
+        f"{name}'s list has {more}, yours hasn't" if more else "",
+        f"{yours} has {fewer}, {name}'s hasn't" if fewer else "",
+    )
+    return "; ".join(filter(None, parts))
+
+
 def became(spared: Iterable[str], gone: Iterable[str], failed: Iterable[str]) -> str:
     """Return what is said under a message that never gets to somebody, or nothing; all are names."""
     kept_from, reached, lost = list(spared), list(gone), list(failed)

@@ -21,6 +21,8 @@ from chatcore.events import (
     Knocked,
     KnockEnded,
     LetIn,
+    ListsAgree,
+    ListsDiffer,
     Member,
     MemberJoined,
     MemberLeft,
@@ -29,6 +31,7 @@ from chatcore.events import (
     NotDelivered,
     Presence,
     PresenceChanged,
+    ReadersLearned,
     RosterChanged,
     SealedBlocks,
     TakenBack,
@@ -442,9 +445,49 @@ def test_a_room_that_stopped_promises_nothing() -> None:
 def test_a_message_for_other_people_is_said_once() -> None:
     stage = Stage().talking()
     stage.core(heard(1, "hi", readers=None), heard(2, "there", readers=None))
-    assert stage.log.lines == [sentences.other_list("Bob")]
+    assert stage.log.lines == []  # Bob is asked first
+    stage.core(ReadersLearned((mid(1),), BOB, None), ReadersLearned((mid(2),), BOB, None))
+    assert stage.log.lines == [sentences.other_list("Bob", (), ())]
     assert stage.page.status.privacy == "Check who is in this room"
     stage.core(heard(3, "again"))
+    assert stage.page.status.privacy == "Only the people in this room can read this"
+
+
+def test_a_message_for_other_people_is_told_by_their_names() -> None:
+    stage = Stage().talking(others=(BOB, DAVE))
+    stage.core(heard(1, "hi", readers=None))
+    stage(events.ShowReaders(mid(1)))
+    assert stage.view.sheets[Sheet.READERS].heading == "Other people than you see here"
+    stage.core(ReadersLearned((mid(1),), BOB, (ALICE, BOB, CAROL), ((CAROL, "Carol"),), ((DAVE, "who cares"),)))
+    difference = "Bob's list has Carol, yours hasn't; yours has Dave, Bob's hasn't"
+    assert stage.log.lines == [f"Bob wrote this for other people than you see here: {difference}"]
+    sheet = stage.view.sheets[Sheet.READERS]
+    assert [r.name for r in sheet.readers] == ["You", "Carol"]
+    assert (sheet.note, sheet.note_tone) == (f"{difference}.", Tone.WARN)
+    assert stage.page.status.privacy == "Check who is in this room"
+
+
+def test_readers_that_are_learned_and_no_others_are_no_news() -> None:
+    stage = Stage().talking(others=(BOB, CAROL))
+    stage.core(heard(1, "hi", readers=None), ReadersLearned((mid(1), mid(7)), BOB, (ALICE, BOB, CAROL)))
+    assert stage.log.lines == []
+    assert stage.page.status.privacy == "Only the people in this room can read this"
+    stage(events.ShowReaders(mid(1)))
+    assert stage.view.sheets[Sheet.READERS].heading == "These 2 people, and nobody else"
+
+
+def test_lists_that_differ_are_said_by_name_until_they_agree() -> None:
+    stage = Stage().talking()
+    stage.core(ListsDiffer(BOB, ((CAROL, "Ca\u202erol"),), ()))
+    assert stage.page.status.privacy == "Check who is in this room"
+    stage.core(ListsDiffer(BOB, (), ((ALICE, "Alice"),)), ListsDiffer(BOB, (), ()))
+    stage.core(ListsAgree(BOB))
+    assert stage.log.lines == [
+        "Bob's list has Carol, yours hasn't",
+        "Your list has Alice, Bob's hasn't",
+        "Bob has another list of people than you, and doesn't say which. Ask Bob who is on it",
+        "Bob has the same list of people as you again",
+    ]
     assert stage.page.status.privacy == "Only the people in this room can read this"
 
 

@@ -24,7 +24,9 @@ from chatcore.engines.reference import ReferenceEngine, ReferencePublicKey
 from chatcore.errors import CryptoError, InviteError, WireError
 from chatcore.invite import ALTERED, CUT_SHORT, NOT_AN_INVITE, OTHER_VERSION, RELAY_INSTEAD, Invite, Mode, RelayAddress
 from chatcore.link import Content, Greeting, Link, Self, State, hello_keys, link_keys, transcript
-from chatcore.members import Members, parse_statement, who_digest
+from chatcore.lists import NOW as NOW_LIST
+from chatcore.lists import ask_list, parse_list, tell_list
+from chatcore.members import Members, pack_nick, parse_statement, who_digest
 from chatcore.seal import (
     Body,
     SealKeys,
@@ -89,7 +91,7 @@ def test_every_group_has_what_it_should() -> None:
         "words": (5, 0),
         "link": (6, 0),
         "statement": (8, 9),
-        "content": (3, 0),
+        "content": (7, 0),
         "frame": (9, 6),
     }
 
@@ -402,6 +404,18 @@ def test_contents() -> None:
             ack = Ack(log, _number(record, "cursor"), _number(record, "head"), held)
             assert parse_ack(content) == ack
             assert ack.to_bytes() == content
+            continue
+        if "mid" not in record:
+            (who,) = hexed(record, "who")
+            asked, people = parse_list(content)
+            assert asked == who
+            assert content == (ask_list(who) if people is None else tell_list(who, people))
+            assert (people is None) == ("people" not in record)
+            if people:
+                listed = b"".join(fp + pack_nick(nick) for fp, nick in people.items())
+                (room_id, wanted) = hexed(record, "room-id", "people")
+                assert listed == wanted
+                assert who in (NOW_LIST, who_digest(room_id, people))
             continue
         room_id, sender, salt, who, text, mid = hexed(record, "room-id", "sender", "salt", "who", "text", "mid")
         number, message = parse_message(content)

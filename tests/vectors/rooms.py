@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from chatcore.delivery import Ack, Message
 from chatcore.invite import Invite, Mode, RelayAddress
-from chatcore.members import Members, StatementType, make_statement, parse_statement, who_digest
+from chatcore.lists import NOW as NOW_LIST
+from chatcore.lists import ask_list, tell_list
+from chatcore.members import Members, StatementType, make_statement, pack_nick, parse_statement, who_digest
 from chatcore.seal import digest
 from chatcore.text import pack_text
 from chatcore.wordlist import english
@@ -186,3 +188,13 @@ def contents() -> Iterator[Record]:
         "an ACK",
         {"log": ack.log, "cursor": ack.cursor, "head": ack.head, "set": ack.set_digest, "content": ack.to_bytes()},
     )
+    nicks = {fp("alice identity"): "Alice", fp("bob identity"): "Bob \U0001f41f"}
+    yield "a LIST that asks", {"room-id": room_id, "who": who, "content": ask_list(who)}
+    for comment, digest_asked, people in (
+        ("a LIST that answers", who, nicks),
+        ("a LIST of those who belong now", NOW_LIST, nicks),
+        ("a LIST that isn't known any more", who, {}),
+    ):
+        told = tell_list(digest_asked, people)
+        listed = b"".join(fp + pack_nick(nick) for fp, nick in sorted(people.items()))
+        yield comment, {"room-id": room_id, "who": digest_asked, "people": listed, "content": told}

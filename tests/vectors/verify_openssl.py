@@ -359,10 +359,23 @@ def check_content(record: Record) -> None:
         log, ack_set, content = hexed(record, "log", "set", "content")
         numbers = int(record["cursor"]).to_bytes(8, "big") + int(record["head"]).to_bytes(8, "big")
         return same(log + numbers + ack_set, content)
+    if "mid" not in record:
+        return check_list(record)
     room_id, sender, salt, who, text, content = hexed(record, "room-id", "sender", "salt", "who", "text", "content")
     rest = salt + int(record["time"]).to_bytes(8, "big") + who + b"\x01" + text
     same(int(record["number"]).to_bytes(8, "big") + rest, content)
     return same([sha256(LABEL + b"mid" + room_id + sender + rest)[:16]], hexed(record, "mid"))
+
+
+def check_list(record: Record) -> None:
+    who, content = hexed(record, "who", "content")
+    if "people" not in record:
+        return same(b"\0" + who, content)
+    room_id, people = hexed(record, "room-id", "people")
+    same(b"\1" + who + people, content)
+    if people and any(who):
+        fps = b"".join(people[at : at + 32] for at in range(0, len(people), 97))
+        same(sha256(LABEL + b"who" + room_id + fps), who)
 
 
 def check_frame(record: Record) -> None:
