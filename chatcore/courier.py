@@ -63,7 +63,7 @@ class Courier:
         self._taken: dict[bytes, None] = {}  # by mid, the newest last
         self._earlier = False  # our log is of an earlier run: the disk may have been put back since
         self.lists = Lists(room_id, fp, members, send, emit, self._keep_line)
-        if kept is not None and kept.log:
+        if kept is not None and (kept.log or kept.lost_lines is not None):
             self._restore(kept)
         self._sending: dict[bytes, Talk] = {}  # the newest open talk with each identity
 
@@ -78,6 +78,9 @@ class Courier:
             mids, standing = kept.owed.get(fp, {}), kept.standings.get(fp, Standing())
             self._outbox(fp).restore(standing, [owed[mids[number]] for number in sorted(mids)])
             self._inbox(fp).restore(standing.logs)
+        if kept.lost_lines is not None:  # what became of our numbers isn't known for sure: none is used again
+            self._begin_log()
+            self.stale = False  # there are no links yet
 
     def tell_kept(self, kept: Kept) -> None:
         """Emit the lines of earlier runs, and what became of them, as if it happened now."""
@@ -97,6 +100,8 @@ class Courier:
                 self._emit(events.NotDelivered((mid,), fp, earlier=True))
             if mid in kept.taken_back:
                 self._emit(events.TakenBack(mid, tuple(sorted(kept.taken_back[mid])), earlier=True))
+        if kept.lost_lines is not None:
+            self._emit(events.Damaged(kept.lost_lines))
 
     def _keep_line(self, line: Line) -> None:
         if self._changes is not None:

@@ -5,8 +5,8 @@ ParleyError
 ├── TextError         the person's: a message or a name that can't be used; its text is shown to them as it is
 ├── InviteError       the person's: what was pasted is not a usable invite or relay line; shown as it is
 ├── ProfileError      the disk's: an identity or profile that can't be read or written; shown as it is
-│   └── PassphraseError   the passphrase doesn't open it
-├── VaultError        the disk's: what is kept of rooms can't be read or written; shown as it is
+│   ├── PassphraseError   the passphrase doesn't open it
+│   └── VaultError        the file itself can't be read or written
 ├── ConfigError       the operator's: a configuration that can't be used (relay); names file and line
 ├── WireError         the peer's: bytes that are no frame, no body, no statement
 ├── CryptoError       the peer's: not for me, or damaged.  OAEP makes the two look the same, and so do we
@@ -43,8 +43,8 @@ class PassphraseError(ProfileError):
     """The passphrase doesn't open the profile."""
 
 
-class VaultError(ParleyError):
-    """What is kept of rooms can't be read or written.  The text is one sentence for its owner."""
+class VaultError(ProfileError):
+    """The file of a profile can't be read or written.  The text is one sentence for its owner."""
 
 
 class ConfigError(ParleyError):

@@ -238,6 +238,16 @@ class Gap:
     before_visit: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What this client had kept of the room was damaged: `lines` lines of it are lost, and perhaps how far others were.
+
+    Told once, after the lines that are left.
+    """
+
+    lines: int
+
+
 # -- what must not go unnoticed ---------------------------------------------------------------------------------------
 
 
@@ -288,6 +298,7 @@ RoomEvent = (
     | NotDelivered
     | TakenBack
     | Gap
+    | Damaged
     | Alarm
     | SealedBlocks
 )

@@ -73,6 +73,7 @@ class Kept:
     arrived: dict[bytes, dict[bytes, int]] = field(default_factory=dict, repr=False)  # by mid; by whom -> when (ms)
     undelivered: dict[bytes, set[bytes]] = field(default_factory=dict, repr=False)  # by mid
     taken_back: dict[bytes, set[bytes]] = field(default_factory=dict, repr=False)  # by mid
+    lost_lines: int | None = None  # that were damaged; with any damage, 0 too, the old log must not be gone on with
 
     def commit(self, changes: Changes) -> None:
         """Take what has happened."""

@@ -24,8 +24,6 @@ from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.pins import Page
 from chatcore.profile import Profile, hold
 from chatcore.seal import fingerprint
-from chatcore.vault import FILE_NAME as VAULT_FILE_NAME
-from chatcore.vault import Vault
 from gui.acquainted import Acquainted
 from gui.events import (
     AppEvent,
@@ -58,7 +56,6 @@ class Backroom:
         self._engine = OpenSSLEngine()
         self._client = Client(self._from_core, engine=self._engine)
         self._profile: Profile | None = None
-        self._vault: Vault | None = None
         self._let_go: Callable[[], None] | None = None  # of the profile's directory
         self._visitor: Profile | None = None  # for one visit, beside the profile or without one
         self._rooms: dict[bytes, tuple[Invite, Profile]] = {}
@@ -83,8 +80,8 @@ class Backroom:
         self._thread.join(5.0)
         self._client.stop()
         self._desk.stop()
-        if self._vault is not None:
-            self._vault.close()
+        if self._profile is not None:
+            self._profile.close()
         if self._relay is not None:
             self._relay.stop()
         if self._relay_scratch is not None:
@@ -147,14 +144,6 @@ class Backroom:
         self._profile = Profile.open(self._directory, passphrase, self._engine)
         self._say_profile()
 
-    def _erase(self, room_id: bytes, who: Profile) -> None:
-        """Keep nothing of a room any more."""
-        if not who.is_anonymous:  # first, so that it can be done again for as long as the room is listed
-            self._vault_of(who).room(room_id).erase()
-        who.forget(room_id)
-        who.people.forget_room(room_id)
-        who.save()
-
     def _say_profile(self) -> None:
         profile = self._profile
         if profile is None:
@@ -164,11 +153,12 @@ class Backroom:
             Remembered(room.invite.room_id, room.invite.title, room.invite.relay.place, room.last_visit_ms)
             for room in profile.rooms
         )
-        self._put(ProfileFound(profile.nick, rooms))
+        self._put(ProfileFound(profile.nick, rooms, loss=profile.loss))
+        profile.loss = None
 
     def _forget(self, room_id: bytes) -> None:
         if self._profile is not None:
-            self._erase(room_id, self._profile)
+            self._profile.erase(room_id)
         self._say_profile()
 
     def _who(self, name: str, anonymous: bool, passphrase: str) -> Profile:
@@ -184,13 +174,6 @@ class Backroom:
             self._profile.nick = name
             self._profile.save()
         return self._profile
-
-    def _vault_of(self, profile: Profile) -> Vault:
-        """Open what is kept of rooms.  Raises VaultError."""
-        if self._vault is None:
-            profile.save()  # the vault must never be sealed with keys that aren't on the disk
-            self._vault = Vault(self._directory / VAULT_FILE_NAME, profile.vault_keys)
-        return self._vault
 
     # -- rooms ---------------------------------------------------------------------------------------------------------
 
@@ -232,7 +215,7 @@ class Backroom:
             self._relay_again(who, invite.relay)
         kept = next((room.statements for room in who.rooms if room.invite.room_id == invite.room_id), ())
         room_id = invite.room_id
-        store = None if who.is_anonymous else self._vault_of(who).room(room_id)
+        store = None if who.is_anonymous else who.room(room_id)
         self._put(
             RoomOpened(
                 room_id, invite.to_text(), invite.title, invite.mode, own, name, invite.owner_fp, _is_here(invite.relay)
@@ -341,7 +324,7 @@ class Backroom:
         if for_good:
             self._client.leave(room_id)
             _, who = self._rooms.pop(room_id)
-            self._erase(room_id, who)
+            who.erase(room_id)
             return
         try:
             self._keep(room_id)

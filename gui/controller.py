@@ -161,7 +161,11 @@ class Controller:
             for room in sorted(found.rooms, key=lambda room: -room.last_visit_ms)[:MAX_RECENT]
         )
         self._start = replace(
-            self._start, name=self._start.name or found.nick, recent=recent, first_time=found.first_time, problem=""
+            self._start,
+            name=self._start.name or found.nick,
+            recent=recent,
+            first_time=found.first_time,
+            problem=sentences.loss(found.loss) if found.loss else "",
         )
         if found.locked:
             self._page, self._other_page = Page.UNLOCK, self._view.show_unlock(found.nick)

@@ -15,6 +15,7 @@ from enum import Enum
 from chatcore.events import RoomEvent
 from chatcore.invite import Mode
 from chatcore.pins import Compared, Pin
+from chatcore.profile import Loss
 
 
 class Sheet(Enum):
@@ -309,6 +310,7 @@ class ProfileFound:
     rooms: tuple[Remembered, ...] = ()
     locked: bool = False
     first_time: bool = False
+    loss: Loss | None = None  # the file was damaged; told once
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from chatcore.events import (
     Alarm,
     Connection,
     ConnectionChanged,
+    Damaged,
     Gap,
     Knocked,
     KnockEnded,
@@ -170,6 +171,8 @@ class RoomController:
                 self._learn({event.sender: event.nick})
                 text = sentences.gap(self.name(event.sender), event.count, event.before_visit)
                 self.history.line(text, self._now_ms(), Tone.PLAIN if event.before_visit else Tone.WARN)
+            case Damaged():
+                self.history.line(sentences.damaged(event.lines), self._now_ms(), Tone.BAD)
             case Alarm():
                 self._learn({event.fp: event.nick})
                 self._alarms[f"alarm {event.kind.value}"] = sentences.alarm(event.kind, self.name(event.fp))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from chatcore.events import AlarmKind, Connection, ConnectionChanged, Member, Presence, SealedBlocks, Waiting
 from chatcore.invite import Mode
+from chatcore.profile import Loss
 from chatcore.wire import BLOCK_SIZE
 from gui import events, wording
 from gui.events import CLEAR_CLIPBOARD_S, RoomOpened
@@ -46,6 +47,30 @@ BLOCKS_GONE = "The sealed blocks of this message are no longer kept."
 def room_title(title: str) -> str:
     """Return a room's title as it is shown; a room without one is called so."""
     return safe_name(title) if title.strip() else "Room without a name"
+
+
+# -- the profile -------------------------------------------------------------------------------------------------------
+
+
+def loss(lost: Loss) -> str:
+    """Say what a profile lacks whose file was damaged."""
+    parts = [f"{wording.count(lines, 'line')} of “{room_title(title)}”" for title, lines in lost.lines]
+    if lost.rooms:
+        parts.append(wording.count(lost.rooms, "room") + ", to enter again with the invite")
+    if lost.people:
+        parts.append(wording.count(lost.people, "person", "people") + " you knew")
+    if lost.nick:
+        parts.append("your name")
+    if lost.newest:
+        parts.append("perhaps what was written last")
+    what = "; ".join(parts) or "nothing that can be named"
+    return f"The file of your profile was damaged. What can be read was kept; lost: {what}."
+
+
+def damaged(lines: int) -> str:
+    """Say what a room lacks of what was kept of it."""
+    lost = f"{wording.count(lines, 'line')} can't be read any more" if lines else "no line of it is lost"
+    return f"What was kept of this room was damaged: {lost}."
 
 
 # -- the room page -----------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ def main() -> None:
     profile = Profile.create(Path(told["profile"]), told["nick"], told["passphrase"], engine)
     profile.remember(invite, 1, [b"statement"])
     profile.save()
+    profile.close()
     try:
         Profile.open(Path(told["profile"]), told["passphrase"] + "x", engine)
     except ParleyError as error:

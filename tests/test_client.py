@@ -42,6 +42,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proxy import Proxy
 from relay_help import RelayThread
+from vault_help import make_vault, room_in
 from world import World
 
 from chatcore import cable as cables
@@ -68,7 +69,6 @@ from chatcore.invite import Mode, RelayAddress
 from chatcore.kept import Changes, Kept
 from chatcore.seat import refusal_sentence
 from chatcore.upkeep import CLOSED, LEFT, MAX_WAIT_S, retry_wait_s
-from chatcore.vault import Vault
 from chatcore.visit import UNKEPT
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal
 from relay.config import Config
@@ -221,10 +221,10 @@ def test_leaving_and_closing(tmp_path: Path) -> None:
 
 
 def test_what_waits_for_somebody_outlives_the_program(tmp_path: Path) -> None:
-    vault = Vault(tmp_path / "rooms", bytes(64))
+    vault = make_vault(tmp_path / "vault")
     with RelayThread(tls_config(tmp_path)) as relay:
         invite = room_on(RelayAddress.parse(relay.server.line))
-        with people(invite, "bob") as (bob,), Person("alice", invite, store=vault.room(invite.room_id)) as alice:
+        with people(invite, "bob") as (bob,), Person("alice", invite, store=room_in(vault, invite.room_id)) as alice:
             alice.until_here("bob")
             until(lambda: len(alice.client.statements(alice.room_id)) == 2, "both JOINs")
             known = alice.client.statements(alice.room_id)
@@ -232,7 +232,7 @@ def test_what_waits_for_somebody_outlives_the_program(tmp_path: Path) -> None:
             alice.ear.until(lambda: alice.ear.here() == set(), "bob is away")
             alice.say("for when you are back")
             alice.ear.until(lambda: bool(alice.ear.of(MessageSent)), "alice has said it")
-        with Person("alice", invite, statements=known, store=vault.room(invite.room_id)) as alice:
+        with Person("alice", invite, statements=known, store=room_in(vault, invite.room_id)) as alice:
             alice.ear.until(lambda: bool(alice.ear.of(MessageSent)), "alice is told what she said")
             with people(invite, "bob") as (bob,):
                 bob.until_text("for when you are back")

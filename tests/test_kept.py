@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from vault_help import make_vault, open_vault, room_in
 from world import Client, Memory, World, fp
 
 from chatcore.clock import Moment
 from chatcore.events import Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered, TakenBack
 from chatcore.kept import Changes, Kept, Line, Standing, Store
-from chatcore.vault import RoomVault, Vault
+from chatcore.roomvault import RoomVault
+from chatcore.vault import Vault
 
 
 def texts(client: Client) -> list[str]:
@@ -31,8 +33,9 @@ class Stores:
     def new(self) -> Store:
         if self.directory is None:
             return Memory()
-        self.vaults.append(Vault(self.directory / f"{len(self.vaults)}", bytes(range(64))))
-        return self.vaults[-1].room(bytes(32))
+        path = self.directory / f"{len(self.vaults)}"
+        self.vaults.append(open_vault(path) if path.exists() else make_vault(path))
+        return room_in(self.vaults[-1])
 
     def backup(self, store: Store) -> Store:
         """Return a store as it would be after its disk was put back to this moment."""
@@ -40,7 +43,9 @@ class Stores:
             return copy.deepcopy(store)
         assert self.directory is not None
         assert isinstance(store, RoomVault)
-        store._vault._base.execute("VACUUM INTO ?", (str(self.directory / f"{len(self.vaults)}"),))
+        path = self.directory / f"{len(self.vaults)}"
+        store._vault._base.execute("VACUUM INTO ?", (str(path),))
+        path.chmod(0o600)
         return self.new()
 
 

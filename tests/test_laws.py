@@ -26,9 +26,14 @@ SHELLS = (
     "chatcore.cable.",
     "chatcore.client.",
     "chatcore.doctor.",
+    "chatcore.oskeyring.",
+    "chatcore.ownfile.",
     "chatcore.profile.",
+    "chatcore.roomvault.",
+    "chatcore.twofiles.",
     "chatcore.upkeep.",
     "chatcore.vault.",
+    "chatcore.vaultfile.",
     "chatcore.visit.",
     "chatcore.worker.",
     "relay.",
@@ -172,11 +177,11 @@ def _importers(roots: set[str]) -> set[str]:
 
 def test_only_the_engines_import_an_rsa_library() -> None:
     elsewhere = {module for module in _importers(RSA_LIBRARIES) if not _is_a(module, ENGINES)}
-    # relay.keys makes a relay's key and certificate once (see the test of the running relay); chatcore.profile seals a
+    # relay.keys makes a relay's key and certificate once (see the test of the running relay); chatcore.twofiles opens a
     # file with a passphrase, chatcore.cable reads the key in a certificate; they take nothing else from that library.
-    assert elsewhere <= {"relay.keys", "chatcore.profile", "chatcore.cable"}
+    assert elsewhere <= {"relay.keys", "chatcore.twofiles", "chatcore.cable"}
     for module, parts in (
-        ("chatcore.profile", {"cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"}),
+        ("chatcore.twofiles", {"cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead"}),
         ("chatcore.cable", {"cryptography.x509", "cryptography.hazmat.primitives.serialization"}),
     ):
         taken = {name for name in _imports(module) if _under(name, RSA_LIBRARIES)} - {"cryptography"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BINARY = {".png", ".ico", ".ttf"}
+BINARY = {".png", ".ico", ".ttf", ".parley", ".parley-wal"}
 
 
 def _tracked() -> list[str]:
@@ -70,9 +70,8 @@ def test_the_map_in_the_readme_names_only_what_is_there() -> None:
 def test_every_requirement_is_pinned_exactly() -> None:
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()]
     pins = [line for line in lines if line]
-    assert [
-        pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9_-]+==[0-9][\w.]*( ; sys_platform [!=]= \"win32\")?", pin)
-    ] == []
+    exact = re.compile(r'[A-Za-z0-9_.-]+==[0-9][\w.]*( ; (sys_platform|python_version) (==|!=|<) "[\w.]+")?')
+    assert [pin for pin in pins if not exact.fullmatch(pin)] == []
     names = {pin.split("==")[0].lower() for pin in pins}
     assert {"pysimplegui", "rsa", "pytest"} <= names
     assert len(names) == len(pins)

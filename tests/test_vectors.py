@@ -26,6 +26,7 @@ from chatcore.invite import ALTERED, CUT_SHORT, NOT_AN_INVITE, OTHER_VERSION, RE
 from chatcore.link import Content, Greeting, Link, Self, State, hello_keys, link_keys, transcript
 from chatcore.lists import NOW as NOW_LIST
 from chatcore.lists import ask_list, parse_list, tell_list
+from chatcore.lock import Lock, find_lock
 from chatcore.members import Members, pack_nick, parse_statement, who_digest
 from chatcore.seal import (
     Body,
@@ -85,6 +86,7 @@ def test_every_group_has_what_it_should() -> None:
         "signature": (3, 17),
         "seal": (5, 5),
         "record": (3, 4),
+        "lock": (4, 3),
         "body": (6, 8),
         "room": (6, 0),
         "invite": (4, 11),
@@ -128,7 +130,7 @@ def test_the_verifier_sees_every_kind_of_damage(tmp_path: Path) -> None:
     shutil.copy(VECTORS / "verify_openssl.py", tmp_path)
     fields = {
         "keys": "fingerprint", "oaep": "plaintext", "signature": "signature", "seal": "sealed", "record": "data",
-        "body": "content", "room": "room-key", "invite": "title", "words": "words", "link": "content",
+        "lock": "keys", "body": "content", "room": "room-key", "invite": "title", "words": "words", "link": "content",
         "statement": "set", "content": "content", "frame": "block",
     }  # fmt: skip
     for name, field in fields.items():
@@ -209,6 +211,23 @@ def test_seal() -> None:
         tag_key, mask_key, sealed = hexed(record, "tag-key", "mask-key", "sealed")
         with pytest.raises(CryptoError):
             open_sealed(SealKeys(tag_key, mask_key), sealed)
+
+
+def test_locks() -> None:
+    right, wrong = _split("lock")
+    for record in right + wrong:
+        secret: bytes | str = bytes.fromhex(record.get("secret", ""))
+        if "passphrase" in record:
+            secret = bytes.fromhex(record["passphrase"]).decode()
+        if record["expect"] == "success":
+            keys, raw = hexed(record, "keys", "lock")
+            lock = Lock.parse(raw)
+            assert lock.open(secret) == keys
+            assert Lock.make(keys, lock.guard, lock.salt, secret).to_bytes() == raw
+            assert find_lock(b"around it" + raw + b"parley lock, or not") == lock
+        else:
+            with pytest.raises((ValueError, CryptoError)):
+                Lock.parse(bytes.fromhex(record["lock"])).open(secret)
 
 
 def test_records() -> None:

@@ -25,7 +25,6 @@ from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.profile import Profile
 from chatcore.seal import fingerprint
 from chatcore.text import parse_text
-from chatcore.vault import FILE_NAME, Vault
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
@@ -215,8 +214,8 @@ class Stage:
         kept, names = {}, {}
         for member in self.members.values():
             profile = Profile.open(member.directory, None, OpenSSLEngine())
-            with contextlib.closing(Vault(member.directory / FILE_NAME, profile.vault_keys)) as vault:
-                kept[member.name] = vault.room(self.invite.room_id).load()
+            kept[member.name] = profile.room(self.invite.room_id).load()
+            profile.close()
             names[fingerprint(profile.identity.modulus)] = member.name
         for member in self.members.values():
             lines = [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .handshake import links
 from .material import Record
-from .primitives import bodies, frames, keys, oaep, records, sealed, signature
+from .primitives import bodies, frames, keys, locks, oaep, records, sealed, signature
 from .rooms import contents, invites, rooms, statements, words
 
 HERE = Path(__file__).parent
@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Record]]]] = {
     "signature": ("RSASSA-PKCS1-v1_5 with RSA-2048 and SHA-256.", signature),
     "seal": ("Tag and mask of 190 bytes.", sealed),
     "record": ("What is kept on a disk, sealed for its place.", records),
+    "lock": ("How the keys of a vault are had; passphrases in UTF-8, in hex.", locks),
     "body": ("The 166 bytes inside a seal.", bodies),
     "room": ("Room id and room key.", rooms),
     "invite": ("Invite lines.", invites),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from chatcore.engines.reference import ReferencePublicKey, oaep_encode, signature_encode
 from chatcore.link import ContentKind
+from chatcore.lock import Guard, Lock
 from chatcore.seal import Body, SealKeys, seal, seal_record
 from chatcore.wire import Frame, Kind, Refusal, join_block
 
@@ -193,6 +194,27 @@ def records() -> Iterator[Record]:
         ("cut short", place, right[:-1]),
     ):
         yield comment, shown | {"place": where, "record": bad, "expect": "refuse"}
+
+
+def locks() -> Iterator[Record]:
+    keys, salt, secret = stream("vault keys", 96), stream("salt", 16), stream("keyring", 64)
+    yield (
+        "guarded by nobody",
+        {"keys": keys, "lock": Lock.make(keys, Guard.NOBODY, salt).to_bytes(), "expect": "success"},
+    )
+    for comment, guard, given in (
+        ("by a passphrase", Guard.PASSPHRASE, "correct horse"),
+        ("by a passphrase that is written in two ways: what counts is its NFKC", Guard.PASSPHRASE, "Batterie\u0301"),
+        ("by what a keyring keeps", Guard.KEYRING, secret),
+    ):
+        shown = {"passphrase": given.encode().hex()} if isinstance(given, str) else {"secret": given}
+        lock = Lock.make(keys, guard, salt, given)
+        yield comment, {"keys": keys, **shown, "lock": lock.to_bytes(), "expect": "success"}
+    right = Lock.make(keys, Guard.PASSPHRASE, salt, "correct horse").to_bytes()
+    given = b"correct horse".hex()
+    yield "another passphrase", {"passphrase": given + "2e", "lock": right, "expect": "refuse"}
+    yield "one bit flipped", {"passphrase": given, "lock": flip(right, 40), "expect": "refuse"}
+    yield "cut short", {"passphrase": given, "lock": right[:-1], "expect": "refuse"}
 
 
 def bodies() -> Iterator[Record]:

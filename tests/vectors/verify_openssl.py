@@ -11,6 +11,7 @@ import base64
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -81,6 +82,19 @@ def pbkdf2(password: bytes, salt: bytes, rounds: int, size: int) -> bytes:
     options = ("digest:SHA256", f"hexpass:{password.hex()}", f"hexsalt:{salt.hex()}", f"iter:{rounds}")
     chosen = [part for option in options for part in ("-kdfopt", option)]
     return must(run("kdf", "-keylen", str(size), *chosen, "-binary", "PBKDF2"))
+
+
+def scrypt(password: bytes, salt: bytes, n: int, r: int, p: int, size: int) -> bytes:
+    options = (
+        f"hexpass:{password.hex()}",
+        f"hexsalt:{salt.hex()}",
+        f"n:{n}",
+        f"r:{r}",
+        f"p:{p}",
+        "maxmem_bytes:268435456",
+    )
+    chosen = [part for option in options for part in ("-kdfopt", option)]
+    return must(run("kdf", "-keylen", str(size), *chosen, "-binary", "SCRYPT"))
 
 
 @cache
@@ -193,6 +207,23 @@ def check_record(record: Record) -> None:
     data = xor(masked, shake256(mask_key + tag + context, len(masked))) if masked else b""
     opened = data if hmac(tag_key, context + data)[:16] == tag else None
     same(opened, None if record["expect"] == "refuse" else bytes.fromhex(record["data"]))
+
+
+def check_lock(record: Record) -> None:
+    lock = bytes.fromhex(record["lock"])
+    head, kept, check = lock[:32], lock[32:-16], lock[-16:]
+    guard, log_n, r, p, salt = *head[12:16], head[16:32]
+    secret = bytes.fromhex(record.get("secret", ""))
+    if "passphrase" in record:
+        letters = unicodedata.normalize("NFKC", bytes.fromhex(record["passphrase"]).decode()).encode()
+        secret = scrypt(letters, salt, 1 << log_n, r, p, 64)
+    keys = kept
+    right = sha256(LABEL + b"lock" + lock[:-16])[:16] == check and head[:12] == b"parley lock\3"
+    if guard and right:
+        tag, masked, context = kept[:16], kept[16:], LABEL + b"record" + head
+        keys = xor(masked, shake256(secret[32:] + tag + context, len(masked)))
+        right = hmac(secret[:32], context + keys)[:16] == tag
+    same(keys if right else None, None if record["expect"] == "refuse" else bytes.fromhex(record["keys"]))
 
 
 def read_body(body: bytes) -> tuple[int, int, int, bytes] | None:
@@ -394,6 +425,7 @@ GROUPS: dict[str, Callable[[Record], None]] = {
     "signature": check_signature,
     "seal": check_seal,
     "record": check_record,
+    "lock": check_lock,
     "body": check_body,
     "room": check_room,
     "invite": check_invite,

@@ -1,0 +1,179 @@
+"""Files that are one's own alone: looked at before they are used, put in place whole, wiped.  A shell."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from chatcore.errors import ProfileError
+
+if sys.platform != "win32":
+    import fcntl
+
+BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
+_SCRATCH = ".profile-"  # begins the name of a file that isn't in its place yet
+_WHOLE = ".whole"  # ends the name of a file that is to take the place of the one that is there
+_BLOCK = 2**20
+
+NO_PROFILE = "There is no profile at {} yet. Make one, or choose another directory."
+TAKEN = "There is a profile at {} already, and it was left as it is. Open it, or choose another directory."
+EXPOSED = "Others on this computer can get at the profile at {}. Make it yours alone (chmod 600), then try again."
+NOT_A_FILE = "What is at {} is no file of its own but a link or a device. Put the profile itself there."
+IN_USE = "Parley is open already with the profile at {}. Go on in that window, or choose another directory (--profile)."
+DISK_FULL = "There is no room on the disk for the profile at {}. Nothing was lost; make room, then try again."
+UNREADABLE = "The profile at {} can't be read ({}). See that it belongs to you, then try again."
+UNWRITABLE = "The profile at {} can't be written ({}). Nothing was lost; choose a directory that is yours."
+
+
+def check(path: Path) -> None:
+    """See that a vault and what lies beside it are plain files of their owner's alone.  Raises ProfileError."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        raise ProfileError(NO_PROFILE.format(path)) from None
+    except OSError as error:
+        raise ProfileError(UNREADABLE.format(path, error.strerror)) from None
+    _check(path, status)
+    for end in BESIDE:
+        beside = path.with_name(path.name + end)
+        with contextlib.suppress(FileNotFoundError):
+            _check(beside, os.lstat(beside))
+
+
+def _check(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ProfileError(NOT_A_FILE.format(path))
+    if os.name == "posix" and status.st_mode & 0o077:
+        raise ProfileError(EXPOSED.format(path))
+
+
+def read(path: Path, most_bytes: int | None = None) -> bytes:
+    """Read a file of one's own, not through a link, and never held up by a pipe.  Raises ProfileError."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags)
+        with os.fdopen(handle, "rb") as file:
+            _check(path, os.fstat(handle))
+            return file.read(-1 if most_bytes is None else most_bytes)
+    except FileNotFoundError:
+        raise ProfileError(NO_PROFILE.format(path)) from None
+    except OSError as error:
+        sentence = NOT_A_FILE if error.errno == errno.ELOOP else UNREADABLE
+        raise ProfileError(sentence.format(path, error.strerror)) from None
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the disk says while something is written into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise ProfileError((DISK_FULL if full else UNWRITABLE).format(path, error.strerror)) from None
+
+
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Give a new empty file beside `path`, 0600 in a directory that is made 0700; it is gone afterwards."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=_SCRATCH, dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        for end in ("", *BESIDE):
+            with contextlib.suppress(OSError):
+                os.unlink(name + end)
+
+
+def put(new: Path, path: Path, *, replace: bool) -> None:
+    """Give a whole file its name, durably, all or nothing.  Raises ProfileError if there is one it may not replace."""
+    with open(new, "rb+") as file:
+        os.fsync(file.fileno())
+    if replace:
+        os.replace(new, path.with_name(path.name + _WHOLE))
+        sync_directory(path.parent)
+        finish(path)
+        return
+    try:
+        (os.link if os.name == "posix" else os.rename)(new, path)  # neither replaces what is there
+    except FileExistsError:
+        raise ProfileError(TAKEN.format(path)) from None
+    sync_directory(path.parent)
+
+
+def finish(path: Path) -> None:
+    """Put a file in the place of another, if a program was killed while it did that.  Raises ProfileError.
+
+    What SQLite kept beside the old one has to go first: read together with the new one it would spoil it.
+    """
+    whole = path.with_name(path.name + _WHOLE)
+    if not os.path.lexists(whole):
+        return
+    _check(whole, os.lstat(whole))
+    with explained(path):
+        for end in BESIDE:
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        os.replace(whole, path)
+        sync_directory(path.parent)
+
+
+def clear_scratch(directory: Path) -> None:
+    """Wipe what a program that was killed had not yet put in its place.  Call it only while the directory is held."""
+    with contextlib.suppress(OSError):
+        for left in directory.glob(f"{_SCRATCH}*"):
+            wipe(left)
+
+
+def wipe(path: Path) -> None:
+    """Overwrite a file and take it off the disk; one that isn't there is fine.  On flash, traces may stay.
+
+    Raises OSError.  A link is taken away, what it leads to is left alone.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            with open(path, "rb+") as file:
+                for at in range(0, status.st_size, _BLOCK):
+                    file.write(bytes(min(_BLOCK, status.st_size - at)))
+                file.flush()
+                os.fsync(file.fileno())
+        os.unlink(path)
+
+
+def sync_directory(directory: Path) -> None:
+    """Have a new name survive a power cut, where directories can be synced."""
+    if os.name == "posix":
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def hold(directory: Path, name: str) -> Callable[[], None]:
+    """Have a directory for this window, until what is returned is called or the program has ended.
+
+    Raises ProfileError when another has it; `name` is that of the file in it.  Where directories can't be locked
+    (Windows, some networks) everybody gets it; still no two windows have one vault.
+    """
+    if sys.platform == "win32":
+        return lambda: None
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # reading or writing will say it better
+        return lambda: None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ProfileError(IN_USE.format(directory / name)) from None
+    except OSError:
+        pass
+    return lambda: os.close(handle)
