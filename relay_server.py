@@ -1,4 +1,5 @@
-"""The relay's front door: `python relay_server.py init`, `run`, `line`, `check-config`, `stats`, `doctor`, `version`.
+#!/usr/bin/env python3
+"""The relay's front door: `relay_server.py init`, `run`, `line`, `check-config`, `stats`, `doctor`, and more.
 
 Everything behind it is in `relay/`.  Standard library only; uvloop is used where it is installed.
 Ends with status 0 after a clean stop, 1 when it can't serve (port in use), 2 for a wrong command line, 78 (EX_CONFIG)
@@ -11,6 +12,7 @@ import argparse
 import dataclasses
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -18,8 +20,9 @@ from chatcore.errors import ConfigError, RelayError
 from chatcore.wire import DEFAULT_PORT
 from chatcore.wire import VERSION as WIRE_VERSION
 from relay import config as configuration
-from relay import doctor, monitor, server, service
+from relay import doctor, keys, monitor, renewal, server, service
 from relay.config import Config
+from relay.system import own_address
 
 EXIT_UNAVAILABLE = 1
 EXIT_CONFIG = 78
@@ -28,7 +31,7 @@ EXIT_CONFIG = 78
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status.  Every failure is one sentence on stderr."""
     _open_standard_files()
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     try:
         return int(options.command(options))
     except ConfigError as error:
@@ -48,19 +51,22 @@ def _fail(sentence: str, status: int) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line; the man page and the completion are made from it, too."""
+    whole = argparse.ArgumentParser(
         prog="parley-relay", description="A relay for Parley rooms: it forwards, and can't read."
     )
-    commands = parser.add_subparsers(
-        required=True, metavar="init | run | line | check-config | stats | doctor | version"
+    commands = whole.add_subparsers(
+        required=True, metavar="init | run | line | check-config | stats | doctor | host | rotate | version"
     )
 
     init = commands.add_parser("init", help="make key, certificate and configuration")
+    init.add_argument("--host", metavar="NAME-OR-IP", help="what people dial to reach this computer")
     init.add_argument(
-        "--host", default=configuration.LOOPBACK, metavar="NAME-OR-IP", help="what people dial to reach this computer"
+        "--public", action="store_true", help="without --host: the address this computer has in the world"
     )
     init.add_argument("--state", type=Path, metavar="DIR", help="where to keep the files")
+    init.add_argument("--certificate", type=Path, metavar="FILE", help="where to keep the certificate, if not there")
     init.set_defaults(command=_init)
 
     run = commands.add_parser("run", help="serve, and print the line for invites")
@@ -90,9 +96,19 @@ def _parser() -> argparse.ArgumentParser:
     examine.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
     examine.set_defaults(command=_doctor)
 
+    host = commands.add_parser("host", help="change what people dial, in the configuration")
+    host.add_argument("host", type=_host, metavar="NAME-OR-IP", help="what people dial to reach this computer")
+    host.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
+    host.set_defaults(command=_change_host)
+
+    rotate = commands.add_parser("rotate", help="put the spare key into the place of the key, and make a new spare one")
+    rotate.add_argument("--spare", type=Path, metavar="FILE", help="the spare key, if not beside the configuration")
+    rotate.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
+    rotate.set_defaults(command=_rotate)
+
     version = commands.add_parser("version", help="say which version of the wire this relay speaks")
     version.set_defaults(command=_version)
-    return parser
+    return whole
 
 
 def _port(text: str) -> int:
@@ -109,10 +125,45 @@ def _host(text: str) -> str:
 
 def _init(options: argparse.Namespace) -> int:
     state = (options.state or configuration.default_state()).absolute()
-    path = configuration.init_state(state, options.host)
-    print(f"Made {path}, with a key and a certificate beside it; keep a copy of all three.")
+    host = options.host or configuration.LOOPBACK
+    if options.public and options.host is None:
+        host = own_address() or socket.gethostname()
+    path = configuration.init_state(state, host, options.certificate)
+    config = configuration.load(path)
+    print(f"Made {path}, with a key and a certificate; keep a copy of the key.")
+    if config.spare_pin:
+        print(f"Made {state / keys.SPARE_NAME}: move it to another computer, for the day on which the key is stolen.")
+        print(f"Let TCP port {config.port} in, in the firewall of this computer and in that of its provider.")
+    if remark := configuration.remark_on(host):
+        print(remark)
     print("The line that people need to create rooms on this relay:")
+    print(server.line_of(config))
+    return 0
+
+
+def _change_host(options: argparse.Namespace) -> int:
+    path = _path(options)
+    if not configuration.is_dialable(options.host):
+        raise ConfigError(f"{options.host} is nothing that people can dial; give this computer's name or IP address.")
+    try:
+        renewal.set_key(path, "host", options.host)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be written ({error.strerror}); ask as its owner, or as root.") from None
+    if remark := configuration.remark_on(options.host):
+        print(remark)
+    print("From the next reload on (systemctl reload parley-relay) the line for new rooms is:")
     print(server.line_of(configuration.load(path)))
+    return 0
+
+
+def _rotate(options: argparse.Namespace) -> int:
+    path = _path(options)
+    config = renewal.rotate(path, options.spare)
+    print("The spare key is the relay's key from the next reload on: systemctl reload parley-relay")
+    print("Invites made until now go on working, but they still take the old key for the relay's: replace them.")
+    print(f"Made {path.parent / keys.SPARE_NAME}: move it to another computer, for the next time.")
+    print("The line for new rooms:")
+    print(server.line_of(config))
     return 0
 
 
@@ -157,7 +208,7 @@ def _control(path: Path) -> Path:
 
 def _path(options: argparse.Namespace) -> Path:
     given: Path | None = options.config
-    return given or configuration.default_state().absolute() / configuration.CONFIG_NAME
+    return given or configuration.default_config()
 
 
 def _run(options: argparse.Namespace) -> int:

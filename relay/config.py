@@ -16,7 +16,7 @@ from typing import Any
 from chatcore.errors import ConfigError
 from chatcore.wire import DEFAULT_PORT, NO_PASS, PASS_SIZE
 from relay import keys
-from relay.limits import Limits, Network
+from relay.limits import Limits, Network, is_among
 from relay.template import configuration_text
 
 CONFIG_NAME = "parley-relay.toml"
@@ -25,9 +25,18 @@ MAX_LINE = 4096  # characters: the standard library takes half a minute for a fi
 MAX_SEARCHES = 64  # for the line of a mistake; more only where a value has more lines than that
 MAX_SOCKET_PATH_BYTES = 100  # the system's own limit is 104 or 108, with a zero
 LOOPBACK = "127.0.0.1"
+PACKAGED = Path("/etc/parley-relay") / CONFIG_NAME  # where the Debian package keeps it
 SERVICE_CONTROL = Path("/run/parley-relay/control.sock")  # where the relay of deploy/parley-relay.service is asked
 
 Place = Path | tuple[str, int]  # a unix socket, or a host of this computer and a port
+
+# Addresses that mean something in one network only (RFC 1918, 3927, 4193, 4291, 6598).
+NOT_THE_WORLD = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"),
+    )
+)
 
 _METRICS_EXAMPLES = '"127.0.0.1:9256", "[::1]:9256" or "unix:/run/parley-relay/metrics.sock"'
 _MAY_BE_ZERO = {
@@ -47,6 +56,7 @@ class Config:
     host: str = LOOPBACK
     listen: tuple[str, ...] = (LOOPBACK,)
     port: int = DEFAULT_PORT
+    public_port: int = 0  # what people dial, where that is another port; 0: it isn't
     certificate: Path | None = None  # None: plain TCP
     key: Path | None = None
     spare_pin: bytes = b""
@@ -75,6 +85,13 @@ def default_state() -> Path:
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return base / "parley-relay"
+
+
+def default_config() -> Path:
+    """Return where a relay's configuration is unless told otherwise."""
+    if not os.environ.get("STATE_DIRECTORY") and PACKAGED.exists():
+        return PACKAGED
+    return default_state().absolute() / CONFIG_NAME
 
 
 def default_control() -> Path | None:
@@ -116,8 +133,26 @@ def is_dialable(host: str) -> bool:
     return is_host(host) and "%" not in host and not is_wildcard(host)
 
 
-def init_state(state: Path, host: str = LOOPBACK) -> Path:
-    """Make key, certificate and configuration in a state directory and return the configuration's path.
+def remark_on(host: str) -> str:
+    """Return a sentence about an address at which only some can reach this computer, or ""."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    if not is_among(str(address), NOT_THE_WORLD):
+        return ""
+    return (
+        f"{host} can only be dialled from the same network; for all others set what they dial (`parley-relay host "
+        "NAME-OR-IP`), and let the router pass the port on."
+    )
+
+
+def init_state(state: Path, host: str = LOOPBACK, certificate: Path | None = None) -> Path:
+    """Make key, certificate and configuration in a directory and return the configuration's path.
+
+    A relay that others can reach gets a spare key, too.
+
+    `certificate` is where the certificate goes, if not there: the relay must be able to write it anew.
 
     Raises ConfigError when something is in the way, and replaces nothing.
     """
@@ -131,8 +166,14 @@ def init_state(state: Path, host: str = LOOPBACK) -> Path:
             f"{path} exists and is not replaced; run the relay with it, or choose another directory with --state."
         )
     listen = [host] if is_loopback(host) else ["0.0.0.0", "::"]  # noqa: S104 - a relay is there to be reached
-    text = configuration_text(host, listen, str(SERVICE_CONTROL))
-    keys.init_keys(state, {CONFIG_NAME: text.encode()})
+    beside, spare_pin = {}, ""
+    if not is_loopback(host):
+        beside[keys.SPARE_NAME], spare = keys.make_key_and_certificate()
+        spare_pin = keys.to_base64url(keys.pin_of_pem(spare.decode("ascii")))
+    shown = str(certificate.absolute()) if certificate is not None else keys.CERTIFICATE_NAME
+    text = configuration_text(host, listen, str(SERVICE_CONTROL), certificate=shown, spare_pin=spare_pin)
+    beside[CONFIG_NAME] = text.encode()
+    keys.init_keys(state, beside, certificate)
     return path
 
 
@@ -150,6 +191,11 @@ def load(path: Path) -> Config:
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text; write it anew with `init` in another directory.") from None
+    return parse(path, text)
+
+
+def parse(path: Path, text: str) -> Config:
+    """Read what stands, or would stand, in this file.  Raises ConfigError as `load` does."""
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > MAX_LINE:
             raise ConfigError(f"{path}, line {number}: a line has at most {MAX_LINE} characters; write it as several.")
@@ -295,8 +341,10 @@ class _Reader:
 
     def _read_port(self, key: str, value: Any) -> int:
         if type(value) is not int or not 0 < value < 65_536:
-            raise self.fail("port must be a whole number from 1 to 65535.", "relay", key)
+            raise self.fail(f"{key} must be a whole number from 1 to 65535.", "relay", key)
         return value
+
+    _read_public_port = _read_port
 
     def _read_behind_tls_terminator(self, key: str, value: Any) -> bool:
         if type(value) is not bool:

@@ -33,10 +33,6 @@ LITTLE_DISK_BYTES = 64 * 2**20
 ALMOST_FULL = 0.9
 DAY_S = 86_400
 SOON_S = 30 * DAY_S
-_RENEW = (
-    "make one for the same key with: openssl req -x509 -new -key {key} -subj '/CN=Parley relay' -days 36500 "
-    "-out {certificate}; then reload"
-)
 _REFUSED = {
     Refusal.RELAY_PASS: "it asks for another pass than the configuration has; reload it.",
     Refusal.RELAY_FULL: "it is full; raise max_connections (and LimitNOFILE=), or put up a second relay.",
@@ -61,7 +57,7 @@ def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
         yield _secrecy(config.key)
         begin_s, end_s = keys.validity(config.certificate)
         made_s = max(made_s, begin_s)
-        yield _dates(config.certificate, config.key, end_s, now_s)
+        yield _dates(config.certificate, end_s, now_s)
     yield _clock(made_s, now_s)
     yield _name(config)
     yield _disk(path.parent)
@@ -79,9 +75,16 @@ def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
 
 
 def _secrecy(key: Path) -> Finding:
-    if sys.platform != "win32" and key.stat().st_mode & 0o077:
+    found = key.stat()
+    # Of root's key the group may be the relay's own: then it can read its key, and not change it.
+    if sys.platform != "win32" and found.st_mode & (0o037 if found.st_uid == 0 else 0o077):
         return Finding(
             "warn", "key", f"others on this computer may read {key}, and could pretend to be this relay; chmod 600 it."
+        )
+    spare = key.with_name(keys.SPARE_NAME)
+    if spare.exists():
+        return Finding(
+            "warn", "key", f"{spare} lies beside it, and would be stolen with it; move it to another computer."
         )
     return Finding("ok", "key", "it belongs to the certificate, and is its owner's alone.")
 
@@ -90,14 +93,17 @@ def _day(time_s: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(time_s))
 
 
-def _dates(certificate: Path, key: Path, end_s: float, now_s: float) -> Finding:
+def _dates(certificate: Path, end_s: float, now_s: float) -> Finding:
     if now_s + SOON_S <= end_s:
         return Finding("ok", "certificate", f"it holds until {_day(end_s)}.")
+    cure = "get a new one from where it came, for the same key, and reload."
+    if keys.is_self_made(certificate):
+        cure = "a relay that runs makes a new one within the hour; if this one stays, see that it may write there."
     return Finding(
         "warn",
         "certificate",
         f"it {'ended' if now_s > end_s else 'ends'} on {_day(end_s)}; Parley's clients look at its key alone, but "
-        f"other programs may complain: {_RENEW.format(key=key, certificate=certificate)}.",
+        f"other programs may complain: {cure}",
     )
 
 
@@ -131,6 +137,8 @@ def _name(config: Config) -> Finding:
             "name",
             f"{config.host} leads to this computer itself, at least here; see that it leads others to it, too.",
         )
+    if remarks := list(filter(None, map(configuration.remark_on, found))):
+        return Finding("warn", "name", remarks[0])
     return Finding("ok", "name", f"{config.host} leads to {', '.join(sorted(found))}.")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 from chatcore.errors import ConfigError, ParleyError, RelayError
 from chatcore.wire import NO_PASS
-from relay import keys
+from relay import keys, renewal
 from relay.config import Config
 from relay.server import Server, configure_logging_off, loop_factory
 
@@ -78,6 +79,7 @@ class EmbeddedRelay:
                 key=key,
                 relay_pass=self._pass,
             )
+            renewal.mend(config, time.time())
             configure_logging_off()
             with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
                 runner.run(self._serve(Server(config)))

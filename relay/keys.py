@@ -1,7 +1,8 @@
 """The relay's key, its certificate, and the line that people put into invites.
 
 The certificate only carries the key: clients compare the SHA-256 of its SubjectPublicKeyInfo (RFC 5280, 4.1.2.7) with
-the pin in the invite and look at no name, date or issuer.  So it names nobody and lasts as long as the key.
+the pin in the invite and look at no name, date or issuer.  So it names nobody, and a new one for the same key is as
+good (`relay.renewal` makes it in the last month of the old one, for programs that do look).
 Making a key needs the `cryptography` package or the openssl command; serving with it needs neither.
 """
 
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 import base64
 import calendar
+import contextlib
 import hashlib
 import os
 import secrets
 import shutil
 import ssl
+import stat
 import subprocess
 import tempfile
 import time
@@ -24,37 +27,49 @@ from chatcore.errors import ConfigError
 
 KEY_NAME = "relay.key"
 CERTIFICATE_NAME = "relay.crt"
-VALID_DAYS = 36_500
+SPARE_NAME = "spare.key"
+VALID_DAYS = 365
 PIN_SIZE = 32
-_SUBJECT = "Parley relay"
+SUBJECT = "Parley relay"
+NO_KEY = "the key is no private key that can be used, or it is locked by a passphrase; restore it from your copy."
+NO_COMMAND = "the openssl command could not make a key; try a newer OpenSSL (1.1.1 or later)."
 
 
-def make_key_and_certificate() -> tuple[bytes, bytes]:
-    """Return a new P-256 key (PKCS #8) and its self-signed certificate, both as PEM.
+def make_key_and_certificate(key: bytes | None = None) -> tuple[bytes, bytes]:
+    """Return a P-256 key (PKCS #8) and a new self-signed certificate for it, both as PEM; without `key` a new one.
 
-    Raises ConfigError when there is neither the `cryptography` package nor an openssl command.
+    Raises ConfigError when there is neither the `cryptography` package nor an openssl command, and for another key.
     """
     try:
-        return _make_with_library()
+        return _make_with_library(key)
     except ImportError:
         command = shutil.which("openssl")
     if command is None:
         raise ConfigError(
-            "making a key needs the openssl command or the Python package cryptography; install one of them, "
-            "or make the key on another computer and copy the state directory."
+            "making a key or a certificate needs the openssl command or the Python package cryptography; install one "
+            "of them, or make it on another computer and copy the state directory."
         )
-    return _make_with_command(command)
+    return _make_with_command(command, key)
 
 
-def _make_with_library() -> tuple[bytes, bytes]:
+def _make_with_library(known: bytes | None = None) -> tuple[bytes, bytes]:
     import datetime
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, _SUBJECT)])
+    try:
+        key = (
+            serialization.load_pem_private_key(known, None)
+            if known is not None
+            else ec.generate_private_key(ec.SECP256R1())
+        )
+    except (ValueError, TypeError):
+        raise ConfigError(NO_KEY) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(NO_KEY)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, SUBJECT)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -68,19 +83,22 @@ def _make_with_library() -> tuple[bytes, bytes]:
     )
     encoding = serialization.Encoding.PEM
     private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return private, certificate.public_bytes(encoding)
+    return private if known is None else known, certificate.public_bytes(encoding)
 
 
-def _make_with_command(command: str) -> tuple[bytes, bytes]:
+def _make_with_command(command: str, known: bytes | None = None) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as place:  # 0700
         key, certificate = Path(place, "key"), Path(place, "crt")
-        request = [command, "req", "-x509", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        request += ["-sha256", "-subj", f"/CN={_SUBJECT}", "-days", str(VALID_DAYS)]
-        done = subprocess.run(  # noqa: S603 - a fixed command line
-            [*request, "-keyout", str(key), "-out", str(certificate)], capture_output=True, check=False
-        )
+        request = [command, "req", "-x509", "-new", "-sha256", "-subj", f"/CN={SUBJECT}", "-days", str(VALID_DAYS)]
+        if known is not None:
+            key.write_bytes(known)
+            request += ["-key", str(key), "-passin", "pass:", "-out", str(certificate)]
+        else:
+            request += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+            request += ["-keyout", str(key), "-out", str(certificate)]
+        done = subprocess.run(request, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
         if done.returncode:
-            raise ConfigError("the openssl command could not make a key; try a newer OpenSSL (1.1.1 or later).")
+            raise ConfigError(NO_COMMAND if known is None else NO_KEY)
         return key.read_bytes(), certificate.read_bytes()
 
 
@@ -89,18 +107,45 @@ def write_new_file(path: Path, data: bytes, *, private: bool) -> None:
 
     Raises FileExistsError if it does exist, OSError if it can't be written.
     """
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # made with 0600
-    temporary = Path(name)
+    temporary = _written(path, data)  # made with 0600
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         if not private:
             temporary.chmod(0o644)
         os.link(temporary, path)  # unlike a rename, a link never replaces what is there
     finally:
         temporary.unlink()
+
+
+def replace_file(path: Path, data: bytes, *, private: bool = False, like: Path | None = None) -> None:
+    """Put a file into the place of one, whole or not at all: with its owner and mode, or those of `like`.
+
+    Else it is as `write_new_file` makes it.  Raises OSError if it can't be written.
+    """
+    temporary = _written(path, data)
+    try:
+        temporary.chmod(0o600 if private else 0o644)
+        model = path if like is None or path.exists() else like
+        with contextlib.suppress(FileNotFoundError):
+            before = model.stat()
+            if hasattr(os, "geteuid") and os.geteuid() == 0:
+                os.chown(temporary, before.st_uid, before.st_gid)
+            temporary.chmod(stat.S_IMODE(before.st_mode))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _written(path: Path, data: bytes) -> Path:
+    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.unlink(name)
+        raise
+    return Path(name)
 
 
 def make_state_directory(state: Path) -> None:
@@ -113,24 +158,27 @@ def make_state_directory(state: Path) -> None:
         ) from None
 
 
-def init_keys(state: Path, beside: Mapping[str, bytes] | None = None) -> None:
+def init_keys(state: Path, beside: Mapping[str, bytes] | None = None, certificate: Path | None = None) -> None:
     """Make key and certificate in the state directory, and other private files `beside` them: all or none.
 
+    `certificate` is where the certificate goes, if not there.
     Raises ConfigError rather than replace a key or a certificate, and when they can't be written.
     """
     make_state_directory(state)
-    for name in (KEY_NAME, CERTIFICATE_NAME):
-        if (state / name).exists():
+    key, certificate = state / KEY_NAME, certificate or state / CERTIFICATE_NAME
+    for path in (key, certificate):
+        if path.exists():
             raise ConfigError(
-                f"{state / name} exists and is not replaced, because every invite out there names that key; "
+                f"{path} exists and is not replaced, because every invite out there names that key; "
                 "choose another directory with `init --state`, or move the old files away first."
             )
-    key, certificate = make_key_and_certificate()
+    key_data, certificate_data = make_key_and_certificate()
+    files = {key: key_data, certificate: certificate_data} | {state / n: data for n, data in (beside or {}).items()}
     made: list[Path] = []
     try:
-        for name, data in {KEY_NAME: key, CERTIFICATE_NAME: certificate, **(beside or {})}.items():
-            write_new_file(state / name, data, private=name != CERTIFICATE_NAME)
-            made.append(state / name)
+        for path, data in files.items():
+            write_new_file(path, data, private=path != certificate)
+            made.append(path)
     except OSError as error:
         for path in made:  # a key that no invite names yet; left here, it would be in the way of the next try
             path.unlink(missing_ok=True)
@@ -178,10 +226,25 @@ def pin_of(certificate: Path) -> bytes:
         raise _no_certificate(certificate) from None
 
 
+def pin_of_pem(text: str) -> bytes:
+    """Return the same of the text of a PEM certificate.  Raises ValueError or IndexError when it is none."""
+    return pin_of_der(_der_in(text))
+
+
 def pin_of_der(der: bytes) -> bytes:
     """Return the same of a DER certificate.  Raises ValueError or IndexError when it is none."""
     start, end = _fields(der)[5]
     return hashlib.sha256(der[start:end]).digest()
+
+
+def is_self_made(certificate: Path) -> bool:
+    """Tell whether a PEM certificate is one that `make_key_and_certificate` made.  Raises ConfigError."""
+    try:
+        der = _der_of(certificate)
+        _, _, issuer, _, subject, _ = (der[start:end] for start, end in _fields(der))
+    except (ValueError, IndexError):
+        raise _no_certificate(certificate) from None
+    return issuer == subject and subject.endswith(SUBJECT.encode())
 
 
 def validity(certificate: Path) -> tuple[int, int]:
@@ -211,6 +274,10 @@ def _der_of(certificate: Path) -> bytes:
         text = certificate.read_text("ascii")
     except OSError as error:
         raise ConfigError(f"{certificate}: can't be read ({error.strerror}); make it with `init`.") from None
+    return _der_in(text)
+
+
+def _der_in(text: str) -> bytes:
     return ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE-----") :].split("-----END")[0] + _PEM_END)
 
 

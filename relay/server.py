@@ -8,7 +8,7 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -40,7 +40,8 @@ def line_of(config: Config) -> str:
     pins = [config.spare_pin] if config.spare_pin else []
     if not config.behind_tls_terminator:
         pins = [keys.pin_of(config.certificate), *pins] if config.certificate is not None else []
-    return keys.relay_line(config.host, config.port, tuple(pins), config.relay_pass)
+    pins = list(dict.fromkeys(pins))  # a relay that is just changing over to its spare key has one
+    return keys.relay_line(config.host, config.public_port or config.port, tuple(pins), config.relay_pass)
 
 
 _UNTIL_RESTART = ("listen", "port", "event_loop", "metrics", "control")
@@ -62,8 +63,10 @@ def _end_of(config: Config) -> int | None:
 class Server:
     """One relay: listeners, connections, and the beat."""
 
-    def __init__(self, config: Config, *, unlimited: bool = False) -> None:
+    def __init__(self, config: Config, *, unlimited: bool = False, passed: Sequence[socket.socket] = ()) -> None:
+        """`passed` are sockets on which the service manager listens for us, instead of those in the configuration."""
         self.config = config
+        self._passed = passed
         self._unlimited = unlimited
         self.limits = self._limits_of(config)
         self.context = _context_of(config)
@@ -133,6 +136,15 @@ class Server:
         return within
 
     def _listen(self) -> None:
+        if self._passed:
+            self._listeners = list(self._passed)
+            self.port = self._listeners[0].getsockname()[1]
+            if self.config.port not in (0, self.port):
+                raise ConfigError(
+                    f"the service manager listens on port {self.port}, and the configuration says {self.config.port}; "
+                    "write the same into both (systemctl edit parley-relay.socket), or leave it to public_port."
+                )
+            return
         for host in self.config.listen:
             try:
                 self._listeners.append(listener(host, self.port))
@@ -263,8 +275,9 @@ class Server:
         self.state = "stopping"
         self.journal.note("stopping")
         self.switch.shut_down()
-        for listener in self._listeners:
-            self._accept(listener)
+        if not self._passed:  # at those who come to such a socket looks whoever is started next
+            for listener in self._listeners:
+                self._accept(listener)
         self._close_listeners()
         end_s = self.loop.time() + STOP_S
         while self.door.connections and self.loop.time() < end_s:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Callable
 
 from chatcore.errors import ConfigError
-from relay import journal
+from relay import journal, renewal
 from relay.config import Config, default_control
 from relay.monitor import PRIVATE_MODE, PUBLIC_MODE, Monitor, pages_of
 from relay.server import Server, loop_factory
-from relay.system import notify_service_manager
+from relay.system import notify_service_manager, passed_sockets
+
+LOOK_S = 3600.0
 
 
 def serve(load: Callable[[], Config], *, unlimited: bool = False, announce: Callable[[str], None]) -> None:
@@ -22,8 +25,9 @@ def serve(load: Callable[[], Config], *, unlimited: bool = False, announce: Call
     Raises ConfigError or RelayError, each with one sentence.
     """
     config = load()
+    renewal.mend(config, time.time())
     journal.to_stderr(config.log, config.log_format)
-    server = Server(config, unlimited=unlimited)
+    server = Server(config, unlimited=unlimited, passed=passed_sockets())
     with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
         runner.run(_serve(server, load, announce))
 
@@ -40,6 +44,7 @@ async def _serve(server: Server, load: Callable[[], Config], announce: Callable[
         loop.add_signal_handler(signal.SIGHUP, reload, server, load)
     places = ((server.config.metrics, PUBLIC_MODE), (server.config.control or default_control(), PRIVATE_MODE))
     monitors = []
+    renewing = asyncio.create_task(_renew(server))
     try:
         for place, mode in places:
             if place is not None:
@@ -50,8 +55,31 @@ async def _serve(server: Server, load: Callable[[], Config], announce: Callable[
         await stop.wait()
         await server.stop()
     finally:
+        renewing.cancel()
         for monitor in monitors:
             monitor.close()
+
+
+async def _renew(server: Server) -> None:
+    """Look every hour whether the certificate is in its last month, and if so serve with a new one for the same key."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        with contextlib.suppress(ConfigError):
+            await look(server, time.time())
+
+
+async def look(server: Server, now_s: float) -> None:
+    """Make the certificate anew if it is due.  A failure is a sentence in the log, once for each look."""
+    config = server.config
+    if not renewal.is_due(config, now_s):
+        return
+    try:
+        await asyncio.to_thread(renewal.renew, config)  # which may have to ask the openssl command
+        server.reload(server.config)
+    except ConfigError as error:
+        server.journal.say(f"the certificate is as it was: {error}", "renewal")
+    else:
+        server.note("renewed")
 
 
 def reload(server: Server, load: Callable[[], Config]) -> None:

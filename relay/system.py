@@ -6,6 +6,9 @@ import contextlib
 import os
 import socket
 
+from chatcore.errors import ConfigError
+
+FIRST_PASSED = 3  # where the sockets begin that a service manager hands over (sd_listen_fds(3))
 MANAGER_S = 0.2  # a service manager that doesn't take what it is told must not hold up the relay
 
 
@@ -31,3 +34,46 @@ def notify_service_manager(state: str) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.settimeout(MANAGER_S)
         sock.sendto(state.encode(), "\0" + place[1:] if place.startswith("@") else place)
+
+
+def passed_sockets() -> list[socket.socket]:
+    """Return the listening sockets that the service manager opened for us (sd_listen_fds(3)), or none.
+
+    They stay open there while we restart, and keep who comes meanwhile.  May be asked once.  Raises ConfigError for a
+    socket on which no relay could serve.
+    """
+    ours = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
+    count = os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if not ours or not count.isdecimal():
+        return []
+    passed = []
+    for number in range(FIRST_PASSED, FIRST_PASSED + int(count)):
+        try:
+            os.set_inheritable(number, False)
+            sock = socket.socket(fileno=number)
+            fits = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
+            listens = fits and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        except OSError:
+            listens = 0
+        if not listens:
+            raise ConfigError(
+                "the service manager handed over something that is no listening TCP socket; look at ListenStream= in "
+                "the socket unit."
+            )
+        sock.setblocking(False)
+        passed.append(sock)
+    return passed
+
+
+def own_address() -> str:
+    """Return the address with which this computer would speak to the world, or "" if it has no way there.
+
+    Nothing is sent: connecting a datagram socket only asks the system for the way (RFC 5737 and RFC 3849 name the
+    addresses, at which nobody is).
+    """
+    for family, somewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((somewhere, 9))
+            return str(sock.getsockname()[0])
+    return ""

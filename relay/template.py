@@ -7,10 +7,11 @@ from relay import keys
 from relay.limits import Limits
 
 
-def configuration_text(host: str, listen: list[str], service_control: str) -> str:
+def configuration_text(host: str, listen: list[str], service_control: str, *, certificate: str, spare_pin: str) -> str:
     """Return a configuration for these hosts, to be dialled and to listen on, in which all else is left as it is.
 
-    `service_control` is where a relay that systemd starts is asked for its counts.
+    `service_control` is where a relay that systemd starts is asked for its counts; `certificate` its path, absolute or
+    from the directory of the configuration; `spare_pin` the pin of the spare key, in base64url, or "".
     """
     limits = Limits()
     quoted = ", ".join(f'"{address}"' for address in listen)
@@ -24,16 +25,21 @@ def configuration_text(host: str, listen: list[str], service_control: str) -> st
 host = "{host}"
 
 # Where the relay listens: ["0.0.0.0", "::"] for every address of this computer, ["127.0.0.1"] for itself alone.
+# Where systemd listens for it (parley-relay.socket), that unit says so, and `port` must be the same in both.
 listen = [{quoted}]
 port = {DEFAULT_PORT}
 
-# The key and its certificate, beside this file.  Keep a copy of both: invites name this key.
-certificate = "{keys.CERTIFICATE_NAME}"
+# What people dial, if that is another port: that of a proxy in front of the relay, say.
+# public_port = 443
+
+# The key, beside this file, and its certificate, which the relay makes anew in its last month.  Keep a copy of the
+# key: invites name it.
+certificate = "{certificate}"
 key = "{keys.KEY_NAME}"
 
-# The pin of a spare key, kept elsewhere: if this key is ever lost or stolen, invites made from now on go on working.
-# (Run `init --state DIR` on another computer; the pin is the last part of the line that `run` prints there.)
-# spare_pin = "43 characters"
+# The pin of the spare key.  `rotate` puts that key into the place of this one if it is ever lost or stolen, and
+# invites made from now on go on working.  Keep {keys.SPARE_NAME} somewhere else, or whoever takes one has both.
+{f'spare_pin = "{spare_pin}"' if spare_pin else '# spare_pin = "43 characters"'}
 
 # Who may use this relay: without a pass everyone who can reach it.  It becomes part of the line for invites.
 # relay_pass = "{keys.new_relay_pass()}"

@@ -38,6 +38,11 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
+def pin_of_key(key: Path) -> bytes:
+    """Return the pin of a private key in a file."""
+    return keys.pin_of_pem(keys.make_key_and_certificate(key.read_bytes())[1].decode())
+
+
 def write(tmp_path: Path, text: str) -> Path:
     """Return a configuration file with this text."""
     path = tmp_path / "parley-relay.toml"
@@ -45,11 +50,11 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_init_makes_three_files_that_only_the_owner_may_read(state: Path) -> None:
-    assert sorted(p.name for p in state.iterdir()) == ["parley-relay.toml", "relay.crt", "relay.key"]
+def test_init_makes_files_that_only_the_owner_may_read(state: Path) -> None:
+    assert sorted(p.name for p in state.iterdir()) == ["parley-relay.toml", "relay.crt", "relay.key", "spare.key"]
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in state.iterdir()}
-    assert modes == {"parley-relay.toml": 0o600, "relay.key": 0o600, "relay.crt": 0o644}
+    assert modes == {"parley-relay.toml": 0o600, "relay.key": 0o600, "relay.crt": 0o644, "spare.key": 0o600}
 
 
 def test_init_twice_replaces_nothing(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,12 +147,13 @@ def test_the_template_says_what_the_defaults_say(state: Path) -> None:
         listen=("0.0.0.0", "::"),
         certificate=state / "relay.crt",
         key=state / "relay.key",
+        spare_pin=pin_of_key(state / "spare.key"),
     )
     text = (state / "parley-relay.toml").read_text()
-    opened = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE).replace("43 characters", PIN_TEXT)
+    opened = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)
     everything = load(write(state, opened))
     assert everything.limits == Limits()
-    assert everything.spare_pin == keys.from_base64url(PIN_TEXT)
+    assert everything.public_port == 443
     assert len(everything.relay_pass) == 32
     assert everything.relay_pass != NO_PASS
     assert (everything.event_loop, everything.log, everything.behind_tls_terminator) == ("auto", "info", False)
@@ -309,7 +315,7 @@ def test_the_openssl_command_makes_as_good_a_key_as_the_library(tmp_path: Path) 
 
 
 def test_without_library_and_command_init_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_library() -> tuple[bytes, bytes]:
+    def no_library(_key: bytes | None) -> tuple[bytes, bytes]:
         raise ImportError
 
     monkeypatch.setattr(keys, "_make_with_library", no_library)
@@ -495,14 +501,17 @@ def test_a_port_that_is_none_is_a_usage_error(tmp_path: Path, port: str) -> None
 def test_init_and_line_print_the_line_for_invites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert relay_server.main(["init", "--state", str(tmp_path), "--host", "2001:db8::5"]) == 0
     said = capsys.readouterr().out.splitlines()
-    pin = keys.to_base64url(keys.pin_of(tmp_path / "relay.crt"))
-    assert said[-1] == f"parley:relay/[2001:db8::5]:7256/{pin}"
+    pins = keys.pin_of(tmp_path / "relay.crt"), pin_of_key(tmp_path / "spare.key")
+    assert said[-1] == f"parley:relay/[2001:db8::5]:7256/{'+'.join(map(keys.to_base64url, pins))}"
+    assert said[:3] == [
+        f"Made {tmp_path / 'parley-relay.toml'}, with a key and a certificate; keep a copy of the key.",
+        f"Made {tmp_path / 'spare.key'}: move it to another computer, for the day on which the key is stolen.",
+        "Let TCP port 7256 in, in the firewall of this computer and in that of its provider.",
+    ]
     path = tmp_path / "parley-relay.toml"
-    path.write_text(
-        path.read_text()
-        .replace("# relay_pass", "relay_pass")
-        .replace('# spare_pin = "43 characters"', f'spare_pin = "{PIN_TEXT}"')
-    )
+    pin = keys.to_base64url(pins[0])
+    text = re.sub(r'^spare_pin = ".*"', f'spare_pin = "{PIN_TEXT}"', path.read_text(), flags=re.MULTILINE)
+    path.write_text(text.replace("# relay_pass", "relay_pass"))
     assert relay_server.main(["line", "--config", str(path)]) == 0
     line = capsys.readouterr().out.strip()
     assert line == f"parley:relay/[2001:db8::5]:7256/{pin}+{PIN_TEXT}/{keys.to_base64url(load(path).relay_pass)}"

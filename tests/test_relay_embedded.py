@@ -93,8 +93,11 @@ def test_a_place_that_cannot_be_written_is_one_sentence_for_who_never_saw_a_comm
     )
 
 
-@pytest.mark.parametrize("name", [keys.KEY_NAME, keys.CERTIFICATE_NAME])
-@pytest.mark.parametrize("data", [None, b"", b"damaged"])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [(keys.CERTIFICATE_NAME, b""), (keys.CERTIFICATE_NAME, b"damaged")]
+    + [(keys.KEY_NAME, data) for data in (None, b"", b"damaged")],
+)
 def test_damaged_files_are_one_sentence_and_stay_as_they_are(tmp_path: Path, name: str, data: bytes | None) -> None:
     keys.ensure_keys(tmp_path)
     (tmp_path / name).unlink() if data is None else (tmp_path / name).write_bytes(data)

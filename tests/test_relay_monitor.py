@@ -12,6 +12,7 @@ import socket
 import ssl
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,9 +30,7 @@ from relay import keys, monitor
 from relay.config import load
 from relay.counts import Count, as_table, exposition
 from relay.journal import MOODS
-from relay.limits import Limits
 from relay.monitor import MAX_AT_ONCE, MAX_HEAD_BYTES, Monitor, Page
-from relay.server import STOP_S, files_for
 
 ROOT = Path(relay_server.__file__).parent
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
@@ -92,7 +91,7 @@ def test_every_word_that_the_relay_says_has_a_mood_and_stands_in_the_paper() -> 
         said |= set(re.findall(r"(?:note|drop|_turn_away)\((?:sock, )?\"(\w+)", path.read_text()))
     assert len(said) > 10
     assert said <= MOODS.keys()
-    paper = (ROOT / "deploy" / "README.md").read_text()
+    paper = (ROOT / "docs" / "SELF_HOSTING.md").read_text("utf-8")
     assert [word for word in MOODS if f"`{word}`" not in paper] == []
 
 
@@ -172,7 +171,7 @@ def test_metrics_count_what_happens_and_name_nobody(tmp_path: Path) -> None:
             assert (found["parley_relay_joins_total"], found["parley_relay_frames_total"]) == (3, 50)
             assert found['parley_relay_events_total{event="version"}'] == 1
             assert found["parley_relay_max_connections"] <= 4096
-            assert found["parley_relay_certificate_end_seconds"] > 4_900_000_000
+            assert found["parley_relay_certificate_end_seconds"] > time.time() + 300 * 86_400
             assert found["process_start_time_seconds"] > 1_700_000_000
             for secret in (str(process.port), "127.0.0.1", alice.seat.hex(), process.line.split("/")[-1]):
                 assert secret not in text
@@ -344,17 +343,6 @@ def test_where_systemd_makes_a_place_there_is_a_control_socket(
     monkeypatch.setattr(configuration, "SERVICE_CONTROL", tmp_path / "none.sock")
     assert relay_server.main(["stats"]) == 1
     assert str(tmp_path / "none.sock") in capsys.readouterr().err
-
-
-def test_the_unit_gives_the_relay_what_it_counts_on() -> None:
-    unit = (ROOT / "deploy" / "parley-relay.service").read_text()
-    said = dict(line.split("=", 1) for line in unit.splitlines() if re.match(r"[A-Z]\w+=", line))
-    assert Path("/run") / said["RuntimeDirectory"] == configuration.SERVICE_CONTROL.parent
-    assert said["Type"] == "notify"
-    assert int(said["WatchdogSec"]) > 10  # it gives a sign of life each second
-    assert int(said["TimeoutStopSec"]) > 2 * STOP_S
-    assert int(said["LimitNOFILE"]) > files_for(Limits().max_connections)
-    assert int(said["RestartPreventExitStatus"]) == relay_server.EXIT_CONFIG
 
 
 @pytest.mark.parametrize(

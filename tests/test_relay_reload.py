@@ -244,11 +244,6 @@ def test_sighup_takes_what_is_good_and_refuses_what_is_not(tmp_path: Path) -> No
     assert "Traceback" not in err
 
 
-def test_the_unit_reloads_without_a_program_that_a_small_system_lacks() -> None:
-    unit = (ROOT / "deploy" / "parley-relay.service").read_text()
-    assert "ExecReload=+/bin/sh -c 'kill -HUP $MAINPID'\n" in unit
-
-
 def test_a_signal_before_the_start_changes_nothing(tmp_path: Path) -> None:
     server = Server(load(configuration.init_state(tmp_path)))
     service.reload(server, lambda: pytest.fail("read in vain"))
