@@ -4,7 +4,7 @@ CHECKED := chatcore relay tools tests benchmarks relay_server.py gui_client.py $
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint trial fuzz bench clean
+.PHONY: help setup demo test lint trial fuzz deb bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -28,6 +28,9 @@ trial: setup ## try every attack and fault, and write down what came of it (docs
 
 fuzz: setup ## try inputs that nobody thought of on what strangers reach, ten minutes for each kind
 	@$(PYTHON_IN_VENV) tests/fuzz.py $(ARGS)
+
+deb: ## build the relay's Debian package
+	@tools/make-deb
 
 bench: setup ## measure the relay and the fan-out (benchmarks/README.md)
 	@$(PYTHON_IN_VENV) -m benchmarks $(ARGS)

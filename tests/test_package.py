@@ -1,0 +1,188 @@
+"""The relay as a service and as a package: what its unit allows, and that its papers say what it does.
+
+That it does so in a running system is shown by `make test-vm`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import relay_server
+from relay import config as configuration
+from relay.config import Config
+from relay.counts import counts
+from relay.journal import MOODS
+from relay.limits import Limits
+from relay.server import STOP_S, Server, files_for
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+SERVICE = DEPLOY / "parley-relay.service"
+SOCKET = DEPLOY / "parley-relay.socket"
+
+
+def settings(unit: Path) -> dict[str, list[str]]:
+    """Return what a unit sets, each as often as it stands there."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in unit.read_text("utf-8").splitlines():
+        if match := re.fullmatch(r"([A-Z]\w+)=(.*)", line):
+            found[match[1]].append(match[2])
+    return found
+
+
+SAID = settings(SERVICE)
+
+
+# -- the unit ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_unit_gives_the_relay_what_it_counts_on() -> None:
+    assert Path("/run") / SAID["RuntimeDirectory"][0] == configuration.SERVICE_CONTROL.parent
+    assert SAID["Type"] == ["notify"]
+    assert int(SAID["WatchdogSec"][0]) > 10  # it gives a sign of life each second
+    assert int(SAID["TimeoutStopSec"][0]) > 2 * STOP_S
+    assert int(SAID["LimitNOFILE"][0]) > files_for(Limits().max_connections)
+    assert int(SAID["RestartPreventExitStatus"][0]) == relay_server.EXIT_CONFIG
+    assert SAID["ExecStart"][0].endswith(f" run --config {configuration.PACKAGED}")
+    assert settings(SOCKET)["ListenStream"] == [str(Config().port)]
+
+
+def test_the_traps_are_avoided() -> None:
+    assert "MemoryHigh" not in SAID  # without swap it holds the relay up instead of ending it
+    assert "LoadCredential" not in SAID  # no reload would see a new certificate
+    assert SAID["ExecReload"] == ["+/bin/sh -c 'kill -HUP $MAINPID'"]  # a small system has no kill program
+    assert {"/", "/tmp", "/var/tmp", "/dev/shm"} == set(SAID["NoExecPaths"][0].split())  # PrivateTmp mounts over /
+    assert "/usr/bin" not in SAID["ExecPaths"][0].split()  # or it could run every program there is
+    assert (SAID["PrivateNetwork"], SAID["RestrictAddressFamilies"]) == (["yes"], ["AF_UNIX"])
+    assert SAID["User"] == ["parley-relay"]
+    assert "DynamicUser" not in SAID  # its keys have to be somebody's
+    assert SAID["Requires"] == ["parley-relay.socket"]
+    assert "Also" not in SAID  # the package's scripts would restart the socket with the service
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+@pytest.mark.parametrize(
+    ("drop_in", "most"), [(None, 0.3), (DEPLOY / "nats.conf", 0.9)], ids=["alone", "with an engine"]
+)
+def test_how_exposed_it_is(tmp_path: Path, drop_in: Path | None, most: float) -> None:
+    unit = tmp_path / SERVICE.name
+    shutil.copy(SERVICE, unit)
+    if drop_in:
+        (tmp_path / f"{unit.name}.d").mkdir()
+        unit.write_text(unit.read_text() + drop_in.read_text())
+    found = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", found.stdout)
+    assert score, found.stderr
+    assert float(score[1]) <= most
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+def test_systemd_understands_every_line() -> None:
+    units = sorted(map(str, DEPLOY.glob("*.service"))) + sorted(map(str, DEPLOY.glob("*.socket")))
+    assert len(units) == 4
+    found = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = [line for line in found.stderr.splitlines() if "parley" in line and "is not executable" not in line]
+    assert said == []
+
+
+# -- the package -------------------------------------------------------------------------------------------------------
+
+
+def test_the_package_has_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert (DEPLOY / "debian" / "changelog").read_text("utf-8").startswith(f"parley-relay ({version}) ")
+    assert f"parley-relay_{version}_all.deb" in (ROOT / "docs" / "SELF_HOSTING.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["deploy/debian/postinst", "deploy/debian/postrm", "tools/make-deb"])
+def test_its_scripts_are_scripts(name: str) -> None:
+    subprocess.run(["/bin/sh", "-n", str(ROOT / name)], check=True, timeout=60)
+    if found := shutil.which("shellcheck"):
+        subprocess.run([found, "--severity=warning", str(ROOT / name)], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("papers")
+    subprocess.run([sys.executable, str(ROOT / "tools" / "relay_papers.py"), str(place)], check=True, timeout=60)
+    return place
+
+
+def test_the_man_pages_name_every_command_option_and_key(papers: Path) -> None:
+    page = (papers / "man" / "parley-relay.8").read_text("utf-8").replace("\\-", "-")
+    for word in ("init", "run", "line", "check-config", "stats", "doctor", "host", "rotate", "version"):
+        assert f"\\fB{word}\\fR" in page
+    for option in ("--config", "--public", "--certificate", "--spare", "--json"):
+        assert f"\\fB{option}\\fR" in page
+    page = (papers / "man" / "parley-relay.toml.5").read_text("utf-8").replace("\\-", "-")
+    known = {item.name for item in dataclasses.fields(Config)} - {"limits", "metrics"}
+    for key in known | {item.name for item in dataclasses.fields(Limits)}:
+        assert f"\\fB{key}\\fR" in page, key
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man here")
+@pytest.mark.parametrize("name", ["parley-relay.8", "parley-relay.toml.5"])
+def test_the_man_pages_are_set_without_a_warning(papers: Path, name: str) -> None:
+    found = subprocess.run(
+        ["man", "--warnings", "-l", str(papers / "man" / name)],
+        env={"MANWIDTH": "80", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert found.stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["ch"], {"check-config"}),
+        (["rotate", "--"], {"--spare", "--config", "--help"}),
+        (["nonsense", "--"], set()),
+        (["init", "--state", "/et"], {"/etc"}),
+    ],
+)
+def test_the_completion_offers_what_there_is(papers: Path, words: list[str], offered: set[str]) -> None:
+    script = (
+        f"source {papers}/bash-completion/parley-relay; compopt() {{ :; }}; "
+        f"COMP_WORDS=(parley-relay {' '.join(words)}); "
+        f"COMP_CWORD={len(words)}; _parley_relay; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert set(found.stdout.split()) == offered
+
+
+# -- the dashboard -----------------------------------------------------------------------------------------------------
+
+
+def test_the_dashboard_asks_for_what_the_relay_counts() -> None:
+    import asyncio
+
+    async def known() -> set[str]:
+        server = Server(Config(port=0))
+        await server.start()
+        found = {count.name for count in counts(server)}
+        await server.stop()
+        return found | {"parley_relay_certificate_end_seconds"}  # where there is a certificate
+
+    dashboard = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
+    asked = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    names = set(re.findall(r"\b(?:parley_relay|process)_\w+", asked))
+    assert len(names) > 10
+    assert names <= asyncio.run(known())
+    (words,) = re.findall(r'event=~"([^"]+)"', asked)
+    assert set(words.split("|")) == {word for word, mood in MOODS.items() if mood == "hurt"}
