@@ -11,25 +11,22 @@ import tkinter as tk
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from gui import theme
-from gui.events import Emit, OpenLink, ShowReaders, TakeBack
-from gui.links import LINK, split_links
+from gui.events import Emit
+from gui.links import split_links
 from gui.psg import safe_name, safe_text, sg
 from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Note, Tick, Tone
 from gui.theme import person_colour
 from gui.view import marks
 from gui.view.kit import Kit, ThinBar
-from gui.view.menu import popup
+from gui.view.log_hand import NAME, LogHand
 
 MAX_SHOWN = 2000  # messages; Tk's cost of an embedded picture grows with their number
 SLACK = 100  # messages above it before the oldest are taken off, so that this is rare
 FACES = 6  # small avatars in the delivery line
 SIDE, AVATAR, INDENT = 24, 40, 52  # margin; picture; from the margin to the text
-MENU_LINKS = 3  # of a message, in its menu
-NAME = 240  # pixels of a name; on a second line it would part the halves of the avatar
 TONES = {Tone.PLAIN: "info", Tone.GOOD: "tick", Tone.WARN: "warning", Tone.BAD: "warning", Tone.ACCENT: "invite"}
 
 
@@ -38,7 +35,7 @@ def count_words(count: int) -> str:
     return "1 new message" if count == 1 else f"{count} new messages"
 
 
-class RowLog(sg.Column):
+class RowLog(LogHand, sg.Column):
     """The log as an element; implements `gui.pages.LogView`."""
 
     def __init__(self, kit: Kit, emit: Emit, key: Any = "-LOG-", copy: Callable[[str], None] | None = None):
@@ -143,11 +140,6 @@ class RowLog(sg.Column):
 
     # -- what the page uses ------------------------------------------------------------------------------------------
 
-    @property
-    def text(self) -> tk.Text:
-        """The Tk widget."""
-        return self.multiline.Widget
-
     def at_bottom(self) -> bool:
         """Say whether the last line is in view."""
         return self.text.dlineinfo("end-1c") is not None
@@ -157,14 +149,6 @@ class RowLog(sg.Column):
         self.text.yview_moveto(1.0)
         self.text.see("end-1c")
         self._seen()
-
-    def chosen(self) -> MessageItem | None:
-        """Return the message that the keyboard has chosen, or the newest one."""
-        for mark in (self._chosen, *reversed(self._order)):
-            item = self._items.get(mark)
-            if isinstance(item, MessageItem):
-                return item
-        return None
 
     def shown_text(self) -> str:
         """Return all that is shown, as text."""
@@ -363,135 +347,6 @@ class RowLog(sg.Column):
         width = self.kit.measure(words, self.kit.font(theme.NOTE, bold=True)) + self.kit.px(36)
         self._pill.configure(text=words, image=self.kit.box(width, self.kit.px(34), 17, self.kit.p.accent))
         self._pill.place(relx=0.5, rely=1.0, y=-self.kit.px(10), anchor="s")
-
-    # -- the mouse and the keyboard ----------------------------------------------------------------------------------
-
-    def message_at(self, index: str) -> MessageItem | None:
-        """Return the message whose row holds a text index, if one does."""
-        text = self.text
-        name = text.mark_previous(f"{index}+1c")
-        while name is not None and name not in self._items:
-            name = text.mark_previous(name)
-        item = self._items.get(name or "")
-        return item if isinstance(item, MessageItem) else None
-
-    def menu_for(self, item: MessageItem | None) -> list[tuple[str, Callable[[], None]]]:
-        """Return the entries of the menu of a message: what they say, and what they do."""
-        entries: list[tuple[str, Callable[[], None]]] = []
-        if self.text.tag_ranges("sel"):
-            entries.append(("Copy selection", lambda: self._to_clipboard(self.text.get("sel.first", "sel.last"))))
-        if item is not None:
-            entries.append(("Copy message", lambda: self._to_clipboard(safe_text(item.text, wide=True, whole=True))))
-            entries.append(("Who could read this", lambda: self.emit(ShowReaders(item.mid))))
-            if item.tick in (Tick.WAITING, Tick.SOME):
-                entries.append(("Take back", lambda: self.emit(TakeBack(item.mid))))
-            links = [piece for piece, is_link in split_links(item.text) if is_link and LINK.fullmatch(piece)]
-            for link in dict.fromkeys(links[:MENU_LINKS]):  # without a mouse there is no other way to them
-                shown = self.kit.clip(link, self.kit.font(theme.NOTE), self.kit.px(NAME))
-                entries.append((f"Open {shown}", partial(self.emit, OpenLink(link))))
-        return entries
-
-    def _focus(self, event: Any) -> None:
-        self.text.focus_set()
-        self._unchoose()
-
-    def _menu_at(self, event: Any) -> str:
-        item = self.message_at(self.text.index(f"@{event.x},{event.y}"))
-        self._choose(f"m{item.mid.hex()}" if item else "")
-        self._popup(item, event.x_root, event.y_root)
-        return "break"
-
-    def _menu_key(self, event: Any) -> str:
-        item = self.chosen()
-        box = self.text.bbox(f"m{item.mid.hex()}") if item else None
-        x, y = (box[0], box[1]) if box else (0, 0)
-        self._popup(item, self.text.winfo_rootx() + x, self.text.winfo_rooty() + y)
-        return "break"
-
-    def _popup(self, item: MessageItem | None, x: int, y: int) -> None:
-        entries = self.menu_for(item)
-        if entries:
-            popup(self.kit, self.text, entries, x, y)
-
-    def _copy_key(self, event: Any) -> str:
-        entries = self.menu_for(self.chosen() if self._chosen else None)
-        if entries:
-            entries[0][1]()
-        return "break"
-
-    def _take_back(self, event: Any) -> str:
-        item = self._items.get(self._chosen)
-        if isinstance(item, MessageItem) and item.tick in (Tick.WAITING, Tick.SOME):
-            self.emit(TakeBack(item.mid))
-        return "break"
-
-    def _to_clipboard(self, text: str) -> None:
-        if self._copy is not None:
-            self._copy(text)
-            return
-        self.text.clipboard_clear()
-        self.text.clipboard_append(text)
-
-    def _link(self, event: Any) -> None:
-        if self.text.tag_ranges("sel"):
-            return  # the end of a selection, not a click
-        at = self.text.index(f"@{event.x},{event.y}")
-        found = self.text.tag_prevrange("link", f"{at}+1c")
-        if found:
-            url = self.text.get(*found)
-            if LINK.fullmatch(url):
-                self.emit(OpenLink(url))
-
-    def _up(self, event: Any) -> str:
-        return self._step(-1)
-
-    def _down(self, event: Any) -> str:
-        return self._step(1)
-
-    def _step(self, by: int) -> str:
-        marks = [m for m in self._order if m.startswith("m")]
-        if marks:
-            at = marks.index(self._chosen) + by if self._chosen in marks else len(marks) - 1
-            self._choose(marks[min(max(at, 0), len(marks) - 1)])
-        return "break"
-
-    def _choose(self, mark: str) -> None:
-        self._unchoose()
-        if mark in self._items:
-            self._rested = mark
-            self._resume()
-            self.text.see(mark)
-
-    def _arrive(self, event: Any) -> None:
-        """Choose the newest message in view, so that it is seen where the keyboard has come to by Tab."""
-        low = self.text.index(f"@0,{self.text.winfo_height()}")
-        seen = (mark for mark in reversed(self._order) if mark.startswith("m") and self.text.compare(mark, "<=", low))
-        self._rested = self._chosen or self._rested or next(seen, "")
-        self._resume()
-
-    def _rest(self, event: Any) -> None:
-        rested = self._chosen
-        self._unchoose()
-        self._rested = rested
-
-    def _resume(self, event: Any = None) -> None:
-        """Show again what was chosen when the keyboard went, without scrolling there."""
-        mark, self._rested = self._rested, ""
-        if mark in self._items and not self._chosen:
-            self._chosen = mark
-            self.text.tag_add("chosen", mark, self._end_of(mark))
-
-    def _unchoose(self, event: Any = None) -> None:
-        self._chosen = self._rested = ""
-        self.text.tag_remove("chosen", "1.0", "end")
-
-    def _tab(self, event: Any) -> str:
-        event.widget.tk_focusNext().focus_set()
-        return "break"
-
-    def _back_tab(self, event: Any) -> str:
-        event.widget.tk_focusPrev().focus_set()
-        return "break"
 
 
 class _Unlocked:
