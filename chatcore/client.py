@@ -119,8 +119,8 @@ class Client:
         self._soon(self._begin, visit, lambda: visit.enter(store, make))
         return visit.id
 
-    def say(self, room_id: bytes, text: str) -> None:
-        """Send a text to every member; the MessageSent event says that it was taken.
+    def say(self, room_id: bytes, text: str, answers: bytes = b"") -> None:
+        """Send a text to every member, as a reply if `answers` is the mid of a message; MessageSent says it was taken.
 
         Raises TextError, with a sentence for its writer, when it is empty or too long, or one isn't a member yet.
         """
@@ -130,7 +130,7 @@ class Client:
             raise TextError(visit.failure)
         if not visit.member:
             raise TextError(NOT_IN_YET)
-        self._command(visit, lambda room, now: room.say(text, now))
+        self._command(visit, lambda room, now: room.say(text, now, answers))
 
     def take_back(self, room_id: bytes, mid: bytes) -> None:
         """Take back one's own message from those to whom it hasn't gone yet; TakenBack says who they are."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from chatcore import events
+from chatcore.answers import Answers
 from chatcore.archive import BlockArchive
 from chatcore.clock import Moment
 from chatcore.delivery import (
@@ -30,7 +31,7 @@ from chatcore.link import ContentKind
 from chatcore.lists import Lists
 from chatcore.members import Members
 from chatcore.talk import Send, Talk
-from chatcore.text import parse_text
+from chatcore.text import parse_quote, parse_text
 
 ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
 MAX_TAKEN = 8192  # messages remembered, to show none twice that is said again in a new log
@@ -48,9 +49,12 @@ class Courier:
         send: Send,
         emit: Callable[[RoomEvent], None],
         kept: Kept | None,
+        now: Moment,
     ) -> None:
         """`kept` is what was kept of an earlier run; None when nothing is to be kept of this one."""
         self.archive = BlockArchive()
+        first = next(iter(kept.lines.values()), None) if kept is not None else None
+        self.answers = Answers(first.at_ms if first is not None else now.ms, emit)
         self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
         self.ignored = 0  # messages of kinds we can't show
         self._room_id, self._fp, self._members = room_id, fp, members
@@ -82,18 +86,24 @@ class Courier:
             self._begin_log()
             self.stale = False  # there are no links yet
 
-    def tell_kept(self, kept: Kept) -> None:
+    def tell_kept(self, kept: Kept, now: Moment) -> None:
         """Emit the lines of earlier runs, and what became of them, as if it happened now."""
         for mid, line in kept.lines.items():
+            self.answers.hold(mid, line.sender, line.at_ms)
+        for mid, line in kept.lines.items():
             message = Message.parse(line.rest)
-            text = parse_text(message.app)
+            text, quote = parse_text(message.app), parse_quote(message.app)
             if text is None:
                 continue
+            if quote is not None and line.sender != self._fp:
+                self.answers.read(quote, mid, line.sender, self._members.nick(line.sender), now)
             if line.sender != self._fp:
                 nick, sent_ms = self._members.nick(line.sender), min(message.time_ms, line.at_ms)
-                self._emit(events.MessageReceived(mid, line.sender, nick, text, sent_ms, line.at_ms, line.readers))
+                self._emit(
+                    events.MessageReceived(mid, line.sender, nick, text, sent_ms, line.at_ms, line.readers, quote)
+                )
                 continue
-            self._emit(events.MessageSent(mid, text, line.at_ms, line.readers or ()))
+            self._emit(events.MessageSent(mid, text, line.at_ms, line.readers or (), quote))
             for fp, at_ms in kept.arrived.get(mid, {}).items():
                 self._emit(events.MessageArrived((mid,), fp, at_ms))
             for fp in sorted(kept.undelivered.get(mid, ())):
@@ -225,7 +235,8 @@ class Courier:
         message = Message(self._random(SALT_SIZE), now.ms, who, app)
         owed = Owed(message.mid(self._room_id, self._fp), now.ms, message.to_bytes())
         self.archive.open(owed.mid, owed.parts * len(readers))
-        self._emit(events.MessageSent(owed.mid, text, now.ms, readers))
+        self.answers.hold(owed.mid, self._fp, now.ms)
+        self._emit(events.MessageSent(owed.mid, text, now.ms, readers, parse_quote(app)))
         self._keep_line(Line(owed.mid, self._fp, owed.rest, now.ms, readers))
         for fp in readers:
             outbox = self._outbox(fp)
@@ -287,8 +298,9 @@ class Courier:
                 self._pump(fp, now)
 
     def next_tick(self) -> float | None:
-        """Return when `resend` or the lists have something to do, in monotonic seconds; None if never."""
-        times = [self.lists.next_tick(), *(self._outbox(fp).resend_s for fp in self._sending)]
+        """Return when `resend`, the lists or the answers have something to do, in monotonic seconds; None if never."""
+        times = [self.lists.next_tick(), self.answers.next_tick()]
+        times += [self._outbox(fp).resend_s for fp in self._sending]
         return min((time for time in times if time is not None), default=None)
 
     def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
@@ -332,14 +344,18 @@ class Courier:
         text, readers = parse_text(message.app), self.lists.readers(message.who)
         line = Line(mid, talk.fp, message.to_bytes(), now.ms, readers)
         self._keep_line(line)
+        self.answers.hold(mid, talk.fp, now.ms)
         if text is None:
             self.ignored += 1
             return
         sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
         nick = talk.nick(self._members)
-        self._emit(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers))
+        quote = parse_quote(message.app)
+        self._emit(events.MessageReceived(mid, talk.fp, nick, text, sent_ms, now.ms, readers, quote))
         if readers is None:
             self.lists.miss(talk.fp, message.who, line, now)
+        if quote is not None:
+            self.answers.read(quote, mid, talk.fp, nick, now)
 
     def on_ack(self, talk: Talk, ack: Ack, now: Moment) -> bool:
         """Take an ACK; False when it claims what can't be, so that its link must end."""

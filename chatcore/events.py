@@ -132,13 +132,26 @@ class LetIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What a reply answers: the message's id, whose it is, and when it came to the one who answers (by their clock)."""
+
+    mid: bytes
+    author: bytes
+    came_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageSent:
-    """One's own message: the core has taken it, for `readers` (fps, without oneself), frozen at this time."""
+    """One's own message: the core has taken it, for `readers` (fps, without oneself), frozen at this time.
+
+    `answers` is what it quotes.
+    """
 
     mid: bytes
     text: str = field(repr=False)
     time_ms: int
     readers: tuple[bytes, ...]
+    answers: Quote | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,21 @@ class MessageReceived:
     time_ms: int
     received_ms: int
     readers: tuple[bytes, ...] | None
+    answers: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherVersion:
+    """`sender` answers, with the message `mid`, something of `author` that should be here and isn't.
+
+    Either `author` wrote something else to `sender` than to this client, or it never came here, or `sender` made it up.
+    """
+
+    mid: bytes
+    sender: bytes
+    nick: str
+    author: bytes
+    at_ms: int
 
 
 People = tuple[tuple[bytes, str], ...]
@@ -294,6 +322,7 @@ RoomEvent = (
     | ReadersLearned
     | ListsDiffer
     | ListsAgree
+    | OtherVersion
     | MessageArrived
     | NotDelivered
     | TakenBack

@@ -67,7 +67,7 @@ class Room:
         self._members.key(identity.modulus)
         self._roster = Roster(self.fp)
         self._door = Door()
-        self._courier = Courier(invite.room_id, self.fp, self._members, random, self._send, self._emit, kept)
+        self._courier = Courier(invite.room_id, self.fp, self._members, random, self._send, self._emit, kept, now)
         self._gossip = Gossip(self._members, random, self._send)
         self._seats = Seats(invite, engine, self._self, lambda fp: self.is_owner or self._members.may_join(fp))
         self._talks: dict[int, Talk] = {}  # by id() of the link: answered, and perhaps up
@@ -83,7 +83,7 @@ class Room:
         self._join(now)
         self._known = self._members.fps()
         if kept is not None:
-            self._courier.tell_kept(kept)
+            self._courier.tell_kept(kept, now)
         self._settle(now)
 
     # -- the connection
@@ -217,12 +217,13 @@ class Room:
 
     # -- commands
 
-    def say(self, text: str, now: Moment) -> bytes:
+    def say(self, text: str, now: Moment, answers: bytes = b"") -> bytes:
         """Seal a text for every member, those away included; returns its mid (16 bytes).
 
-        Raises TextError for a text that can't be sent, StateError while one isn't a member.
+        It quotes the message with the mid `answers`, if that is still held.  Raises TextError for a text that can't be
+        sent, StateError while one isn't a member.
         """
-        app = pack_text(text)
+        app = pack_text(text, self._courier.answers.quote(answers))
         if not self.is_member:
             raise StateError("one who isn't a member can't speak")
         return self._courier.post(text, app, now)
@@ -283,6 +284,7 @@ class Room:
                 self._courier.send_due(talk, now)
         if not more_waits:
             self._courier.resend(now)
+            self._courier.answers.tick(now)
         for fp in self._door.expired(now):
             self._end_knock(fp)
         self._gossip.ask(self._talks.values(), now)
@@ -511,6 +513,7 @@ class Room:
             self._publish(self._members.find(StatementType.JOIN, self.fp), now)
         fps = self._members.fps()
         if self.is_member and not self._was_member:
+            self._courier.answers.begin(now.ms)
             admit = self._members.find(StatementType.ADMIT, self.fp)
             self._events.append(events.LetIn(admit.signer if admit is not None else self.fp))
             # They may have had no place for our JOIN before.

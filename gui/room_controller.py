@@ -29,6 +29,7 @@ from chatcore.events import (
     MessageReceived,
     MessageSent,
     NotDelivered,
+    OtherVersion,
     People,
     Presence,
     PresenceChanged,
@@ -153,6 +154,11 @@ class RoomController:
             case ListsAgree(fp):
                 self._differing.discard(fp)
                 self.history.line(sentences.lists_agree(self.name(fp)), self._now_ms())
+            case OtherVersion():
+                self._learn({event.sender: event.nick})
+                author = "" if event.author == self.opened.own_fp else self._names.get(event.author, "somebody")
+                text = sentences.other_version(self.name(event.sender), author)
+                self.history.line(text, self._now_ms(), Tone.WARN)
             case MessageArrived():
                 self.history.arrived(event)
                 self._renew_readers(event.mids)

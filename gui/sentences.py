@@ -181,6 +181,13 @@ def lists_agree(name: str) -> str:
     return f"{name} has the same list of people as you again"
 
 
+def other_version(name: str, author: str) -> str:
+    """Say that a reply quotes what isn't here, without blaming anybody; no `author`: it is said to be one's own."""
+    if not author:
+        return f"{name} answers another version of your message, or one that isn't yours. Ask {name} what it said"
+    return f"{name} answers another version of {author}'s message, or one that you don't have. Ask {name} what it said"
+
+
 def alarm(kind: AlarmKind, name: str) -> Banner:
     """Say what can't happen unless somebody cheats or an identity was copied."""
     match kind:

@@ -22,6 +22,7 @@ from chatcore.engines import Engine, PrivateKey, acceptable_modulus
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.engines.reference import ReferenceEngine, ReferencePublicKey
 from chatcore.errors import CryptoError, InviteError, WireError
+from chatcore.events import Quote
 from chatcore.invite import ALTERED, CUT_SHORT, NOT_AN_INVITE, OTHER_VERSION, RELAY_INSTEAD, Invite, Mode, RelayAddress
 from chatcore.link import Content, Greeting, Link, Self, State, hello_keys, link_keys, transcript
 from chatcore.lists import NOW as NOW_LIST
@@ -39,7 +40,7 @@ from chatcore.seal import (
     seal,
     seal_record,
 )
-from chatcore.text import pack_text, parse_text
+from chatcore.text import pack_text, parse_quote, parse_text
 from chatcore.wire import FRAME_SIZE, Frame, Kind, parse_frame
 from chatcore.wordlist import english
 from chatcore.words import room_words
@@ -93,7 +94,7 @@ def test_every_group_has_what_it_should() -> None:
         "words": (5, 0),
         "link": (6, 0),
         "statement": (8, 9),
-        "content": (7, 0),
+        "content": (8, 0),
         "frame": (9, 6),
     }
 
@@ -437,10 +438,15 @@ def test_contents() -> None:
                 assert who in (NOW_LIST, who_digest(room_id, people))
             continue
         room_id, sender, salt, who, text, mid = hexed(record, "room-id", "sender", "salt", "who", "text", "mid")
+        quote = None
+        if "answers" in record:
+            answers, author = hexed(record, "answers", "author")
+            quote = Quote(answers, author, _number(record, "came"))
         number, message = parse_message(content)
+        assert parse_quote(message.app) == quote
         assert (number, message) == (
             _number(record, "number"),
-            Message(salt, _number(record, "time"), who, pack_text(text.decode())),
+            Message(salt, _number(record, "time"), who, pack_text(text.decode(), quote)),
         )
         assert parse_text(message.app) == text.decode()
         assert message.mid(room_id, sender) == mid

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 
 from chatcore.delivery import Ack, Message
+from chatcore.events import Quote
 from chatcore.invite import Invite, Mode, RelayAddress
 from chatcore.lists import NOW as NOW_LIST
 from chatcore.lists import ask_list, tell_list
@@ -164,11 +165,14 @@ def _swap_key(join: bytes, other: bytes) -> bytes:
 def contents() -> Iterator[Record]:
     room_id, sender = room_invite(fp("alice identity")).room_id, fp("alice identity")
     who = who_digest(room_id, (fp("alice identity"), fp("bob identity")))
-    for comment, number, text in (
-        ("a message", 1, "Hello"),
-        ("a message of two parts", 2**40, "\u05e9\u05dc\u05d5\u05dd \U0001f3d4 " * 12),
+    quote = Quote(stream("quoted mid", 16), fp("bob identity"), NOW.ms - 5)
+    for comment, number, text, answers in (
+        ("a message", 1, "Hello", None),
+        ("a message of two parts", 2**40, "\u05e9\u05dc\u05d5\u05dd \U0001f3d4 " * 12, None),
+        ("a reply", 2, "Hello again", quote),
     ):
-        message = Message(stream(f"salt of {comment}", 16), NOW.ms, who, pack_text(text))
+        message = Message(stream(f"salt of {comment}", 16), NOW.ms, who, pack_text(text, answers))
+        quoted = {"answers": quote.mid, "author": quote.author, "came": quote.came_ms} if answers else {}
         yield (
             comment,
             {
@@ -178,6 +182,7 @@ def contents() -> Iterator[Record]:
                 "salt": message.salt,
                 "time": message.time_ms,
                 "who": who,
+                **quoted,
                 "text": text.encode(),
                 "content": number.to_bytes(8) + message.to_bytes(),
                 "mid": message.mid(room_id, sender),

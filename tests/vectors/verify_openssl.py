@@ -393,7 +393,11 @@ def check_content(record: Record) -> None:
     if "mid" not in record:
         return check_list(record)
     room_id, sender, salt, who, text, content = hexed(record, "room-id", "sender", "salt", "who", "text", "content")
-    rest = salt + int(record["time"]).to_bytes(8, "big") + who + b"\x01" + text
+    app = b"\x01" + text
+    if "answers" in record:
+        answers, author = hexed(record, "answers", "author")
+        app = b"\x02" + answers + author + int(record["came"]).to_bytes(8, "big") + text
+    rest = salt + int(record["time"]).to_bytes(8, "big") + who + app
     same(int(record["number"]).to_bytes(8, "big") + rest, content)
     return same([sha256(LABEL + b"mid" + room_id + sender + rest)[:16]], hexed(record, "mid"))
 
