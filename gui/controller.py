@@ -125,6 +125,7 @@ class Controller:
             case (
                 events.StopWaiting()
                 | events.Send()
+                | events.Answer()
                 | events.OpenInvite()
                 | events.CopyInvite()
                 | events.ShowKnock()
@@ -303,6 +304,8 @@ class Controller:
         match event:
             case events.Send():
                 room.say(event.text)
+            case events.Answer():
+                room.answer(event.mid)
             case events.OpenInvite():
                 room.show_invite()
             case events.CopyInvite():
@@ -395,6 +398,7 @@ class Controller:
 RoomAct = (
     events.StopWaiting
     | events.Send
+    | events.Answer
     | events.OpenInvite
     | events.CopyInvite
     | events.ShowKnock

@@ -116,6 +116,13 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer this message with what is said next; none takes that back."""
+
+    mid: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenInvite:
     """Show the invite sheet."""
 
@@ -273,6 +280,7 @@ ViewEvent = (
     | Back
     | StopWaiting
     | Send
+    | Answer
     | OpenInvite
     | CopyInvite
     | ShowKnock

@@ -10,13 +10,22 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from chatcore.events import MessageArrived, MessageReceived, MessageSent, NotDelivered, ReadersLearned, TakenBack
+from chatcore.events import (
+    MessageArrived,
+    MessageReceived,
+    MessageSent,
+    NotDelivered,
+    Quote,
+    ReadersLearned,
+    TakenBack,
+)
 from gui import wording
-from gui.shown import DayItem, LineItem, LogItem, MessageItem, Note, Tick, Tone
+from gui.shown import DayItem, LineItem, LogItem, MessageItem, Note, Quoted, Tick, Tone
 
 MAX_KEPT = 2000  # what the log widget shows at most
 GROUP_MS = 5 * 60_000  # messages of one person within this time share name and avatar
 
+NOT_HERE = "a message that isn't here"
 NameOf = Callable[[bytes], str]
 
 
@@ -36,6 +45,7 @@ class Message:
     spared: set[bytes] = field(default_factory=set)  # it was taken back before it went to them
     theirs: tuple[bytes, ...] = ()  # readers who aren't on the list here
     ours: tuple[bytes, ...] = ()  # who is on the list here and isn't a reader
+    answers: Quote | None = None
 
     @property
     def missing(self) -> list[bytes]:
@@ -89,7 +99,9 @@ class History:
 
     def sent(self, event: MessageSent, own_fp: bytes) -> None:
         """Take in one's own message."""
-        message = Message(event.mid, own_fp, event.text, event.time_ms, event.time_ms, event.readers, own=True)
+        message = Message(
+            event.mid, own_fp, event.text, event.time_ms, event.time_ms, event.readers, own=True, answers=event.answers
+        )
         self._add(message)
         self.last_own = message
         if message.missing:
@@ -97,7 +109,12 @@ class History:
 
     def received(self, event: MessageReceived) -> None:
         """Take in somebody's message."""
-        self._add(Message(event.mid, event.sender, event.text, event.time_ms, event.received_ms, event.readers))
+        self._add(
+            Message(
+                event.mid, event.sender, event.text, event.time_ms, event.received_ms, event.readers,
+                answers=event.answers,
+            )
+        )  # fmt: skip
 
     def line(self, text: str, at_ms: int, tone: Tone = Tone.PLAIN) -> None:
         """Put a line between the messages."""
@@ -144,6 +161,15 @@ class History:
     def message(self, mid: bytes) -> Message | None:
         """Return a message that is still kept."""
         return self._by_mid.get(mid)
+
+    def quoted(self, answers: Quote | None, name_of: NameOf) -> Quoted | None:
+        """Return what a reply answers, as it is shown; the author it names counts only if the message isn't here."""
+        if answers is None:
+            return None
+        message = self._by_mid.get(answers.mid)
+        if message is None:
+            return Quoted(answers.mid, answers.author, name_of(answers.author), NOT_HERE, here=False)
+        return Quoted(message.mid, message.sender, name_of(message.sender), message.text)
 
     def outstanding(self, here: Iterable[bytes]) -> tuple[int, int]:
         """Count one's own messages on their way to somebody who is here, and those that only wait for the absent."""
@@ -210,7 +236,7 @@ class History:
             if isinstance(entry, Line):
                 rows.append(LineItem(entry.text, entry.tone, wording.clock(at)))
             else:
-                rows.append(_row(entry, before, name_of))
+                rows.append(_row(entry, before, name_of, self.quoted(entry.answers, name_of)))
             before = entry
         return rows
 
@@ -219,7 +245,7 @@ def _at(entry: Message | Line) -> int:
     return entry.received_ms if isinstance(entry, Message) else entry.at_ms
 
 
-def _row(message: Message, before: Message | Line | None, name_of: NameOf) -> MessageItem:
+def _row(message: Message, before: Message | Line | None, name_of: NameOf, quote: Quoted | None) -> MessageItem:
     group = (
         isinstance(before, Message)
         and before.sender == message.sender
@@ -236,6 +262,7 @@ def _row(message: Message, before: Message | Line | None, name_of: NameOf) -> Me
         message.tick,
         group,
         _note(message, name_of),
+        quote,
     )
 
 

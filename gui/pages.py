@@ -25,6 +25,7 @@ from gui.shown import (
     Note,
     Person,
     Quiet,
+    Quoted,
     ReadersState,
     RecentRoom,
     RoomState,
@@ -83,6 +84,9 @@ class RoomView(Protocol):
 
     def set_quiet(self, quiet: Quiet | None) -> None:
         """Show the welcome panel over the empty log, or take it away."""
+
+    def set_answering(self, quoted: Quoted | None) -> None:
+        """Show above the composer what is answered with the next text, or nothing."""
 
     def composer_taken(self, text: str) -> None:
         """Clear the composer if it still holds `text` (what was typed after it is kept)."""
@@ -223,8 +227,11 @@ class Behind(Protocol):
     def settle_key(self, room_id: bytes, fp: bytes) -> None:
         """Keep in the profile that the other key of a known name is right: `PeopleKnown`."""
 
-    def say(self, room_id: bytes, text: str) -> None:
-        """Say something; raises TextError or StateError at once, and `MessageSent` follows when it was taken."""
+    def say(self, room_id: bytes, text: str, answers: bytes = b"") -> None:
+        """Say something, in answer to the message with the mid `answers` if there is one.
+
+        Raises TextError or StateError at once; `MessageSent` follows when it was taken.
+        """
 
     def take_back(self, room_id: bytes, mid: bytes) -> None:
         """Take back one's own message: `TakenBack`."""

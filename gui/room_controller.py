@@ -46,7 +46,7 @@ from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
 from gui.history import History
 from gui.pages import Behind, RoomView, View, WaitingView
 from gui.safetext import can_be_seen
-from gui.shown import Banner, Composer, Person, Quiet, RecentRoom, RoomState, Status, Tone, WaitingState
+from gui.shown import Banner, Composer, Person, Quiet, Quoted, RecentRoom, RoomState, Status, Tone, WaitingState
 from gui.trust import Trust
 
 SETTLE_MS = 10_000  # who is met so soon after connecting was here all along: no line about each
@@ -95,6 +95,7 @@ class RoomController:
         self._knock_shown = b""
         self._invite_shown = False
         self._readers_shown = b""
+        self._answering = b""  # the message that is answered with what is said next
         self._blocks: SealedBlocks | None = None
         self._unfolded = False
         self._people_shown = True
@@ -144,6 +145,8 @@ class RoomController:
                 self.history.sent(event, self.opened.own_fp)
                 if self._page is not None:
                     self._page.composer_taken(event.text)
+                if event.answers is not None and event.answers.mid == self._answering:
+                    self.answer(b"")
             case MessageReceived():
                 self._receive(event)
             case ReadersLearned():
@@ -299,10 +302,21 @@ class RoomController:
     def say(self, text: str) -> None:
         """Say something; what can't be said stays in the composer, with the reason."""
         try:
-            self._behind.say(self.room_id, text)
+            self._behind.say(self.room_id, text, self._answering)
         except (TextError, StateError) as refusal:
             if self._page is not None:
                 self._page.composer_refused(text, str(refusal))
+
+    def answer(self, mid: bytes) -> None:
+        """Answer a message with what is said next, or (none) nothing after all."""
+        if not mid or self.history.message(mid) is not None:
+            self._answering = mid
+            if self._page is not None:
+                self._page.set_answering(self._answered())
+
+    def _answered(self) -> Quoted | None:
+        message = self.history.message(self._answering)
+        return Quoted(message.mid, message.sender, self.name(message.sender), message.text) if message else None
 
     def show_invite(self, copied: str = "") -> None:
         """Show the invite sheet."""
@@ -413,6 +427,7 @@ class RoomController:
                 self._quiet(),
                 self._people_shown,
                 draft,
+                self._answered(),
                 self._others,
             )
         )

@@ -56,6 +56,17 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Quoted:
+    """A message that another one answers.  With `here` False the window doesn't show it, and `text` says so."""
+
+    mid: bytes
+    fp: bytes
+    name: str
+    text: str = field(repr=False)
+    here: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class MessageItem:
     """One message of the log.  `tick` is None for somebody else's; `group` when name and avatar needn't be repeated."""
 
@@ -68,6 +79,7 @@ class MessageItem:
     tick: Tick | None = None
     group: bool = False
     note: Note | None = None
+    quote: Quoted | None = None  # what it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,7 @@ class RoomState:
     quiet: Quiet | None = None
     show_people: bool = True
     draft: str = field(default="", repr=False)
+    answering: Quoted | None = None  # what the draft answers
     rooms: tuple[RecentRoom, ...] = ()  # the others, for the column of rooms
 
 

@@ -37,6 +37,7 @@ from gui.shown import (
     Note,
     Person,
     Quiet,
+    Quoted,
     ReadersState,
     RecentRoom,
     RoomState,
@@ -101,6 +102,7 @@ class FakeRoomPage:
         self.log = FakeLog(state.items)
         self.header, self.people, self.status = state.header, list(state.people), state.status
         self.banners, self.composer, self.quiet = list(state.banners), state.composer, state.quiet
+        self.answering = state.answering
         self.typed, self.refusal, self.people_shown = state.draft, "", state.show_people
 
     def set_header(self, header: Header) -> None:
@@ -120,6 +122,9 @@ class FakeRoomPage:
 
     def set_quiet(self, quiet: Quiet | None) -> None:
         self.quiet = quiet
+
+    def set_answering(self, quoted: Quoted | None) -> None:
+        self.answering = quoted
 
     def composer_taken(self, text: str) -> None:
         if self.typed == text:
@@ -267,10 +272,10 @@ class FakeBackroom:
     def settle_key(self, room_id: bytes, fp: bytes) -> None:
         self.asked.append(("settle", fp))
 
-    def say(self, room_id: bytes, text: str) -> None:
+    def say(self, room_id: bytes, text: str, answers: bytes = b"") -> None:
         if self.refuse is not None:
             raise self.refuse
-        self.asked.append(("say", text))
+        self.asked.append(("say", text, answers) if answers else ("say", text))
 
     def take_back(self, room_id: bytes, mid: bytes) -> None:
         self.asked.append(("take_back", mid))

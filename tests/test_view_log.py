@@ -206,8 +206,8 @@ def test_one_s_own_message_is_taken_back_by_its_menu_and_by_a_key(
     shown.text.event_generate("<Delete>")
     assert len(shown.emitted) == 1, "nothing is chosen"
     _click_on(shown, "mine 1", button=3)
-    assert _entries(shown) == ["Copy message", "Who could read this", "Take back"]
-    shown.text.popup_menu.invoke(2)
+    assert _entries(shown) == ["Copy message", "Reply", "Who could read this", "Take back"]
+    shown.text.popup_menu.invoke(3)
     assert shown.emitted[1:] == [TakeBack(waiting.mid)]
     for other in ("mine 2", "not mine"):
         _click_on(shown, other, button=3)
@@ -430,8 +430,8 @@ def test_the_menu_knows_the_message_below_the_pointer(shown: Shown, monkeypatch:
     monkeypatch.setattr("tkinter.Menu.tk_popup", lambda *args: None)
     shown.log.extend([said(1, "alice", "one\ntwo\nthree"), said(2, "bob", "x" * 5000), LineItem("bob left")])
     _click_on(shown, "two", button=3)
-    assert _entries(shown) == ["Copy message", "Who could read this"]
-    shown.text.popup_menu.invoke(1)
+    assert _entries(shown) == ["Copy message", "Reply", "Who could read this"]
+    shown.text.popup_menu.invoke(2)
     assert shown.emitted == [ShowReaders((1).to_bytes(16, "big"))]
     assert shown.text.tag_ranges("chosen")
     shown.text.popup_menu.invoke(0)
@@ -459,7 +459,7 @@ def test_all_of_it_works_without_a_mouse(shown: Shown, monkeypatch: pytest.Monke
     press("<Control-c>")
     assert shown.copied == ["message 35"]
     press("<Return>")
-    shown.text.popup_menu.invoke(1)
+    shown.text.popup_menu.invoke(2)
     assert shown.emitted == [ShowReaders((35).to_bytes(16, "big"))]
     press("<Escape>")
     assert not shown.text.tag_ranges("chosen")

@@ -17,7 +17,7 @@ from gui import theme
 from gui.events import Emit
 from gui.links import split_links
 from gui.psg import safe_name, safe_text, sg
-from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Note, Tick, Tone
+from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Note, Quoted, Tick, Tone
 from gui.theme import person_colour
 from gui.view import marks
 from gui.view.kit import Kit, ThinBar
@@ -131,12 +131,12 @@ class RowLog(LogHand, sg.Column):
         if self._names.get(fp) == name:
             return
         self._names[fp] = name
-        tag = f"n{fp.hex()}"
         with self._open() as text:
-            ranges = [str(index) for index in text.tag_ranges(tag)]
-            for start, end in reversed(list(zip(ranges[::2], ranges[1::2], strict=True))):
-                text.delete(start, end)
-                text.insert(start, self._name(name), ("head", tag))
+            for tag, line in ((f"n{fp.hex()}", ("head",)), (f"a{fp.hex()}", ("quote",))):
+                ranges = [str(index) for index in text.tag_ranges(tag)]
+                for start, end in reversed(list(zip(ranges[::2], ranges[1::2], strict=True))):
+                    text.delete(start, end)
+                    text.insert(start, self._name(name), (*line, tag))
 
     # -- what the page uses ------------------------------------------------------------------------------------------
 
@@ -184,6 +184,9 @@ class RowLog(LogHand, sg.Column):
             keys |= {"<Menu>": self._menu_key, "<ISO_Left_Tab>": self._back_tab}
         for name, act in keys.items():
             text.bind(name, act)
+        for tag, act in (("<Enter>", "hand2"), ("<Leave>", "arrow")):
+            text.tag_bind("quote", tag, lambda event, act=act: text.configure(cursor=act))
+        text.tag_bind("quote", "<ButtonRelease-1>", self._quote_clicked)
         text.tag_bind("link", "<Enter>", lambda event: text.configure(cursor="hand2"))
         text.tag_bind("link", "<Leave>", lambda event: text.configure(cursor="arrow"))
         text.tag_bind("link", "<ButtonRelease-1>", self._link)
@@ -214,6 +217,7 @@ class RowLog(LogHand, sg.Column):
         for tone, colour in colours.items():
             text.tag_configure(f"note-{tone.value}", lmargin1=indent, lmargin2=indent, rmargin=left, font=small,
                                foreground=colour, spacing1=px(4))  # fmt: skip
+        text.tag_configure("quote", font=kit.font(theme.NOTE), foreground=p.soft)
         text.tag_configure("link", foreground=p.accent_text, underline=True)
         text.tag_configure("tail", font=kit.font(8))
         text.tag_raise("sel")
@@ -228,6 +232,9 @@ class RowLog(LogHand, sg.Column):
         else:
             self._head(text, item)
             tags = ("first", "body")
+        if item.quote is not None:
+            self._quote(text, item.quote, tags[0])
+            tags = ("body", "body")
         parts: list[Any] = []
         first, feed, rest = body.partition("\n")
         for chunk, tag in ((first, tags[0]), (feed + rest, tags[1])):
@@ -244,6 +251,20 @@ class RowLog(LogHand, sg.Column):
             )
         text.insert("end-1c", "\n", ("body",))
         self._insert_note(text, "end-1c", item)
+
+    def _quote(self, text: tk.Text, quoted: Quoted, tag: str) -> None:
+        """Insert the line above a reply: a bar, whose message it answers, and how that begins."""
+        kit, whose = self.kit, f"a{quoted.fp.hex()}"
+        small, colour = kit.font(theme.NOTE), person_colour(kit.p, quoted.fp)
+        text.tag_configure(whose, foreground=colour, font=kit.font(theme.NOTE, bold=True))
+        start = text.index("end-1c")
+        text.image_create("end-1c", image=marks.bar(kit, colour), align="center")
+        name = self._name(self._names.get(quoted.fp, quoted.name))
+        room = text.winfo_width() - kit.px(2 * SIDE + INDENT + 40) - kit.measure(name, kit.font(theme.NOTE, bold=True))
+        said = kit.line(kit.clip(safe_text(quoted.text[:600]), small, max(room, kit.px(120))))
+        text.insert("end-1c", name, (tag, "quote", whose), f"  {said}\n", (tag, "quote"))
+        text.tag_add(tag, start)
+        text.tag_add("quote", start)
 
     def _insert_note(self, text: tk.Text, at: str, item: MessageItem) -> None:
         if item.note is not None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gui import theme
-from gui.events import Emit, OpenLink, ShowReaders, TakeBack
+from gui.events import Answer, Emit, OpenLink, ShowReaders, TakeBack
 from gui.links import LINK, split_links
 from gui.psg import safe_text
 from gui.shown import LogItem, MessageItem, Tick
@@ -64,6 +64,9 @@ class LogHand:
             entries.append(("Copy selection", lambda: self._to_clipboard(self.text.get("sel.first", "sel.last"))))
         if item is not None:
             entries.append(("Copy message", lambda: self._to_clipboard(safe_text(item.text, wide=True, whole=True))))
+            entries.append(("Reply", lambda: self.emit(Answer(item.mid))))
+            if item.quote is not None and f"m{item.quote.mid.hex()}" in self._items:
+                entries.append(("Go to what this answers", partial(self.go_to, item.quote.mid)))
             entries.append(("Who could read this", lambda: self.emit(ShowReaders(item.mid))))
             if item.tick in (Tick.WAITING, Tick.SOME):
                 entries.append(("Take back", lambda: self.emit(TakeBack(item.mid))))
@@ -113,6 +116,17 @@ class LogHand:
             return
         self.text.clipboard_clear()
         self.text.clipboard_append(text)
+
+    def go_to(self, mid: bytes) -> None:
+        """Show and choose a message; one that isn't in the log is nowhere to go."""
+        if f"m{mid.hex()}" in self._items:
+            self.text.focus_set()
+            self._choose(f"m{mid.hex()}")
+
+    def _quote_clicked(self, event: Any) -> None:
+        item = self.message_at(self.text.index(f"@{event.x},{event.y}"))
+        if item is not None and item.quote is not None and not self.text.tag_ranges("sel"):
+            self.go_to(item.quote.mid)
 
     def _link(self, event: Any) -> None:
         if self.text.tag_ranges("sel"):

@@ -34,6 +34,18 @@ def tick_mark(kit: Kit, tick: Tick) -> tk.PhotoImage:
     return kit.icon(name, SIDE, colour)
 
 
+def bar(kit: Kit, colour: str) -> tk.PhotoImage:
+    """Return the upright bar before something quoted."""
+    wide, high = kit.px(11), kit.px(16)
+
+    def draw() -> Image.Image:
+        image = Image.new("RGBA", (wide, high), colour + "00")
+        image.paste(art.box(kit.px(3), high, kit.px(1), colour), (0, 0))
+        return image
+
+    return kit.photo(("bar", colour, wide, high), draw)
+
+
 def half_face(kit: Kit, fp: bytes, which: int, side: int, half: int, wide: int) -> tk.PhotoImage:
     """Return the upper (0) or lower (1) half of an avatar, in pixels: of the avatar, of the half, of what holds it."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from gui import art, theme
 from gui.events import (
+    Answer,
     CloseRoom,
     Emit,
     LeaveRoom,
@@ -33,11 +34,13 @@ from gui.shown import (
     Note,
     Person,
     Quiet,
+    Quoted,
     RoomState,
     Status,
     Tick,
     Tone,
 )
+from gui.view.answer_bar import AnswerBar
 from gui.view.banners import Banners
 from gui.view.composer import ComposerBox
 from gui.view.dressing import focus_owner
@@ -68,6 +71,7 @@ class RoomPage:
         self.kit, self.state, self.emit = kit, state, emit
         self._log = RowLog(kit, emit, copy=copy)
         self.composer = ComposerBox(kit, emit)
+        self.answer_bar = AnswerBar(kit, emit)
         self.banners = Banners(kit, emit)
         self.quiet_panel = QuietPanel(kit, emit, state.own_fp)
         back = kit.icon_button("back", tooltip="Back to the room (Esc)", command=self.toggle_people)
@@ -151,7 +155,8 @@ class RoomPage:
             expand_x=True,
         )  # fmt: skip
         return kit.panel(
-            [[header], [kit.rule()], [self.banners], [self.quiet_panel], [self._log], [self.composer]],
+            [[header], [kit.rule()], [self.banners], [self.quiet_panel], [self._log], [self.answer_bar],
+             [self.composer]],
             expand_x=True, expand_y=True,
         )  # fmt: skip
 
@@ -161,7 +166,7 @@ class RoomPage:
         top = window.TKroot
         self.face.set(art.avatar(kit.p, state.room_id, kit.px(40), square=True))
         self.own_face.set(art.avatar(kit.p, state.own_fp, kit.px(36), presence="here", ring=kit.p.side))
-        keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers}
+        keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers, "r": self._answer}
         main_key = "Command" if kit.system == "aqua" else "Control"
         for widget in (top, self.composer.text, self._log.text):  # in a text Tk has uses of its own for these keys
             for key, act in keys.items():
@@ -181,6 +186,7 @@ class RoomPage:
         self.set_quiet(state.quiet)
         if state.delivery:
             self._log.set_delivery(state.delivery)
+        self.set_answering(state.answering)
         if state.draft:
             self.composer.put(state.draft)
         top.update_idletasks()
@@ -273,6 +279,18 @@ class RoomPage:
         show(self._log, quiet is None)
         self._fit_quiet()
 
+    def set_answering(self, quoted: Quoted | None) -> None:
+        """Show above the composer what is answered with the next text, or nothing."""
+        if quoted == self.answer_bar.quoted and quoted is not None:
+            return
+        stay = self._log.at_bottom()
+        self.answer_bar.tell(quoted)
+        if stay:
+            self._log.to_bottom()
+        if quoted is not None:
+            self.focus()
+        self.keep_keyboard()
+
     def composer_taken(self, text: str) -> None:
         """Clear the composer if it still holds `text`."""
         self.composer.taken(text)
@@ -320,9 +338,16 @@ class RoomPage:
         if item is not None:
             self.emit(ShowReaders(item.mid))
 
+    def _answer(self) -> None:
+        item = self._log.chosen()
+        if item is not None:
+            self.emit(Answer(item.mid))
+
     def _escape(self, event: Any) -> None:
         if self._narrow and self._people_page:
             self.toggle_people()
+        elif self.answer_bar.quoted is not None:
+            self.emit(Answer())
         else:
             self.focus()
 
@@ -408,6 +433,7 @@ class RoomPage:
         width = self._middle_width()
         self._draw_header()
         self.banners.fit(width, self._size[1])
+        self.answer_bar.fit(width)
         self._draw_status()
         self._fit_quiet()
 
