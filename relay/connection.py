@@ -113,6 +113,7 @@ class Connection(asyncio.BufferedProtocol):
         """Give everything back."""
         self.house.switch.lost(self.seat)
         self.house.lost(self)
+        del self.seat, self.write, self._straight  # in whose circles all this would stay until it is searched for
 
     def _make_way(self) -> Callable[[bytes], None]:
         """Return what writes straight to the socket; a closure, because this is called for each delivery."""
@@ -185,6 +186,11 @@ class TlsConnection(Connection):
 
     def _route(self, way: Callable[[bytes], None]) -> None:
         self._way = way
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give everything back."""
+        super().connection_lost(exc)
+        del self._way
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next sealed bytes go."""

@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
@@ -116,7 +117,7 @@ class Server:
         self.loop.set_exception_handler(lambda _loop, context: self.journal.fault(context.get("exception")))
         quiet_asyncio()
         self.switch = Switch(self.limits, self.config.relay_pass, later=self.loop.call_soon, note=self.journal.note)
-        self.porch = Porch(self.loop.call_soon, self.switch.flush)
+        self.porch = Porch(self.loop.call_later, time.perf_counter, self.switch)
         self.door = Door(self.limits, self._most_connections())
         self._listen()
         self.line = line_of(replace(self.config, port=self.port))

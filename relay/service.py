@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ def serve(load: Callable[[], Config], *, unlimited: bool = False, announce: Call
     renewal.mend(config, time.time())
     journal.to_stderr(config.log, config.log_format)
     server = Server(config, unlimited=unlimited, passed=passed_sockets())
+    gc.freeze()  # what is there now stays, and need not be looked through again: that would hold up everybody for 20 ms
     with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
         runner.run(_serve(server, load, announce))
 

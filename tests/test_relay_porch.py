@@ -6,35 +6,72 @@ from collections.abc import Callable
 
 import pytest
 
-from relay.porch import Porch
+from relay.porch import PAUSE_S, TALK_S, Porch
 
 
 class Turns:
-    """A loop that only knows turns."""
+    """A loop that only knows turns; also the members, who may say something."""
 
     def __init__(self) -> None:
-        self.due: list[Callable[[], None]] = []
+        self.due: list[tuple[float, Callable[[], None]]] = []
         self.said: list[str] = []
-        self.porch = Porch(self.due.append, lambda: self.said.append("members"))
+        self.now_s = 100.0
+        self.frames = 0
+        self.porch = Porch(lambda after_s, call: self.due.append((after_s, call)), lambda: self.now_s, self)
 
-    def turn(self) -> None:
+    def flush(self) -> None:
+        self.said.append("members")
+
+    def stranger(self, name: str, takes_s: float = 0.0) -> Callable[[], None]:
+        def come() -> None:
+            self.said.append(name)
+            self.now_s += takes_s
+
+        return come
+
+    def turn(self) -> float:
+        """Do what is due, and return how long it was put off."""
         due, self.due[:] = list(self.due), []
-        for call in due:
+        for _, call in due:
             call()
+        return sum(after_s for after_s, _ in due)
 
 
 def test_one_stranger_in_each_turn_and_members_before_each() -> None:
     loop = Turns()
     for name in "abc":
-        loop.porch.wait(lambda name=name: loop.said.append(name))  # type: ignore[misc]
+        loop.porch.wait(loop.stranger(name))
     assert (loop.said, len(loop.porch)) == ([], 3)
     loop.turn()
     assert loop.said == ["members", "a"]
-    loop.porch.wait(lambda: loop.said.append("d"))
+    loop.porch.wait(loop.stranger("d"))
     for _ in range(9):
         loop.turn()
     assert "".join(loop.said) == "membersamembersbmemberscmembersd"
     assert (loop.due, len(loop.porch)) == ([], 0)
+
+
+def test_while_members_talk_strangers_get_half_of_the_time() -> None:
+    loop = Turns()
+    loop.frames = 1
+    for _ in range(100):
+        loop.porch.wait(loop.stranger("x", PAUSE_S / 4))
+    begun_s, waited_s = loop.now_s, 0.0
+    while loop.due:
+        waited_s += loop.turn()
+    assert waited_s == pytest.approx(loop.now_s - begun_s, abs=2 * PAUSE_S)
+
+
+def test_when_nobody_talks_strangers_wait_for_each_other_only() -> None:
+    loop = Turns()
+    loop.frames = 1
+    loop.porch.wait(loop.stranger("x", 2 * TALK_S))
+    for _ in range(9):
+        loop.porch.wait(loop.stranger("x", 2 * PAUSE_S))
+    assert loop.turn() == 0
+    assert loop.turn() > 0  # for the first, while the members had just said something
+    while loop.due:
+        assert loop.turn() == 0
 
 
 def test_who_makes_trouble_does_not_stop_the_line() -> None:
@@ -44,7 +81,7 @@ def test_who_makes_trouble_does_not_stop_the_line() -> None:
         raise ValueError
 
     loop.porch.wait(trouble)
-    loop.porch.wait(lambda: loop.porch.wait(lambda: loop.said.append("comes again")))
+    loop.porch.wait(lambda: loop.porch.wait(loop.stranger("comes again")))
     with pytest.raises(ValueError):  # noqa: PT011 - which the loop reports
         loop.turn()
     for _ in range(3):
