@@ -58,6 +58,7 @@ class Timing:
     dial_s: float = 20.0  # to find the relay, connect and shake hands
     welcome_s: float = 15.0  # to be given a seat
     ping_after_s: float = 20.0  # of silence
+    measure_s: float = 60.0  # between PINGs that show how long the way is, on a busy line too
     silence_s: float = 40.0  # until the relay is taken for gone
     flush_s: float = 2.0  # to bring out what was said last before closing
     retry_first_s: float = 1.0
@@ -88,6 +89,9 @@ class Owner(Protocol):
     def writable_again(self) -> None:
         """The relay has caught up with what we wrote."""
 
+    def round_trip(self, seconds: float) -> None:
+        """A PING came back so long after it went out."""
+
 
 class Cable(asyncio.Protocol):
     """One connection.  Lives on the I/O thread; the worker sees `inbox`, `scheduled`, `ended` and `open_to_write`.
@@ -115,6 +119,7 @@ class Cable(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pongs: dict[int, asyncio.Event] = {}
         self._pings = 0
+        self._pinged: tuple[int, float] | None = None  # the PING whose way is timed, and when it went out
         self._reading = True
         self._leaving = False
 
@@ -157,6 +162,9 @@ class Cable(asyncio.Protocol):
                 if self.open_to_write:  # a relay that pings and doesn't read gets no heap of PONGs from us
                     self.write(Frame(Kind.PONG, frame.argument, frame.number).to_bytes())
             case Kind.PONG:
+                if self._pinged is not None and frame.number == self._pinged[0]:
+                    self._owner.round_trip(self._loop.time() - self._pinged[1])
+                    self._pinged = None
                 waiting = self._pongs.pop(frame.number, None)
                 if waiting is not None:
                     waiting.set()
@@ -233,7 +241,7 @@ class Cable(asyncio.Protocol):
 
     async def watch(self, timing: Timing) -> End:
         """Stay until the connection ends; ping a quiet relay, drop a silent one."""
-        pinged_s = 0.0
+        pinged_s = self.made_s
         while not self.lost.done():
             now_s = self._loop.time()
             if not self._reading:  # then it is us who don't listen
@@ -243,9 +251,12 @@ class Cable(asyncio.Protocol):
             elif now_s >= self.heard_s + timing.silence_s:
                 self.drop(End(SILENT))
             else:
-                if now_s >= self.heard_s + timing.ping_after_s and pinged_s < self.heard_s:
+                quiet = now_s >= self.heard_s + timing.ping_after_s and pinged_s <= self.heard_s
+                if quiet or (self.seated and self.open_to_write and now_s >= pinged_s + timing.measure_s):
                     pinged_s = now_s
-                    self.write(Frame(Kind.PING).to_bytes())
+                    self._pings += 1
+                    self._pinged = self._pings, now_s
+                    self.write(Frame(Kind.PING, 0, self._pings).to_bytes())
                 await asyncio.wait([self.lost], timeout=timing.ping_after_s / 4)
         return self.lost.result()
 

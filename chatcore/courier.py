@@ -25,15 +25,17 @@ from chatcore.delivery import (
     Ready,
     parse_message,
 )
-from chatcore.events import RoomEvent
+from chatcore.events import Oddity, RoomEvent
 from chatcore.kept import Changes, Kept, Line, Standing
 from chatcore.link import ContentKind
 from chatcore.lists import Lists
 from chatcore.members import Members
+from chatcore.report import Report
 from chatcore.talk import Send, Talk
 from chatcore.text import parse_quote, parse_text
 
 ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
+HELD_TRIES, HELD_HEARD_S = 2, 2.0  # said again so often, and they were heard so long after it went out first
 MAX_TAKEN = 8192  # messages remembered, to show none twice that is said again in a new log
 
 
@@ -50,6 +52,7 @@ class Courier:
         emit: Callable[[RoomEvent], None],
         kept: Kept | None,
         now: Moment,
+        report: Report,
     ) -> None:
         """`kept` is what was kept of an earlier run; None when nothing is to be kept of this one."""
         self.archive = BlockArchive()
@@ -58,7 +61,7 @@ class Courier:
         self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
         self.ignored = 0  # messages of kinds we can't show
         self._room_id, self._fp, self._members = room_id, fp, members
-        self._random, self._send, self._emit = random, send, emit
+        self._random, self._send, self._emit, self._report = random, send, emit, report
         self._log = random(LOG_SIZE)
         self._outboxes: dict[bytes, Outbox] = {}
         self._inboxes: dict[bytes, Inbox] = {}
@@ -211,14 +214,17 @@ class Courier:
         )
         if newest is None:
             self._sending.pop(fp, None)
+            self._report.gone(fp, now)
         elif self._sending.get(fp) is not newest:
             self._sending[fp] = newest
             self._touched.add(fp)
             self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
             self._pump(fp, now)
 
-    def disconnect(self) -> None:
+    def disconnect(self, now: Moment) -> None:
         """Every link is gone."""
+        for fp in self._sending:
+            self._report.gone(fp, now)
         self._sending.clear()
         self.stale = False
 
@@ -295,7 +301,11 @@ class Courier:
                 outbox.wait(now)
             else:
                 self._give_up(fp, outbox.expire(now.ms), now)
+                self._report.resent(fp, outbox.in_doubt)
                 self._pump(fp, now)
+                # They are heard, and it isn't heard by them, though it has gone out three times.
+                if outbox.tries == HELD_TRIES and talk.link.heard_s > outbox.since_s + HELD_HEARD_S:
+                    self._report.odd(Oddity.HELD, fp, outbox.in_doubt, now)
 
     def next_tick(self) -> float | None:
         """Return when `resend`, the lists or the answers have something to do, in monotonic seconds; None if never."""
@@ -333,6 +343,7 @@ class Courier:
             self.archive.open(mid, len(blocks))
             self.archive.put(mid, self._fp, blocks)
             self._take(talk, mid, message, now)
+        self._look_whole(talk, now)
         talk.untold += 1
         if talk.untold >= ACK_AT_ONCE:
             self._send_ack(talk, now)
@@ -370,12 +381,30 @@ class Courier:
             talk.told_cursor = True
             talk.acked = ack.cursor
             self._touched.add(talk.fp)
+            talk.head = ack.head
+            self._look_whole(talk, now)
             if self._sending.get(talk.fp) is talk:  # what an older session has says nothing of what the newest has
-                self._arrived(talk.fp, outbox.acknowledge(ack.cursor), now)
+                self._progress(talk.fp, outbox, ack.cursor, now)
                 if ack.cursor + 1 < outbox.low:  # another session took what never came to this one: it must learn that
                     self.tell_ready(talk, now)
                 self._pump(talk.fp, now)
         return True
+
+    def _progress(self, fp: bytes, outbox: Outbox, cursor: int, now: Moment) -> None:
+        tries = outbox.tries
+        mids = outbox.acknowledge(cursor)
+        if mids and tries:
+            self._report.mended(fp, len(mids))
+        if mids:
+            self._report.whole(fp, Oddity.HELD, now)
+        if (answer_s := outbox.answer_s(now)) is not None:
+            self._report.answered(fp, answer_s)
+        self._arrived(fp, mids, now)
+
+    def _look_whole(self, talk: Talk, now: Moment) -> None:
+        """Note whether all has come that they have said there is."""
+        if self._inbox(talk.fp).cursor(talk.log) >= talk.head:
+            self._report.whole(talk.fp, Oddity.MISSING, now)
 
     def send_due(self, talk: Talk, now: Moment) -> None:
         """Say the READY or the ACK that is due on a talk."""

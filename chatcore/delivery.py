@@ -144,7 +144,10 @@ class Outbox:
     What is owed has consecutive numbers up to `head`: messages come at one end and go at the other.
     """
 
-    __slots__ = ("_bytes", "_in_flight", "_owed", "_patience_s", "_resend_s", "_sent", "cursor", "head", "reached")
+    __slots__ = (
+        "_bytes", "_in_flight", "_owed", "_patience_s", "_resend_s", "_sent", "_timed",
+        "cursor", "head", "reached", "since_s", "tries",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.head = 0
@@ -156,6 +159,9 @@ class Outbox:
         self._in_flight = 0  # parts handed out and not acknowledged
         self._patience_s = RESEND_FIRST_S
         self._resend_s: float | None = None
+        self.tries = 0  # how often it was begun again since the last progress
+        self.since_s = 0.0  # when the first went out of those that are waited for since then
+        self._timed: tuple[int, float] | None = None  # a number that went out once, and when
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -243,13 +249,25 @@ class Outbox:
         """A link is up and its READY says `cursor`: send again from there.  Returns the mids that thereby arrived."""
         arrived = self.acknowledge(min(cursor, self.head))
         self._rewind()
-        self._patience_s = RESEND_FIRST_S
+        self._patience_s, self.tries = RESEND_FIRST_S, 0
         return arrived
+
+    @property
+    def in_doubt(self) -> int:
+        """How many messages are on the link and not acknowledged."""
+        return max(0, self._sent - self.low + 1)
+
+    def answer_s(self, now: Moment) -> float | None:
+        """Return how long ago the message went out that has just been acknowledged, once for each that is timed."""
+        if self._timed is None or self._timed[0] > self.cursor:
+            return None
+        (_, sent_s), self._timed = self._timed, None
+        return now.s - sent_s
 
     def _rewind(self) -> None:
         self._sent = self.low - 1
         self._in_flight = 0
-        self._resend_s = None
+        self._resend_s = self._timed = None
 
     def acknowledge(self, cursor: int) -> list[bytes]:
         """Take an acknowledgement up to `cursor`; returns the mids that arrived with it.
@@ -264,7 +282,7 @@ class Outbox:
             arrived.append(self._drop_first())
         if cursor > self.cursor:
             self.cursor = cursor
-            self._patience_s = RESEND_FIRST_S
+            self._patience_s, self.tries = RESEND_FIRST_S, 0
             self._resend_s = None
         return arrived
 
@@ -279,6 +297,7 @@ class Outbox:
             self._rewind()
             resend_s, in_flight = None, 0
             self._patience_s = min(self._patience_s * 2, RESEND_MAX_S)
+            self.tries += 1
         ready = []
         number, head = self._sent, self.head
         while number < head:
@@ -291,6 +310,10 @@ class Outbox:
         self._sent, self._in_flight, self.reached = number, in_flight, max(self.reached, number)
         if resend_s is None and in_flight:
             self._resend_s = now.s + self._patience_s
+            if not self.tries:
+                self.since_s = now.s
+        if ready and self._timed is None and not self.tries:
+            self._timed = (number, now.s)
         return ready
 
 

@@ -112,6 +112,9 @@ class _Guest:
     def writable_again(self) -> None:
         """Nothing waits to be written."""
 
+    def round_trip(self, seconds: float) -> None:
+        """How long isn't asked here."""
+
 
 async def examine(relay: RelayAddress, timing: Timing = PATIENCE) -> AsyncIterator[Finding]:
     """Go the way to a relay (to be run on a `Loop`); the first finding that is bad about the way is the last of it."""

@@ -295,6 +295,75 @@ class Alarm:
     nick: str
 
 
+class Oddity(Enum):
+    """What was seen on links that are up, and an honest relay doesn't do."""
+
+    MISSING = "missing"  # blocks were left out
+    LATE = "late"  # a block came after one that was sent later
+    REPEATED = "repeated"  # a block came a second time
+    FORGED = "forged"  # a block opens to nothing: altered, made up, or meant for somebody else
+    HELD = "held"  # somebody is heard, and yet doesn't get what is sent
+    SILENT = "silent"  # nothing came any more from somebody who the relay says is there
+    HIDDEN = "hidden"  # a block came from a seat that the relay hadn't announced
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What was odd between two times, on the way from and to `by` (fps); told again whenever there is more to say.
+
+    `mended`: nothing is missing any more.  `over`: it has been calm since, and what comes next is another matter.
+    """
+
+    seen: tuple[tuple[Oddity, int], ...]
+    by: tuple[bytes, ...]
+    from_ms: int
+    to_ms: int
+    mended: bool
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted of one connection, of one peer, or in all.
+
+    `resent` messages went out more than once, `mended` of them have arrived; the times from sending to acknowledgement
+    are in milliseconds, 0 when there are none.  `ended_ms` is 0 while it lasts.
+    """
+
+    fp: bytes
+    nick: str
+    begun_ms: int
+    ended_ms: int
+    odd: tuple[tuple[Oddity, int], ...]
+    resent: int
+    mended: int
+    answer_ms: int
+    slowest_answer_ms: int
+
+    def of(self, what: Oddity) -> int:
+        """Return how often something was seen."""
+        return dict(self.odd).get(what, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    """What this relay did since `since_ms`: the newest connections, and each peer.  Numbers and times, no content.
+
+    `times` are (when, milliseconds) of the newest round trips to the relay; the last two their median and the worst.
+    """
+
+    since_ms: int
+    at_ms: int
+    total: Counted
+    visits: tuple[Counted, ...]
+    peers: tuple[Counted, ...]
+    reconnects: int
+    longest_break_ms: int
+    times: tuple[tuple[int, int], ...]
+    round_trip_ms: int
+    slowest_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class SealedBlocks:
     """The answer to "show the sealed blocks": for each reader the 256-byte blocks as they went over the wire.
@@ -329,5 +398,6 @@ RoomEvent = (
     | Gap
     | Damaged
     | Alarm
+    | Noticed
     | SealedBlocks
 )

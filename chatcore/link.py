@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
@@ -15,6 +16,7 @@ from enum import Enum, IntEnum
 from chatcore.clock import Moment
 from chatcore.engines import MODULUS_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
 from chatcore.errors import CryptoError, StateError, WireError
+from chatcore.events import Oddity
 from chatcore.members import NICK_SIZE, pack_nick, parse_nick
 from chatcore.seal import (
     CONTENT_SIZE,
@@ -48,6 +50,7 @@ ATTEMPT_S = 60.0  # an attempt that isn't up by then is erased
 KNOCK_S = 15 * 60.0  # a verified HELLO that nobody may answer yet is kept so long
 SILENCE_S = 90.0  # an up link that is silent for so long has ended
 MAX_EARLY_BLOCKS = 48  # blocks looked at for one attempt before it is up
+MAX_LEFT_OUT = 64  # counters remembered that didn't come, to tell what is late from what comes twice
 MAX_HELLOS = 16  # newer HELLOs taken in one attempt of one's own
 
 
@@ -229,7 +232,8 @@ class Link:
         self.provisional = True  # one end isn't a member: statements only, and a newer HELLO may replace it
         self.greeting: Greeting | None = None
         self.carried: bytes | None = None  # an ADMIT to go with our HELLO
-        self.gaps = 0
+        self.odd: list[tuple[Oddity, int]] = []  # what an honest relay doesn't do; for the owner of the link to take
+        self._left_out: deque[int] = deque(maxlen=MAX_LEFT_OUT)  # counters that didn't come in their turn
         self.heard_s = now.s
         self.up_s = 0.0
         self._started_s = now.s
@@ -288,6 +292,7 @@ class Link:
         ends = {self.me.session.modulus: self._own_hello, self.other.modulus: self._hello}
         keys = link_keys(self.me.room_key, self.me.room_id, ends)
         self._keys_out, self._keys_in = keys[self.me.session.modulus], keys[self.other.modulus]
+        self._left_out.clear()
         self._next_out = self._next_in = 0
         self.confirmed = False
         self._repeat_from_s, self._repeats = now.s, 0
@@ -397,13 +402,15 @@ class Link:
         if self._keys_in is None:
             raise CryptoError
         if counter < self._next_in:
+            self._note_old(counter)
             return None  # a repeat, or a replay: old news either way
         body = parse_body(open_sealed(self._keys_in, sealed))
         if self.state is not State.UP and (counter != 0 or body.kind != ContentKind.READY or body.parts != 1):
             return None  # before the READY nothing counts; its sender will say it again
         if counter > self._next_in:
             self._assembly.discard()
-            self.gaps += 1
+            self.odd.append((Oddity.MISSING, counter - self._next_in))
+            self._left_out.extend(range(max(self._next_in, counter - MAX_LEFT_OUT), counter))
         self._next_in = counter + 1
         self.heard_s = now.s
         if self.state is State.SHAKING:
@@ -412,6 +419,13 @@ class Link:
             return Content(ContentKind.READY, body.content, (block,))
         self.confirmed = True
         return self._assembly.add(body, block)
+
+    def _note_old(self, counter: int) -> None:
+        if counter in self._left_out:
+            self._left_out.remove(counter)
+            self.odd.append((Oddity.LATE, 1))
+        elif counter:  # the READY is repeated by whoever isn't sure that it came
+            self.odd.append((Oddity.REPEATED, 1))
 
     # -- time
 

@@ -27,9 +27,10 @@ from chatcore.invite import Invite
 from chatcore.kept import Changes, Kept
 from chatcore.link import ContentKind, Greeting, Link, Self, State
 from chatcore.members import Members, Statement, StatementType, make_statement
+from chatcore.report import Report
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
-from chatcore.seat import NEVER_S, Garbled, Gone, Greeted, Heard, Seat, Seated, SeatEvent, Turned
+from chatcore.seat import NEVER_S, Garbled, Gone, Greeted, Heard, Odd, Seat, Seated, SeatEvent, Turned
 from chatcore.seats import Seats
 from chatcore.talk import Talk
 from chatcore.text import pack_text
@@ -63,18 +64,21 @@ class Room:
         self.ignored = 0  # contents of kinds we don't know, or that had no place where they came
         self.refused = 0  # contents that broke the rules
         self._identity, self._engine, self._random = identity, engine, random
+        self._events: list[RoomEvent] = []
         self._members = Members(engine, invite.room_id, invite.owner_fp, invite.mode)
         self._members.key(identity.modulus)
         self._roster = Roster(self.fp)
         self._door = Door()
-        self._courier = Courier(invite.room_id, self.fp, self._members, random, self._send, self._emit, kept, now)
+        self._report = Report(now, self._emit)
+        self._courier = Courier(
+            invite.room_id, self.fp, self._members, random, self._send, self._emit, kept, now, self._report
+        )
         self._gossip = Gossip(self._members, random, self._send)
         self._seats = Seats(invite, engine, self._self, lambda fp: self.is_owner or self._members.may_join(fp))
         self._talks: dict[int, Talk] = {}  # by id() of the link: answered, and perhaps up
         self._known: frozenset[bytes] = frozenset()
         self._waiting: events.Waiting | None = None
         self._alarms: set[tuple[AlarmKind, bytes]] = set()
-        self._events: list[RoomEvent] = []
         self._opened_ms = now.ms
         self._changed = True  # statements or links: what follows from them is worked out in _settle
         self._was_member = self._left = False
@@ -142,10 +146,11 @@ class Room:
             if seat is present:  # the next one is the present one now
                 self._roster.reconnect(now)
         else:
+            self._report.disconnected(now)
             for one in gone:
                 one.end_all()
             self._talks.clear()
-            self._courier.disconnect()
+            self._courier.disconnect(now)
             self._gossip.disconnect()
         self._changed = True
         self._settle(now)
@@ -259,11 +264,22 @@ class Room:
         """Return the blocks in which a message went, or came, over the wire."""
         return events.SealedBlocks(mid, self._courier.archive.get(mid))
 
+    def report(self, now: Moment) -> events.ConnectionReport:
+        """Return what was counted of this relay."""
+        return self._report.told(self._members.nick, now)
+
+    def round_trip(self, seconds: float, now: Moment) -> None:
+        """Note how long a PING to the relay took."""
+        self._report.round_trip(seconds, now)
+
     # -- time
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
-        times = [part.next_tick() for part in (self._seats, self._roster, self._door, self._courier, self._gossip)]
+        times = [
+            part.next_tick()
+            for part in (self._seats, self._roster, self._door, self._courier, self._gossip, self._report)
+        ]
         times += [talk.next_tick() for talk in self._talks.values()]
         if len(self._talks) > len(self._courier.sending):
             times += [old_s for talk in self._talks.values() if (old_s := self._old_s(talk)) < NEVER_S]
@@ -289,6 +305,7 @@ class Room:
             self._end_knock(fp)
         self._gossip.ask(self._talks.values(), now)
         self._courier.lists.tick(self._courier.sending, now)
+        self._report.tick(now)
         self._changed |= self._roster.next_tick() is not None
         self._settle(now)
         self._leave_seat(now)
@@ -303,6 +320,7 @@ class Room:
     def _on_seat(self, event: SeatEvent, now: Moment) -> None:
         match event:
             case Seated():
+                self._report.connected(now)
                 self._roster.reconnect(now)
                 self._changed = True
             case Turned() | Garbled():
@@ -314,6 +332,9 @@ class Room:
                     self._on_content(link, content.kind, content.data, content.blocks, now)
                 except (WireError, CryptoError):
                     self.refused += 1
+            case Odd(link, what, count):
+                known = link.greeting if link is not None else None
+                self._report.odd(what, known.fp if known is not None else b"", count, now)
             case Gone(link):
                 self._forget(link, now)
 

@@ -7,12 +7,14 @@ docs/PROTOCOL.md, "The wire" and "Handshake".
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from chatcore.clock import Bucket, Moment
 from chatcore.engines import PLAINTEXT_SIZE, Engine, PublicKey, acceptable_modulus
 from chatcore.errors import CryptoError, WireError
+from chatcore.events import Oddity
 from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Part, Self, State
 from chatcore.seal import seal_all
 from chatcore.wire import HEADER_SIZE, Frame, FrameReader, Kind, Refusal, join_block
@@ -74,7 +76,16 @@ class Gone:
     link: Link
 
 
-SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Something that an honest relay doesn't do; on a link, if one can be named."""
+
+    link: Link | None
+    what: Oddity
+    count: int = 1
+
+
+SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone | Odd
 
 
 class _Place:
@@ -115,6 +126,7 @@ class Seat:
         self._own = own_moduli
         self._reader = FrameReader()
         self._places: dict[bytes, _Place] = {}
+        self._left: deque[bytes] = deque(maxlen=MAX_ADDRESSES)  # what they said last may come after they went
         self._out: list[bytes] = [Frame(Kind.JOIN, block=join_block(me.room_id, relay_pass)).to_bytes()]
         self._said: list[Part] = []  # on all links, since the last `data_to_send`
         self._keys = Bucket(*KEY_BUDGET)
@@ -208,6 +220,7 @@ class Seat:
 
     def _leave(self, address: bytes) -> Iterator[SeatEvent]:
         place = self._places.pop(address, None)
+        self._left.append(address)
         if place is not None and place.link is not None:
             yield from self._end(place)
 
@@ -247,6 +260,8 @@ class Seat:
     def _receive_block(self, address: bytes, block: bytes, now: Moment) -> Iterator[SeatEvent]:
         if address not in self._places:  # there was no place left when they came, or the relay didn't say
             self._arrive(address, now, first=False)
+            if address in self._places and address not in self._left:
+                yield Odd(None, Oddity.HIDDEN)
         place = self._places.get(address)
         if place is None:
             self.dropped += 1
@@ -298,11 +313,17 @@ class Seat:
         if not self._may_decrypt(link, now):
             self.dropped += 1
             return
+        full = link.state is State.UP and not link.provisional
         try:
             news = link.receive(block, now)
         except (CryptoError, WireError):
             self.dropped += 1
+            if full:
+                yield Odd(link, Oddity.FORGED)
             return
+        if link.odd:
+            odd, link.odd = link.odd, []
+            yield from (Odd(link, what, count) for what, count in odd if full)
         if isinstance(news, Greeting):
             place.fp = news.fp
         match news:
@@ -367,7 +388,10 @@ class Seat:
             if place.link is not None:
                 if now.s < place.link.next_tick():
                     continue
+                full = place.link.state is State.UP and not place.link.provisional
                 place.link.tick(now)
+                if full and place.link.state is State.ENDED:
+                    yield Odd(place.link, Oddity.SILENT)
                 if place.link.state is State.ENDED:
                     place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
                     if place.link.greeting is None:  # what we took for their KEY may have been damaged on its way

@@ -32,6 +32,7 @@ class Talk:
         self.log = NO_LOG  # theirs, on this link
         self.told_cursor = False  # they have said how far our log has come, or know none of ours
         self.heard = False  # an ACK came: they are up, too, and send to us here
+        self.head = 0  # the highest number that they have given out, by their last ACK
         self.acked = 0  # their cursor in our log; it may not go back within a link
         self.untold = 0  # messages taken since our last ACK
         self.others_set = b""  # the digest of the statements they hold

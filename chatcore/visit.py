@@ -73,6 +73,10 @@ class Visit:
         """Have the worker look for what the room has to send."""
         self._worker.post(self, self.after)
 
+    def round_trip(self, seconds: float) -> None:
+        """Have it counted."""
+        self._worker.post(self, lambda: self.step(lambda room, now: room.round_trip(seconds, now)))
+
     def report(self, state: Connection, reason: str = "", retry_s: float = 0.0) -> None:
         """Tell the window how the room stands to its relay."""
         self._worker.post(self, lambda: self.tell(ConnectionChanged(state, reason, retry_s)))

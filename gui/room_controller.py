@@ -29,6 +29,7 @@ from chatcore.events import (
     MessageReceived,
     MessageSent,
     NotDelivered,
+    Noticed,
     OtherVersion,
     People,
     Presence,
@@ -47,6 +48,7 @@ from gui.history import History
 from gui.pages import Behind, RoomView, View, WaitingView
 from gui.safetext import can_be_seen
 from gui.shown import Banner, Composer, Person, Quiet, Quoted, RecentRoom, RoomState, Status, Tone, WaitingState
+from gui.trial import Trial
 from gui.trust import Trust
 
 SETTLE_MS = 10_000  # who is met so soon after connecting was here all along: no line about each
@@ -72,6 +74,7 @@ class RoomController:
         self.room_id = opened.room_id
         self.title = sentences.room_title(opened.title)
         self.history = History()
+        self.trial = Trial(self.name)
         self.trust = Trust(view, behind, opened, self.name, now_ms)
         self._page: RoomView | None = None
         self._door: WaitingView | None = None
@@ -185,6 +188,9 @@ class RoomController:
             case Alarm():
                 self._learn({event.fp: event.nick})
                 self._alarms[f"alarm {event.kind.value}"] = sentences.alarm(event.kind, self.name(event.fp))
+            case Noticed():
+                if line := self.trial.notice(event):
+                    self.history.line(line, event.to_ms)
             case SealedBlocks():
                 if event.mid == self._readers_shown:
                     self._blocks = event
@@ -388,6 +394,8 @@ class RoomController:
     def dismiss(self, key: str) -> None:
         """Put a banner away."""
         self._alarms.pop(key, None)
+        if key == "noticed":
+            self.trial.dismiss()
 
     def toggle_people(self) -> None:
         """Show or hide the people."""
@@ -532,7 +540,7 @@ class RoomController:
             for fp, knock in self._knocks.items()
         )
         keys = self.trust.banners((m.fp for m in self._members), self._knocks)
-        return (*keys, *self._alarms.values(), *knocks)
+        return (*keys, *self._alarms.values(), *knocks, *self.trial.banners())
 
     def _quiet(self) -> Quiet | None:
         stopped = self._connection.state is Connection.STOPPED  # then there is no room to invite anybody to

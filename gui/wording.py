@@ -6,7 +6,7 @@ Times are shown in the computer's time zone, days and months in English like the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from chatcore.events import Member, Presence
@@ -86,7 +86,12 @@ def listed(names: Iterable[str]) -> str:
     every = list(names)
     if len(every) > 4:
         every = [*every[:3], f"{len(every) - 3} others"]
-    return " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
+    return joined(every)
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def told_apart(nicks: Mapping[bytes, str]) -> dict[bytes, str]:

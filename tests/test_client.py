@@ -1043,6 +1043,9 @@ class Nobody:
     def writable_again(self) -> None:
         pass
 
+    def round_trip(self, seconds: float) -> None:
+        pass
+
 
 def test_a_relay_that_pings_and_does_not_read_gets_no_heap_of_pongs() -> None:
     async def flood() -> None:

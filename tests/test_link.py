@@ -12,6 +12,7 @@ from world import ENGINE, START_MS, key
 from chatcore.clock import Moment
 from chatcore.delivery import Ready
 from chatcore.errors import CryptoError, StateError, WireError
+from chatcore.events import Oddity
 from chatcore.link import (
     ATTEMPT_S,
     COUNTER_LIMIT,
@@ -269,10 +270,12 @@ def test_a_gap_in_the_counters_is_counted_and_costs_no_more_than_itself() -> Non
     blocks = sealed_blocks(one)
     heard = [other.receive(block, NOW) for block in (blocks[0], blocks[1], blocks[3])]
     assert isinstance(heard[0], Content)
-    assert other.gaps == 0 if len(blocks) == 3 else 1
+    assert other.odd == [(Oddity.MISSING, 1)]
     assert heard[1] is None
     assert [news.data for news in heard if isinstance(news, Content)][-1] == b"three"
     assert other.receive(blocks[2], NOW) is None  # what is late is too late
+    assert other.receive(blocks[2], NOW) is None
+    assert other.odd == [(Oddity.MISSING, 1), (Oddity.LATE, 1), (Oddity.REPEATED, 1)]
 
 
 def test_a_direction_that_is_used_up_says_so() -> None:
