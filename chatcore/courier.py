@@ -106,7 +106,7 @@ class Courier:
                     events.MessageReceived(mid, line.sender, nick, text, sent_ms, line.at_ms, line.readers, quote)
                 )
                 continue
-            self._emit(events.MessageSent(mid, text, line.at_ms, line.readers or (), quote))
+            self._emit(events.MessageSent(mid, text, line.at_ms, line.readers or (), quote, line.away))
             for fp, at_ms in kept.arrived.get(mid, {}).items():
                 self._emit(events.MessageArrived((mid,), fp, at_ms))
             for fp in sorted(kept.undelivered.get(mid, ())):
@@ -242,8 +242,9 @@ class Courier:
         owed = Owed(message.mid(self._room_id, self._fp), now.ms, message.to_bytes())
         self.archive.open(owed.mid, owed.parts * len(readers))
         self.answers.hold(owed.mid, self._fp, now.ms)
-        self._emit(events.MessageSent(owed.mid, text, now.ms, readers, parse_quote(app)))
-        self._keep_line(Line(owed.mid, self._fp, owed.rest, now.ms, readers))
+        away = tuple(fp for fp in readers if fp not in self._sending)
+        self._emit(events.MessageSent(owed.mid, text, now.ms, readers, parse_quote(app), away))
+        self._keep_line(Line(owed.mid, self._fp, owed.rest, now.ms, readers, away))
         for fp in readers:
             outbox = self._outbox(fp)
             too_much = outbox.add(owed)

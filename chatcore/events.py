@@ -144,7 +144,7 @@ class Quote:
 class MessageSent:
     """One's own message: the core has taken it, for `readers` (fps, without oneself), frozen at this time.
 
-    `answers` is what it quotes.
+    `answers` is what it quotes; `away` are those of the readers who weren't here then.
     """
 
     mid: bytes
@@ -152,6 +152,7 @@ class MessageSent:
     time_ms: int
     readers: tuple[bytes, ...]
     answers: Quote | None = None
+    away: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

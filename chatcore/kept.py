@@ -16,7 +16,7 @@ class Line:
     """A message, one's own or somebody's.  `rest` is the content of its MSG without the number.
 
     `at_ms` is when it was written or taken here; `readers` are the fps it was sealed for (of one's own message without
-    oneself), or None when the sender's list wasn't known.
+    oneself), or None when the sender's list wasn't known.  `away` are those of one's own readers who weren't here then.
     """
 
     mid: bytes
@@ -24,6 +24,7 @@ class Line:
     rest: bytes = field(repr=False)
     at_ms: int
     readers: tuple[bytes, ...] | None = field(repr=False)
+    away: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

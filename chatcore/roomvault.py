@@ -19,6 +19,7 @@ KEPT_LINES = 2000  # of a room that `load` returns, besides those that are still
 _LINE = struct.Struct(f">{FP_SIZE}sQh")  # sender, when; how many readers, -1 when they aren't known
 _STANDING = struct.Struct(f">{FP_SIZE}sQQQ")  # peer, head, cursor, low; then reached u64; log 8 and cursor u64 each
 _REACHED = struct.Struct(">Q")
+_HAS_NUMBERS, _HAS_AWAY = 1, 2  # what follows the readers: a number for each, a bit for each
 _GONE = 1 << 63  # beside a number: it went out as soon as it was committed
 _LOG = struct.Struct(f">{LOG_SIZE}sQ")
 _ARRIVAL = struct.Struct(f">{FP_SIZE}sQ{MID_SIZE}s")  # by whom, when, what
@@ -33,7 +34,15 @@ def _pack_line(line: Line, numbers: dict[bytes, int]) -> bytes:
     readers = line.readers or ()
     head = _LINE.pack(line.sender, line.at_ms, -1 if line.readers is None else len(readers))
     owed = [numbers.get(fp, 0) for fp in readers] if numbers else []
-    return b"".join((head, *readers, bytes((bool(owed),)), struct.pack(f">{len(owed)}Q", *owed), line.mid, line.rest))
+    bits = sum(1 << index for index, fp in enumerate(readers) if fp in line.away)
+    away = bits.to_bytes(_bytes_of_bits(len(readers))) if bits else b""
+    flags = (_HAS_NUMBERS if owed else 0) | (_HAS_AWAY if away else 0)
+    numbered = struct.pack(f">{len(owed)}Q", *owed)
+    return b"".join((head, *readers, bytes((flags,)), numbered, away, line.mid, line.rest))
+
+
+def _bytes_of_bits(count: int) -> int:
+    return (count + 7) // 8
 
 
 def _parse_line(data: bytes) -> tuple[Line, dict[bytes, int]]:
@@ -41,9 +50,14 @@ def _parse_line(data: bytes) -> tuple[Line, dict[bytes, int]]:
     at = _LINE.size
     readers = tuple(data[at + FP_SIZE * index : at + FP_SIZE * (index + 1)] for index in range(max(0, count)))
     at += FP_SIZE * len(readers)
-    numbers = struct.unpack_from(f">{len(readers) if data[at] else 0}Q", data, at + 1)
+    flags = data[at]
+    numbers = struct.unpack_from(f">{len(readers) if flags & _HAS_NUMBERS else 0}Q", data, at + 1)
     at += 1 + 8 * len(numbers)
-    line = Line(data[at : at + MID_SIZE], sender, data[at + MID_SIZE :], at_ms, None if count < 0 else readers)
+    size = _bytes_of_bits(len(readers)) if flags & _HAS_AWAY else 0
+    bits = int.from_bytes(data[at : at + size])
+    away = tuple(fp for index, fp in enumerate(readers) if bits >> index & 1)
+    at += size
+    line = Line(data[at : at + MID_SIZE], sender, data[at + MID_SIZE :], at_ms, None if count < 0 else readers, away)
     return line, {fp: number for fp, number in zip(readers, numbers, strict=False) if number}
 
 

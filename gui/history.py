@@ -46,6 +46,7 @@ class Message:
     theirs: tuple[bytes, ...] = ()  # readers who aren't on the list here
     ours: tuple[bytes, ...] = ()  # who is on the list here and isn't a reader
     answers: Quote | None = None
+    away: tuple[bytes, ...] = ()  # readers who weren't here when it was written
 
     @property
     def missing(self) -> list[bytes]:
@@ -100,7 +101,15 @@ class History:
     def sent(self, event: MessageSent, own_fp: bytes) -> None:
         """Take in one's own message."""
         message = Message(
-            event.mid, own_fp, event.text, event.time_ms, event.time_ms, event.readers, own=True, answers=event.answers
+            event.mid,
+            own_fp,
+            event.text,
+            event.time_ms,
+            event.time_ms,
+            event.readers,
+            own=True,
+            answers=event.answers,
+            away=event.away,
         )
         self._add(message)
         self.last_own = message

@@ -563,5 +563,14 @@ class RoomController:
             return
         away = {m.fp for m in self._members if m.presence is Presence.AWAY}
         self._view.show_readers(
-            sentences.readers_state(message, self.opened.own_fp, self.name, away, self._blocks, self._unfolded)
+            sentences.readers_state(
+                message,
+                self.opened.own_fp,
+                self.name,
+                away,
+                self._blocks,
+                self._unfolded,
+                self.trust.is_compared,
+                self._now_ms(),
+            )
         )

@@ -5,7 +5,8 @@ Names, never pronouns.  Nothing is claimed that the protocol doesn't hold: no ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from chatcore.events import AlarmKind, Connection, ConnectionChanged, Member, Presence, SealedBlocks, Waiting
 from chatcore.invite import Mode
@@ -312,17 +313,34 @@ def waiting_state(
 
 
 def readers_state(
-    message: Message, own_fp: bytes, name_of: NameOf, away: set[bytes], blocks: SealedBlocks | None, unfolded: bool
+    message: Message,
+    own_fp: bytes,
+    name_of: NameOf,
+    away: set[bytes],
+    blocks: SealedBlocks | None,
+    unfolded: bool,
+    compared: Callable[[bytes], bool],
+    now_ms: int,
 ) -> ReadersState:
-    """Say who could read a message, and on request show its sealed blocks."""
+    """Say who could read a message and who has it, and on request show its sealed blocks.
+
+    `away` are those who are away now; `compared` says with whom words were compared.
+    """
     quote = Quote(
         message.sender,
         name_of(message.sender),
         wording.message_clock(message.time_ms, message.received_ms),
         message.text,
     )
-    people = tuple(fp for fp in message.readers or () if fp != message.sender)
-    readers = tuple(_reader(message, fp, own_fp, name_of, fp in away) for fp in people)
+    people = tuple(
+        sorted(
+            (fp for fp in message.readers or () if fp != message.sender),
+            key=lambda fp: (fp != own_fp, message.arrived.get(fp, now_ms + 1), name_of(fp).casefold()),
+        )
+    )
+    readers = tuple(
+        replace(_reader(message, fp, own_fp, name_of, fp in away, now_ms), compared=compared(fp)) for fp in people
+    )
     number = len(people)
     heading = (
         f"These {number} people, and nobody else"
@@ -336,6 +354,8 @@ def readers_state(
         if number > 1
         else f"Encrypted for one person, in blocks of {BLOCK_SIZE} bytes that look alike to the relay."
     )
+    if not message.own and number > 1:
+        note += f" When it reached the others, only {quote.name} knows."
     tone = Tone.GOOD
     if message.readers is None:
         heading = "Other people than you see here"
@@ -348,19 +368,21 @@ def readers_state(
     return ReadersState(message.mid, quote, heading, readers, note, tone, sealed, sealed_note)
 
 
-def _reader(message: Message, fp: bytes, own_fp: bytes, name_of: NameOf, away: bool) -> Reader:
-    name = "You" if fp == own_fp else name_of(fp)
+def _reader(message: Message, fp: bytes, own_fp: bytes, name_of: NameOf, away: bool, now_ms: int) -> Reader:
+    if fp == own_fp:
+        return Reader(fp, "You", f"Came {wording.moment(message.received_ms, now_ms)}", False, Tick.ALL)
+    name = name_of(fp)
     if not message.own:
-        return Reader(fp, name, "", away)
-    state = message.state_for(fp)
+        return Reader(fp, name, "Away now" if away else "", away)
+    state, was_away = message.state_for(fp), fp in message.away
     if state is Tick.ALL:
-        detail = f"Arrived {wording.clock(message.arrived[fp])}"
+        detail = f"Arrived {wording.moment(message.arrived[fp], now_ms)}" + (" · was away" if was_away else "")
     elif state is Tick.FAILED:
         detail = "Not delivered"
     elif state is Tick.TAKEN_BACK:
         detail = "Taken back before it went"
     else:
-        detail = "Away, will get it later" if away else "On its way"
+        detail = "Away, will get it later" if away else "Was away, on its way now" if was_away else "On its way"
     return Reader(fp, name, detail, away, state)
 
 

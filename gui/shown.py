@@ -305,6 +305,7 @@ class Reader:
     detail: str  # "Arrived 12:13", "Away, will get it later"
     away: bool = False
     tick: Tick | None = None
+    compared: bool = False  # words were compared with them
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,15 @@ def when(at_ms: int, now_ms: int) -> str:
     return f"{then.day} {MONTHS[then.month - 1]}" + (f" {then.year}" if then.year != now.year else "")
 
 
+def moment(at_ms: int, now_ms: int) -> str:
+    """Return "12:05" for today, "3 November, 12:05" for this year, and "3 November 2025" before."""
+    then, now = local(at_ms), local(now_ms)
+    if then.date() == now.date():
+        return clock(at_ms)
+    date = f"{then.day} {MONTHS[then.month - 1]}"
+    return f"{date}, {clock(at_ms)}" if then.year == now.year else f"{date} {then.year}"
+
+
 def on_day(at_ms: int, now_ms: int) -> str:
     """Return "today at 12:05", "on 3 November", or with another year "on 3 November 2025"."""
     then, now = local(at_ms), local(now_ms)

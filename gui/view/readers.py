@@ -9,7 +9,7 @@ from gui.shown import Reader, ReadersState, Tone
 from gui.view.kit import BARS, Kit, Rows, ThinBar, make_window, show
 from gui.view.marks import tick_look
 
-WIDTH = 420
+WIDTH = 460
 LIST_ROWS = 5  # shown before the list scrolls; of the sealed blocks twice as many
 LEAST_ROWS = 2  # shown of either on the lowest of screens
 ROW, LINE = 52, 26  # pixels: a reader, a line of sealed blocks
@@ -76,6 +76,10 @@ class ReadersSheet:
             bar.attach(canvas)
             for keys, by in (("<Button-4>", -1), ("<Button-5>", 1), ("<Up>", -1), ("<Down>", 1)):
                 canvas.bind(keys, lambda event, by=by: event.widget.yview_scroll(by, "units"))
+            for keys, by in (("<Prior>", -1), ("<Next>", 1)):
+                canvas.bind(keys, lambda event, by=by: event.widget.yview_scroll(by, "pages"))
+            for keys, to in (("<Home>", 0.0), ("<End>", 1.0)):
+                canvas.bind(keys, lambda event, to=to: event.widget.yview_moveto(to))
             canvas.bind("<MouseWheel>", lambda event: event.widget.yview_scroll(-1 if event.delta > 0 else 1, "units"))
         self.tell(self.state)
         window.TKroot.bind("<Return>", lambda event: self.done.press())
@@ -140,13 +144,14 @@ class ReadersSheet:
             canvas.create_text(right, y, text=reader.detail, font=font, fill=p.soft, anchor="e")
             room = right - kit.measure(reader.detail, font) - kit.px(48 + 16)
             bold = kit.font(theme.TEXT, bold=True)
-            canvas.create_text(
-                kit.px(48), y, text=kit.clip(reader.name, bold, room), font=bold, fill=p.text, anchor="w"
-            )
+            name = kit.line(kit.clip(reader.name, bold, room - (kit.px(24) if reader.compared else 0)))
+            canvas.create_text(kit.px(48), y, text=name, font=bold, fill=p.text, anchor="w")
+            if reader.compared:
+                shield = kit.icon("shield_check", 16, p.good)
+                canvas.create_image(kit.px(48 + 8) + kit.measure(name, bold), y, image=shield, anchor="w")
             if number:
                 canvas.create_line(kit.px(48), number * row, width, number * row, fill=p.line)
         canvas.configure(scrollregion=(0, 0, 1, len(self.drawn) * row), yscrollincrement=row)
-        canvas.yview_moveto(0)
 
     def _draw_blocks(self) -> None:
         kit, p, canvas = self.kit, self.kit.p, self.blocks.Widget
