@@ -13,6 +13,8 @@ from chatcore.profile import Profile
 from chatcore.seal import fingerprint
 from gui.events import OtherKey, PeopleKnown
 
+NOTED_MS = 3_600_000  # how old "last seen" may be
+
 
 class Acquainted:
     """One room's people, as the profile knows them.  An anonymous profile keeps them for the visit alone."""
@@ -22,13 +24,19 @@ class Acquainted:
     ) -> None:
         self._room_id, self._profile, self._put, self._now_ms = room_id, profile, put, now_ms
         self._met: dict[bytes, None] = {}
+        self._roster: dict[bytes, str] = {}  # as it was noted last, and when
+        self._noted_ms = 0
         self._told = PeopleKnown(room_id)
 
     def take(self, event: RoomEvent) -> None:
         """Note whom an event tells of.  Raises ProfileError when that can't be written."""
         match event:
             case RosterChanged(members):
-                self._meet({m.fp: m.nick for m in members if m.nick and m.presence is not Presence.SELF}, members=True)
+                nicks = {m.fp: m.nick for m in members if m.nick and m.presence is not Presence.SELF}
+                # That somebody comes and goes is no news here, however often a relay says it.
+                if nicks != self._roster or self._now_ms() - self._noted_ms > NOTED_MS:
+                    self._roster, self._noted_ms = nicks, self._now_ms()
+                    self._meet(nicks, members=True)
             case Knocked(fp, nick):
                 self._meet({fp: nick}, members=False)
             case _:

@@ -427,7 +427,7 @@ class RoomController:
                 self.name(self.opened.own_fp),
                 tuple(self.history.items(self.name)),
                 self._people(),
-                sentences.header(self._members),
+                sentences.header(self._members, self.trust.count_compared()),
                 self._status(),
                 self._composer(),
                 self._banners(),
@@ -474,7 +474,7 @@ class RoomController:
         if rows or ticks:
             page.log.set_delivery(sentences.delivery(history.last_own, self.name))
         self._tell("people", page.set_roster, self._people())
-        self._tell("header", page.set_header, sentences.header(self._members))
+        self._tell("header", page.set_header, sentences.header(self._members, self.trust.count_compared()))
         self._tell("status", page.set_status, self._status())
         self._tell("composer", page.set_composer, self._composer())
         self._tell("banners", page.set_banners, self._banners())

@@ -77,12 +77,13 @@ def damaged(lines: int) -> str:
 # -- the room page -----------------------------------------------------------------------------------------------------
 
 
-def header(members: tuple[Member, ...]) -> Header:
-    """Say how many belong to the room and how many of them are here."""
+def header(members: tuple[Member, ...], compared: int = 0) -> Header:
+    """Say how many belong to the room, how many of them are here, and with how many words were compared."""
     if len(members) < 2:
         return Header("Only you so far")
     here = sum(1 for m in members if m.presence in (Presence.SELF, Presence.HERE))
-    return Header(f"{wording.count(len(members), 'person', 'people')} · {here} here")
+    checked = f" · {compared} of {len(members) - 1} compared" if compared else ""
+    return Header(f"{wording.count(len(members), 'person', 'people')} · {here} here{checked}")
 
 
 def connection(state: ConnectionChanged, going: int, waiting: int, said: bool) -> tuple[str, Tone]:

@@ -99,6 +99,10 @@ class Trust:
         """Whether words were compared with somebody."""
         return fp in self._compared
 
+    def count_compared(self) -> int:
+        """Return with how many of the room's people words were compared."""
+        return sum(member.fp in self._compared for member in self._members)
+
     def is_other_key(self, fp: bytes) -> bool:
         """Whether somebody goes by a known name with another key, and it isn't settled."""
         return fp in self._others

@@ -28,15 +28,17 @@ from chatcore.events import (
     MessageReceived,
     MessageSent,
     PresenceChanged,
+    RosterChanged,
     SealedBlocks,
     Waiting,
 )
 from chatcore.invite import CUT_SHORT, Mode
+from chatcore.pins import Page
 from chatcore.profile import Loss, Profile
 from chatcore.roomvault import RoomVault
 from gui import backroom
 from gui.backroom import Backroom
-from gui.events import AppEvent, Failed, FromRoom, ProfileFound, RoomOpened, WordsReady
+from gui.events import AppEvent, Failed, FromRoom, PeopleKnown, ProfileFound, RoomOpened, RoomWordsReady, WordsReady
 from relay.embedded import EmbeddedRelay
 
 E = TypeVar("E")
@@ -374,3 +376,50 @@ def test_stopping_twice_is_stopping(meet: Meet) -> None:
     alice = meet("alice")
     alice.back.stop()
     alice.back.stop()
+
+
+def test_people_are_known_again_and_one_who_takes_a_compared_name_is_told(meet: Meet, relay: EmbeddedRelay) -> None:
+    """Alice compares words with bob; next time somebody else comes as bob."""
+    alice, bob = meet("alice"), meet("bob")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    bob.back.join("bob", opened.invite_text, False, "")
+    bobs = bob.wait(RoomOpened).own_fp
+    alice.wait(MemberJoined, lambda event: event.fp == bobs)
+    everybody = frozenset((opened.own_fp, bobs))
+    alice.back.work_out_room_words(opened.room_id, everybody)
+    bob.back.work_out_room_words(opened.room_id, everybody)
+    words = alice.wait(RoomWordsReady).words
+    assert words == bob.wait(RoomWordsReady).words
+    assert len(words) == 8
+    alice.back.words_compared(opened.room_id, (bobs,), Page.PAIR, True)
+    ((fp, compared),) = alice.wait(PeopleKnown).compared
+    assert (fp, compared.page, compared.room, compared.by) == (bobs, Page.PAIR, opened.room_id, opened.own_fp)
+    alice.back.stop()
+    bob.back.stop()
+
+    alice = meet("alice")
+    alice.back.look()
+    alice.wait(ProfileFound)
+    alice.back.open_recent(opened.room_id, "alice")
+    alice.wait(RoomOpened)
+    assert alice.wait(PeopleKnown).compared == ((bobs, compared),)
+    mallory = meet("mallory")
+    mallory.back.join("B0b", opened.invite_text, False, "")
+    taken = mallory.wait(RoomOpened).own_fp
+    (other,) = alice.wait(PeopleKnown, lambda event: bool(event.others)).others
+    assert (other.fp, other.nick, other.known.fp) == (taken, "B0b", bobs)
+    alice.back.settle_key(opened.room_id, taken)
+    assert alice.wait(PeopleKnown).others == ()
+
+
+def test_an_anonymous_visitor_knows_people_for_the_visit_alone(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice, guest = meet("alice"), meet("guest")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    guest.back.join("guest", opened.invite_text, True, "")
+    guest.wait(RoomOpened)
+    guest.wait(RosterChanged, lambda event: len(event.members) == 2 and all(member.nick for member in event.members))
+    guest.back.look()
+    guest.wait(ProfileFound)  # who was met is noted now
+    guest.back.words_compared(opened.room_id, (opened.own_fp,), Page.ROOM, True)
+    guest.wait(PeopleKnown, lambda event: bool(event.compared))
+    assert not guest.directory.exists() or not list(guest.directory.iterdir())

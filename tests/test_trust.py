@@ -115,6 +115,7 @@ def test_hostile_names_are_safe_in_every_sentence() -> None:
 def test_the_roster_marks_who_is_compared() -> None:
     stage = known(Stage().talking(others=(BOB, CAROL)), compared=(CAROL,))
     assert [person.compared for person in stage.page.people] == [False, False, True]
+    assert stage.page.header.text == "3 people · 3 here · 1 of 2 compared"
 
 
 # -- the words page ----------------------------------------------------------------------------------------------------
