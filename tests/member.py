@@ -39,6 +39,7 @@ from gui.backroom import Backroom
 from gui.events import AppEvent, Failed, FromRoom, ProfileFound, RoomOpened
 
 LOOK_S = 0.05
+BEAT_S = 0.02
 
 
 class Member:
@@ -47,7 +48,7 @@ class Member:
     def __init__(self) -> None:
         told = json.loads(sys.stdin.readline())
         self.nick, self.invite, self.talkative = told["nick"], told["invite"], told["talkative"]
-        self.events: queue.SimpleQueue[tuple[float, AppEvent | str | None]] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[tuple[float, AppEvent | str | float | None]] = queue.SimpleQueue()
         self.back = Backroom(Path(told["profile"]), self.put)
         if told["timing"]:
             self.back._client = Client(self.back._from_core, engine=self.back._engine, timing=Timing(**told["timing"]))
@@ -56,15 +57,16 @@ class Member:
         self.wanted: list[str] = []  # to be said as soon as one may
         self.may_talk = False
         self.problem = ""  # the last that was told
-        self.late_s = 0.0
         self.lines: list[str] = []
 
-    def put(self, event: AppEvent | str | None) -> None:
+    def put(self, event: AppEvent | str | float | None) -> None:
         self.events.put((time.monotonic(), event))
 
     def run(self) -> None:
         """Until standard input ends."""
         threading.Thread(target=self.listen, daemon=True).start()
+        if self.talkative:
+            threading.Thread(target=self.beat, daemon=True).start()
         self.back.start()
         self.back.look()
         stood = (-1, -1)
@@ -87,16 +89,15 @@ class Member:
                 stood = (self.here, self.owed)
                 self.tell("stands", time.monotonic(), *stood)
             self.write()
-            due_s = time.monotonic() + LOOK_S
             time.sleep(LOOK_S)
-            self.late(time.monotonic() - due_s)
 
-    def late(self, late_s: float) -> None:
-        """Tell by how much a window would have been late to look, if that was the worst so far."""
-        if late_s > self.late_s:
-            self.late_s = late_s
-            if self.talkative:
-                self.tell("late", time.monotonic(), late_s)
+    def beat(self) -> None:
+        """Tell whenever a window would have been late to move."""
+        while True:
+            due_s = time.monotonic() + BEAT_S
+            time.sleep(BEAT_S)
+            if (late_s := time.monotonic() - due_s) > BEAT_S / 4:
+                self.put(late_s)
 
     def tell(self, word: str, moment: float, *rest: Any) -> None:
         self.lines.append(json.dumps([word, moment, *rest]))
@@ -111,13 +112,15 @@ class Member:
             self.put(line.rstrip("\n"))
         self.put(None)
 
-    def take(self, moment: float, event: AppEvent | str) -> None:
+    def take(self, moment: float, event: AppEvent | str | float) -> None:
         if isinstance(event, FromRoom) and self.talkative:
             self.show(moment, event)
         match event:
             case str():
                 self.wanted.append(event)
                 self.say()
+            case float():
+                self.tell("late", moment, event)
             case ProfileFound(rooms=rooms):
                 if self.invite is not None:
                     self.back.join(self.nick, self.invite, False, "")

@@ -76,6 +76,7 @@ class Trial:
         self.away: dict[str, tuple[float, bool]] = {}  # until when; whether asleep, else closed
         self.outcome = Outcome()
         self.asked = 0
+        self.allowed = 0  # how much may have been asked for by now
 
     def begin(self) -> None:
         """Have everybody come in, a few at a time."""
@@ -175,8 +176,7 @@ class Trial:
             while self.asked < moment:
                 self.talk()
                 time.sleep(0.01)
-            turn_allowed = self.allowed
-            self.allowed = min(plan.messages, turn_allowed + plan.messages // len(turns))  # also while it is repaired
+            self.allowed = min(plan.messages, moment + plan.messages // len(turns))  # they talk while it is mended, too
             self.fetch()
             turn()
         self.allowed = plan.messages

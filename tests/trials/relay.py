@@ -14,7 +14,6 @@ from pathlib import Path
 
 import attacker
 from client_help import FakeRelay, Heard, Person, pin_in, receive_all, room_on, stay, until
-from judge import mistakes
 from world import World, fp
 
 from chatcore.cable import Timing
@@ -27,7 +26,7 @@ from chatcore.seal import counter_of
 from chatcore.wire import FRAME_SIZE, Frame, Kind
 from trials.adversary import Adversary, Hop, faithful
 from trials.sheet import Sheet, case
-from trials.stage import Stage, cpu_s, seconds_between, wait
+from trials.stage import Stage, cpu_s, judge, rss_mib, seconds_between, texts, wait
 
 HELLO_COUNTERS = 2**63
 
@@ -37,23 +36,6 @@ def room(home: Path, *names: str) -> Iterator[tuple[Adversary, Stage]]:
     """Have programs in a room over the adversary, which has done nothing bad yet."""
     with Adversary(home / "relay") as relay, Stage(home, names, relay.address) as stage:
         yield relay, stage.start()
-
-
-def texts(stage: Stage, name: str, count: int, mark: str = "") -> list[str]:
-    """Have somebody say so many texts at once, and wait until they are committed."""
-    said = [f"{mark}{number} of {name}" for number in range(count)]
-    stage[name].say(*said)
-    wait(lambda: {*said} <= stage[name].said, f"{name} has committed")
-    return said
-
-
-def judge(sheet: Sheet, stage: Stage) -> None:
-    """Close everybody, read the vaults, and write down what is wrong with them."""
-    for member in stage.members.values():
-        member.end()
-    said, got, missing = stage.histories()
-    sheet.none("lost, doubled, forged or out of order", len(mistakes(said, got) + missing), sum(map(len, got.values())))
-    sheet.broken += mistakes(said, got) + missing
 
 
 def shown_twice(stage: Stage, name: str) -> int:
@@ -439,3 +421,41 @@ def downgrades(sheet: Sheet, home: Path) -> None:
             reason = alice.ear.until_state(Connection.STOPPED).reason
     sheet.note("version 2", f"“{reason}”")
     sheet.must("connections to it", relay.accepted, 1)
+
+
+@case("R16", "floods a client with junk blocks and with arrivals", slow=True)
+def floods(sheet: Sheet, home: Path) -> None:
+    with room(home, "alice", "bob") as (relay, stage):
+        alice = stage["alice"]
+        texts(stage, "bob", 5)
+        stage.until_settled()
+        ghost = secrets.token_bytes(8)
+        for what, source in (("a stranger", ghost), ("a member", relay.address_of("bob"))):
+            before_mib, told = rss_mib(alice.pid), len(alice.told)
+            junk = [Frame(Kind.SEND, address=source, block=secrets.token_bytes(256)) for _ in range(256)]
+            sent, end_s = 0, time.monotonic() + 10
+            stage["bob"].say(f"beside the junk of {what}")
+            while time.monotonic() < end_s:
+                if relay.unsent("alice") < 2**20:
+                    relay.say("alice", *junk)
+                    sent += len(junk)
+            stage["bob"].say(f"after the junk of {what}")
+            stage.until_settled()
+            late = [late_s for word, _, late_s, *_ in alice.told[told:] if word == "late"]
+            came = {text: moment for moment, _, text, _ in alice.of("got")}
+            said = {text: moment for moment, text in stage["bob"].of("said")}
+            sheet.note(f"in the name of {what}: blocks in 10 s", sent)
+            sheet.note("memory before, MiB", before_mib)
+            sheet.must("and more, at most", rss_mib(alice.pid, "VmHWM") - before_mib, 64)
+            sheet.must("window late by at most ms", max(late, default=0.0) * 1000, 200)
+            sheet.note(
+                "a message beside it took s", came[f"beside the junk of {what}"] - said[f"beside the junk of {what}"]
+            )
+        before_mib = rss_mib(alice.pid)
+        for _ in range(100):
+            seats = [secrets.token_bytes(8) for _ in range(100)]
+            relay.say("alice", *[Frame(kind, address=seat) for seat in seats for kind in (Kind.PRESENT, Kind.LEFT)])
+        texts(stage, "bob", 5, "after the arrivals ")
+        stage.until_settled()
+        sheet.must("10,000 that come and go: more memory, MiB", rss_mib(alice.pid, "VmHWM") - before_mib, 64)
+        judge(sheet, stage)

@@ -87,6 +87,7 @@ def run(entry: Entry, home: Path) -> Sheet:
         traceback.print_exc()
         sheet.broken.append(f"ended by {type(error).__name__}: {error}")
         sheet.figures.append("**" + " ".join(sheet.broken[-1].split())[:200].replace("|", "/") + "**")
+    sheet.figures = [figure.replace(str(home), "…") for figure in sheet.figures]  # where it was is nobody's business
     return sheet
 
 

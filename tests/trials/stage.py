@@ -11,14 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from judge import Got, Said
+from judge import Got, Said, mistakes
+from relay_help import Process
 
+from chatcore import roomvault
 from chatcore.delivery import Message
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
@@ -214,7 +216,9 @@ class Stage:
         kept, names = {}, {}
         for member in self.members.values():
             profile = Profile.open(member.directory, None, OpenSSLEngine())
+            shown_lines, roomvault.KEPT_LINES = roomvault.KEPT_LINES, sys.maxsize  # a window shows the newest, we want all
             kept[member.name] = profile.room(self.invite.room_id).load()
+            roomvault.KEPT_LINES = shown_lines
             profile.close()
             names[fingerprint(profile.identity.modulus)] = member.name
         for member in self.members.values():
@@ -227,6 +231,32 @@ class Stage:
             if lacking := len(member.said - {*said[member.name]}):
                 missing.append(f"{member.name} told that it had committed {lacking} that it hadn't")
         return said, got, missing
+
+
+def judge(sheet: Sheet, stage: Stage) -> None:
+    """Close everybody, read the vaults, and write down what is wrong with them."""
+    for member in stage.members.values():
+        member.end()
+    said, got, missing = stage.histories()
+    wrong = mistakes(said, got) + missing
+    sheet.none("lost, doubled, forged or out of order", len(wrong), sum(map(len, got.values())))
+    sheet.broken += wrong
+
+
+def texts(stage: Stage, name: str, count: int, mark: str = "") -> list[str]:
+    """Have somebody say so many texts at once, and wait until they are committed."""
+    said = [f"{mark}{number} of {name}" for number in range(count)]
+    stage[name].say(*said)
+    wait(lambda: {*said} <= stage[name].said, f"{name} has committed")
+    return said
+
+
+def paced(stage: Stage, names: Sequence[str], per_second: float, seconds: float, mark: str = "") -> None:
+    """Have people take turns to say something, so often, for so long."""
+    begun_s = time.monotonic()
+    for number in range(round(per_second * seconds)):
+        time.sleep(max(0.0, begun_s + number / per_second - time.monotonic()))
+        stage[names[number % len(names)]].say(f"{mark}{number}")
 
 
 def seconds_between(sender: Program, reader: Program) -> list[float]:
@@ -252,3 +282,12 @@ def rss_mib(pid: int, which: str = "VmRSS") -> float:
         if line.startswith(which + ":"):
             return int(line.split()[1]) / 1024
     raise InVain(f"no {which} of {pid}")
+
+
+@contextlib.contextmanager
+def real_room(home: Path, *names: str, **more: Any) -> Iterator[tuple[Process, Stage]]:
+    """Have programs in a room over a relay that does what relays do."""
+    with Process(home / "relay", "--port", "0") as relay:
+        address = RelayAddress.parse(relay.line)
+        with Stage(home, names, lambda name: address, **more) as stage:
+            yield relay, stage.start()
