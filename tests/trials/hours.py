@@ -283,9 +283,9 @@ class Skewed:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.room, name)
-        if name not in ("receive_data", "receive_eof", "connect", "tick", "say", "leave"):
+        if not callable(found):
             return found
-        return lambda *arguments: found(*arguments[:-1], self.off(arguments[-1]))
+        return lambda *given: found(*(self.off(one) if isinstance(one, Moment) else one for one in given))
 
     def off(self, now: Moment) -> Moment:
         return Moment(now.s, max(0, now.ms + self.skew_ms))
