@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -272,11 +272,11 @@ def environment(state: Path, **more: str) -> dict[str, str]:
 
 
 class Process:
-    """The relay as its own process."""
+    """The relay as its own process; `under` is a command that runs it, as `ip netns exec NAME` does."""
 
-    def __init__(self, state: Path, *arguments: str, **env: str) -> None:
+    def __init__(self, state: Path, *arguments: str, under: Sequence[str] = (), **env: str) -> None:
         self.process = subprocess.Popen(
-            command("run", *arguments),
+            [*under, *command("run", *arguments)],
             env=environment(state, **env),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

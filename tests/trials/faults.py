@@ -18,10 +18,9 @@ from proxy import Proxy
 from relay_help import Process
 
 from chatcore.engines.openssl import OpenSSLEngine
-from chatcore.errors import VaultError
+from chatcore.errors import ParleyError
 from chatcore.invite import RelayAddress
-from chatcore.profile import Profile
-from chatcore.vault import FILE_NAME, Vault
+from chatcore.profile import FILE_NAME, Profile
 from trials.sheet import Sheet, case
 from trials.stage import Stage, judge, paced, real_room, seconds_between, share, texts, wait
 
@@ -160,11 +159,11 @@ def damaged(sheet: Sheet, home: Path) -> None:
         stage.until_settled()
         judge(sheet, stage)
         room_id = stage.invite.room_id
-    profile = Profile.open(home / "bob", None, OpenSSLEngine())
     whole = (home / "bob" / FILE_NAME).read_bytes()
-    with contextlib.closing(Vault(home / "bob" / FILE_NAME, profile.vault_keys)) as vault:
-        right = vault.room(room_id).load()
-    outcomes = dict.fromkeys(("told in a sentence", "as before", "less", "wrong", "crashed"), 0)
+    profile = Profile.open(home / "bob", None, OpenSSLEngine())
+    right = profile.room(room_id).load()
+    profile.close()
+    outcomes = dict.fromkeys(("refused in a sentence", "as before", "less, and told", "less", "wrong", "crashed"), 0)
     place = home / "damaged"
     for number in range(600):
         shutil.rmtree(place, ignore_errors=True)
@@ -172,21 +171,22 @@ def damaged(sheet: Sheet, home: Path) -> None:
         at = dice.randrange(len(whole))
         flipped = whole[:at] + bytes((whole[at] ^ (1 << dice.randrange(8)),)) + whole[at + 1 :]
         (place / FILE_NAME).write_bytes(whole[:at] if number % 3 == 0 else flipped)
+        (place / FILE_NAME).chmod(0o600)
         try:
-            with contextlib.closing(Vault(place / FILE_NAME, profile.vault_keys)) as vault:
-                found = vault.room(room_id).load()
-        except VaultError:
-            outcomes["told in a sentence"] += 1
+            profile = Profile.open(place, None, OpenSSLEngine())
+            found = profile.room(room_id).load()
+            profile.close()
+        except ParleyError:
+            outcomes["refused in a sentence"] += 1
         except Exception as error:
             outcomes["crashed"] += 1
-            print(f"byte {at}: {error!r}", file=sys.stderr)
+            print(f"{at} of {len(whole)} bytes, {number % 3 == 0}: {error!r}", file=sys.stderr)
         else:
-            if found == right:
-                outcomes["as before"] += 1
-            else:
-                true = all(right.lines.get(mid) == line for mid, line in found.lines.items())
-                outcomes["less" if true else "wrong"] += 1
-    for name in ("told in a sentence", "as before", "less"):
+            true = all(right.lines.get(mid) == line for mid, line in found.lines.items())
+            less = "less, and told" if profile.loss else "less"
+            outcomes["wrong" if not true else "as before" if found == right else less] += 1
+    for name in ("as before", "less, and told", "refused in a sentence"):
         sheet.note(name, outcomes[name])
+    sheet.none("less, and not told", outcomes["less"], 600)
     sheet.none("shown wrong", outcomes["wrong"], 600)
     sheet.none("crashed", outcomes["crashed"], 600)

@@ -27,6 +27,7 @@ from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.profile import Profile
 from chatcore.seal import fingerprint
 from chatcore.text import parse_text
+from trials.sheet import Sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
@@ -38,12 +39,12 @@ class InVain(Exception):
     """What was waited for didn't happen."""
 
 
-def wait(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> float:
+def wait(condition: Callable[[], object], what: str | Callable[[], str], patience_s: float = PATIENCE_S) -> float:
     """Wait for a condition; returns how long that took, in seconds.  Raises InVain."""
     begun_s = time.monotonic()
     while not condition():
         if time.monotonic() > begun_s + patience_s:
-            raise InVain(f"waited in vain: {what}")
+            raise InVain(f"waited in vain: {what if isinstance(what, str) else what()}")
         time.sleep(0.02)
     return time.monotonic() - begun_s
 
@@ -155,6 +156,7 @@ class Stage:
         self.members = {name: Program(name, home / name, **more) for name in names}
         owner = next(iter(self.members))
         profile = Profile.create(home / owner, owner, None, OpenSSLEngine())
+        profile.close()
         self.invite = new_invite(
             fingerprint(profile.identity.modulus), mode, relay_for(owner), "", secret=secrets.token_bytes(32)
         )
@@ -189,7 +191,7 @@ class Stage:
 
     def until_whole(self, names: Iterable[str] | None = None, patience_s: float = PATIENCE_S) -> float:
         """Wait until everybody (of these) is here for everybody; returns the seconds."""
-        return wait(lambda: self.whole(names), f"everybody is here ({self.states()})", patience_s)
+        return wait(lambda: self.whole(names), lambda: f"everybody is here ({self.states()})", patience_s)
 
     def settled(self, quiet_s: float = 0.5) -> bool:
         """Whether nobody has owed anything any more for so long."""
@@ -202,11 +204,12 @@ class Stage:
 
     def until_settled(self, patience_s: float = PATIENCE_S) -> float:
         """Wait until everything has arrived and is acknowledged; returns the seconds until then."""
-        return wait(self.settled, f"everything has arrived ({self.states()})", patience_s)
+        return wait(self.settled, lambda: f"everything has arrived ({self.states()})", patience_s)
 
     def states(self) -> str:
         """Say how everybody stands."""
-        return ", ".join(f"{m.name}: {m.here} here, {m.owed} owed" for m in self.members.values())
+        failed = {name: member.of("failed")[-1:] for name, member in self.members.items()}
+        return ", ".join(f"{m.name}: {m.here} here, {m.owed} owed {failed[m.name]}" for m in self.members.values())
 
     def histories(self) -> tuple[Said, Got, list[str]]:
         """Read the vaults: who said and got what.  Also what somebody told to have committed, and hadn't."""
@@ -216,7 +219,10 @@ class Stage:
         kept, names = {}, {}
         for member in self.members.values():
             profile = Profile.open(member.directory, None, OpenSSLEngine())
-            shown_lines, roomvault.KEPT_LINES = roomvault.KEPT_LINES, sys.maxsize  # a window shows the newest, we want all
+            shown_lines, roomvault.KEPT_LINES = (
+                roomvault.KEPT_LINES,
+                sys.maxsize,
+            )  # a window shows the newest, we want all
             kept[member.name] = profile.room(self.invite.room_id).load()
             roomvault.KEPT_LINES = shown_lines
             profile.close()
