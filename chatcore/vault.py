@@ -288,6 +288,8 @@ class Vault:
         return room, kind, self.hidden(room, bytes((kind,)), what)
 
     def _open(self, place: Place, record: bytes) -> bytes:
+        if not isinstance(record, bytes):  # a flipped bit of the file can make a number of it
+            raise CryptoError
         if place[1] == Kind.LOCK:
             return record
         return open_record(self._keys, _context(place), record)

@@ -183,7 +183,8 @@ def damaged(sheet: Sheet, home: Path) -> None:
             print(f"{at} of {len(whole)} bytes, {number % 3 == 0}: {error!r}", file=sys.stderr)
         else:
             true = all(right.lines.get(mid) == line for mid, line in found.lines.items())
-            less = "less, and told" if profile.loss else "less"
+            told = profile.loss is not None or found.lost_lines is not None
+            less = "less, and told" if told else "less"
             outcomes["wrong" if not true else "as before" if found == right else less] += 1
     for name in ("as before", "less, and told", "refused in a sentence"):
         sheet.note(name, outcomes[name])
