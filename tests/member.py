@@ -25,12 +25,15 @@ from chatcore.errors import StateError, TextError
 from chatcore.events import (
     Alarm,
     ConnectionChanged,
+    Damaged,
     Gap,
     LetIn,
     MessageArrived,
     MessageReceived,
     MessageSent,
     NotDelivered,
+    Noticed,
+    OtherVersion,
     Presence,
     RosterChanged,
     TakenBack,
@@ -155,6 +158,12 @@ class Member:
                 self.tell("gap", moment, nick, count, before_visit)
             case Alarm(kind=kind, nick=nick):
                 self.tell("alarm", moment, kind.value, nick)
+            case Damaged(lines=lines):
+                self.tell("damaged", moment, lines)
+            case OtherVersion(nick=nick):
+                self.tell("other version", moment, nick)
+            case Noticed(seen=seen, from_ms=from_ms, mended=mended):
+                self.tell("noticed", moment, {what.value: count for what, count in seen}, from_ms, mended)
             case ConnectionChanged(state=state, reason=reason):
                 self.tell("connection", moment, state.value, reason)
             case RosterChanged(members=members):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import stat
 import struct
 import subprocess
@@ -161,6 +163,18 @@ def test_what_became_of_lines_that_are_left_out_isnt_even_opened(vault: Vault) -
     kept = room.load()
     assert list(kept.lines) == [one.mid for one in many[250:]]
     assert all(kept.arrived[mid] == {BOB: 7} and kept.undelivered[mid] == {CAROL} for mid in kept.lines)
+
+
+@pytest.mark.parametrize("value", ["7", "'a text'", "1.5", "x''"])
+def test_a_value_that_is_no_longer_bytes_is_damaged_as_any_other(path: Path, vault: Vault, value: str) -> None:
+    room_in(vault).commit(all_sorts())
+    vault.close()
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute(f"UPDATE item SET value = {value} WHERE kind = {int(Kind.LINE)}")
+        base.commit()
+    with contextlib.closing(open_vault(path)) as opened:
+        kept = room_in(opened).load()
+        assert (kept.lines, kept.lost_lines) == ({}, 3)
 
 
 def test_an_erased_room_leaves_nothing_and_the_others_stay(path: Path, vault: Vault) -> None:

@@ -26,7 +26,7 @@ from chatcore.seal import counter_of
 from chatcore.wire import FRAME_SIZE, Frame, Kind
 from trials.adversary import Adversary, Hop, faithful
 from trials.sheet import Sheet, case
-from trials.stage import Stage, cpu_s, judge, rss_mib, seconds_between, texts, wait
+from trials.stage import Stage, cpu_s, judge, rss_mib, seconds_between, texts, told, wait
 
 HELLO_COUNTERS = 2**63
 
@@ -85,6 +85,7 @@ def drops(sheet: Sheet, home: Path) -> None:
         relay.script = faithful
         sheet.must("repaired after s", stage.until_settled(), 60)
         sheet.none("gaps shown", sum(len(member.of("gap")) for member in stage.members.values()))
+        told(sheet, stage, "missing")
         judge(sheet, stage)
 
 
@@ -101,6 +102,7 @@ def doubles(sheet: Sheet, home: Path) -> None:
         stage.until_settled()
         sheet.note("processor for each block too many, ms", cpu_s(stage["bob"].pid) - used_s)
         sheet.none("shown twice", shown_twice(stage, "bob"), 51)
+        told(sheet, stage, "repeated")
         judge(sheet, stage)
 
 
@@ -129,6 +131,7 @@ def swaps(sheet: Sheet, home: Path) -> None:
         )
         order = [int(text.split()[0]) for text in stage["bob"].got()]
         sheet.none("shown out of order", sum(a > b for a, b in itertools.pairwise(order)), len(order))
+        told(sheet, stage, "late")
         judge(sheet, stage)
 
 
@@ -207,6 +210,7 @@ def redirects(sheet: Sheet, home: Path) -> None:
             texts(stage, name, 30)
         stage.until_settled()
         sheet.note("blocks in the wrong hands or under the wrong name", wrong)
+        told(sheet, stage, "forged")
         judge(sheet, stage)
 
 
@@ -315,6 +319,7 @@ def tampers(sheet: Sheet, home: Path) -> None:
         wrong = [text for text in stage["bob"].got() if not text.endswith(" of alice")]
         sheet.none("altered blocks shown", len(wrong) + len(stage["bob"].got()) - 10, bad)
         relay.script = faithful
+        told(sheet, stage, "forged")
         judge(sheet, stage)
 
 

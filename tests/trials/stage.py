@@ -121,6 +121,12 @@ class Program:
         """Return the texts that were shown, in their order."""
         return [text for _, _, text, _ in self.of("got")]
 
+    def noticed(self) -> dict[str, int]:
+        """Return what it told of the relay in all, by kind: each spell counts with its last word."""
+        spells = {from_ms: seen for _, seen, from_ms, _ in self.of("noticed")}
+        kinds = {kind for seen in spells.values() for kind in seen}
+        return {kind: sum(seen.get(kind, 0) for seen in spells.values()) for kind in sorted(kinds)}
+
     def kill(self) -> None:
         """End it without a word."""
         if self.process is not None:
@@ -247,6 +253,16 @@ def judge(sheet: Sheet, stage: Stage) -> None:
     wrong = mistakes(said, got) + missing
     sheet.none("lost, doubled, forged or out of order", len(wrong), sum(map(len, got.values())))
     sheet.broken += wrong
+
+
+def told(sheet: Sheet, stage: Stage, *kinds: str) -> None:
+    """Write down what everybody told of the relay, of which these kinds must be some."""
+    seen = [member.noticed() for member in stage.members.values()]
+    total = {
+        kind: sum(one.get(kind, 0) for one in seen) for kind in sorted({*kinds, *(k for one in seen for k in one)})
+    }
+    sheet.note("told in the room", ", ".join(f"{kind} {count:,}" for kind, count in total.items()) or "nothing")
+    sheet.broken += [f"{kind} wasn't told" for kind in kinds if not total[kind]]
 
 
 def texts(stage: Stage, name: str, count: int, mark: str = "") -> list[str]:
