@@ -4,10 +4,10 @@ CHECKED := chatcore relay tools tests benchmarks relay_server.py gui_client.py $
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint trial fuzz deb bench clean
+.PHONY: help setup demo test test-vm lint trial fuzz deb bench clean
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 setup: ## install what is missing, and make .venv
 	@tools/setup
@@ -17,6 +17,9 @@ demo: setup ## a relay and three people in one room; without a display, photogra
 
 test: setup ## run all tests
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+test-vm: setup ## boot a Debian, and try the relay's package and service in it (as root; some four minutes)
+	@$(PYTHON_IN_VENV) tests/vm/run.py $(ARGS)
 
 lint: setup ## check format, lint and types
 	@$(PYTHON_IN_VENV) -m ruff format --check .

@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from chatcore.errors import ConfigError, RelayError
 from chatcore.wire import DEFAULT_PORT
 from chatcore.wire import VERSION as WIRE_VERSION
 from relay import config as configuration
-from relay import doctor, keys, monitor, renewal, server, service
+from relay import doctor, install, keys, monitor, renewal, server, service
 from relay.config import Config
 from relay.system import own_address
 
@@ -57,7 +58,8 @@ def parser() -> argparse.ArgumentParser:
         prog="parley-relay", description="A relay for Parley rooms: it forwards, and can't read."
     )
     commands = whole.add_subparsers(
-        required=True, metavar="init | run | line | check-config | stats | doctor | host | rotate | version"
+        required=True,
+        metavar="init | run | line | check-config | stats | doctor | host | rotate | install-unit | version",
     )
 
     init = commands.add_parser("init", help="make key, certificate and configuration")
@@ -67,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     )
     init.add_argument("--state", type=Path, metavar="DIR", help="where to keep the files")
     init.add_argument("--certificate", type=Path, metavar="FILE", help="where to keep the certificate, if not there")
+    init.add_argument("--group", metavar="GROUP", help="whom the service runs as: may read the files, but no spare key")
     init.set_defaults(command=_init)
 
     run = commands.add_parser("run", help="serve, and print the line for invites")
@@ -106,6 +109,10 @@ def parser() -> argparse.ArgumentParser:
     rotate.add_argument("--config", type=Path, metavar="FILE", help="the configuration that `init` wrote")
     rotate.set_defaults(command=_rotate)
 
+    unit = commands.add_parser("install-unit", help="write units for systemd that start this relay")
+    unit.add_argument("--user", action="store_true", help="for your own service manager, without root")
+    unit.set_defaults(command=_install_unit)
+
     version = commands.add_parser("version", help="say which version of the wire this relay speaks")
     version.set_defaults(command=_version)
     return whole
@@ -129,6 +136,8 @@ def _init(options: argparse.Namespace) -> int:
     if options.public and options.host is None:
         host = own_address() or socket.gethostname()
     path = configuration.init_state(state, host, options.certificate)
+    if options.group:
+        _hand_over(path, options.group)
     config = configuration.load(path)
     print(f"Made {path}, with a key and a certificate; keep a copy of the key.")
     if config.spare_pin:
@@ -138,6 +147,27 @@ def _init(options: argparse.Namespace) -> int:
         print(remark)
     print("The line that people need to create rooms on this relay:")
     print(server.line_of(config))
+    return 0
+
+
+def _hand_over(path: Path, group: str) -> None:
+    """Let a group read the configuration and the key, and leave all else to us."""
+    try:
+        for file in (path, path.with_name(keys.KEY_NAME)):
+            shutil.chown(file, group=group)
+            file.chmod(0o640)
+        path.parent.chmod(0o755)
+    except (LookupError, OSError):
+        raise ConfigError(
+            f"{path.parent} can't be handed over to the group {group}; make it, and ask as root."
+        ) from None
+
+
+def _install_unit(options: argparse.Namespace) -> int:
+    left = install.install(options.user)
+    print("Wrote the units. What is left to do:")
+    for command in left:
+        print(f"    {command}")
     return 0
 
 
