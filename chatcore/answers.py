@@ -7,7 +7,9 @@ there when it came to the others, says so (docs/PROTOCOL.md, "Replies").
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from chatcore.clock import Moment
 from chatcore.events import OtherVersion, Quote
@@ -20,9 +22,11 @@ MAX_WAITING = 64  # replies that wait for what they quote
 class Answers:
     """The messages that this client holds, by id, and the replies that quote one it doesn't."""
 
-    def __init__(self, since_ms: int, emit: Callable[[OtherVersion], None]) -> None:
-        """`since_ms` is when this client began to hold what is said in the room."""
-        self._since_ms, self._emit = since_ms, emit
+    def __init__(
+        self, since_ms: int, emit: Callable[[OtherVersion], None], is_here: Callable[[bytes], bool] = lambda fp: True
+    ) -> None:
+        """`since_ms` is when this client began to hold what is said in the room; `is_here` looks for an author."""
+        self._since_ms, self._emit, self._is_here = since_ms, emit, is_here
         self._held: dict[bytes, tuple[bytes, int]] = {}  # by mid: author, when it came here
         self._waiting: dict[bytes, tuple[float, Quote, OtherVersion]] = {}  # by mid of the reply
 
@@ -55,12 +59,23 @@ class Answers:
         self._waiting[mid] = now.s + WAIT_S, quote, OtherVersion(mid, sender, nick, quote.author, now.ms)
 
     def tick(self, now: Moment) -> None:
-        """Tell of the replies that have waited long enough."""
-        for mid, (due_s, _, event) in list(self._waiting.items()):
-            if now.s >= due_s:
+        """Tell of the replies that have waited long enough; once more, if the author was away then and came since."""
+        for mid, (due_s, quote, event) in list(self._waiting.items()):
+            if now.s < due_s:
+                continue
+            if self._is_here(event.author):
                 del self._waiting[mid]
-                self._emit(event)
+                self._emit(replace(event, away=False))
+            else:
+                self._waiting[mid] = math.inf, quote, replace(event, away=True)
+                self._emit(replace(event, away=True))
+
+    def here(self, author: bytes, now: Moment) -> None:
+        """Somebody can send now what is still owed."""
+        for mid, (due_s, quote, event) in self._waiting.items():
+            if event.author == author and (event.away or due_s < now.s + WAIT_S):
+                self._waiting[mid] = now.s + WAIT_S, quote, event
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
-        return min((due_s for due_s, *_ in self._waiting.values()), default=None)
+        return min((due_s for due_s, *_ in self._waiting.values() if due_s < math.inf), default=None)

@@ -57,7 +57,7 @@ class Courier:
         """`kept` is what was kept of an earlier run; None when nothing is to be kept of this one."""
         self.archive = BlockArchive()
         first = next(iter(kept.lines.values()), None) if kept is not None else None
-        self.answers = Answers(first.at_ms if first is not None else now.ms, emit)
+        self.answers = Answers(first.at_ms if first is not None else now.ms, emit, self._is_here)
         self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
         self.ignored = 0  # messages of kinds we can't show
         self._room_id, self._fp, self._members = room_id, fp, members
@@ -144,6 +144,9 @@ class Courier:
             self._changes.gone.clear()
             self._touched.update(self._outboxes)
 
+    def _is_here(self, fp: bytes) -> bool:
+        return fp == self._fp or fp in self._sending
+
     @property
     def sending(self) -> Mapping[bytes, Talk]:
         """The talk on which messages go to each member that is here."""
@@ -217,6 +220,7 @@ class Courier:
             self._report.gone(fp, now)
         elif self._sending.get(fp) is not newest:
             self._sending[fp] = newest
+            self.answers.here(fp, now)
             self._touched.add(fp)
             self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
             self._pump(fp, now)

@@ -178,6 +178,7 @@ class OtherVersion:
     """`sender` answers, with the message `mid`, something of `author` that should be here and isn't.
 
     Either `author` wrote something else to `sender` than to this client, or it never came here, or `sender` made it up.
+    `away`: the author isn't here, so it may well come yet; it is told again if it doesn't.
     """
 
     mid: bytes
@@ -185,6 +186,7 @@ class OtherVersion:
     nick: str
     author: bytes
     at_ms: int
+    away: bool = False
 
 
 People = tuple[tuple[bytes, str], ...]

@@ -163,8 +163,8 @@ class RoomController:
             case OtherVersion():
                 self._learn({event.sender: event.nick})
                 author = "" if event.author == self.opened.own_fp else self._names.get(event.author, "somebody")
-                text = sentences.other_version(self.name(event.sender), author)
-                self.history.line(text, self._now_ms(), Tone.WARN)
+                text = sentences.other_version(self.name(event.sender), author, event.away)
+                self.history.line(text, self._now_ms(), Tone.PLAIN if event.away else Tone.WARN)
             case MessageArrived():
                 self.history.arrived(event)
                 self._renew_readers(event.mids)

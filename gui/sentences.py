@@ -183,8 +183,10 @@ def lists_agree(name: str) -> str:
     return f"{name} has the same list of people as you again"
 
 
-def other_version(name: str, author: str) -> str:
+def other_version(name: str, author: str, away: bool = False) -> str:
     """Say that a reply quotes what isn't here, without blaming anybody; no `author`: it is said to be one's own."""
+    if author and away:
+        return f"{name} answers a message from {author} that hasn't come to you yet: {author} isn't here"
     if not author:
         return f"{name} answers another version of your message, or one that isn't yours. Ask {name} what it said"
     return f"{name} answers another version of {author}'s message, or one that you don't have. Ask {name} what it said"

@@ -86,6 +86,32 @@ def test_what_should_be_here_and_isnt_is_told_once_after_a_while() -> None:
     assert len(desk.wait(100)) == 1
 
 
+def test_while_the_author_is_away_it_may_come_yet_and_is_told_again_if_it_doesnt() -> None:
+    desk = Desk()
+    here: set[bytes] = set()
+    desk.answers = Answers(1_000, desk.told.append, here.__contains__)
+    desk.read(MID)
+    (told,) = desk.wait(WAIT_S)
+    assert told.away
+    assert desk.answers.next_tick() is None
+    assert len(desk.wait(10_000)) == 1
+    here.add(AUTHOR)
+    desk.answers.here(AUTHOR, desk.now)
+    assert len(desk.wait(WAIT_S - 1)) == 1
+    assert [event.away for event in desk.wait(1)] == [True, False]
+    assert len(desk.wait(10_000)) == 2
+
+
+def test_an_author_who_comes_back_and_sends_it_is_not_told_again() -> None:
+    desk = Desk()
+    desk.answers = Answers(1_000, desk.told.append, lambda fp: False)
+    desk.read(MID)
+    desk.wait(WAIT_S)
+    desk.answers.here(AUTHOR, desk.now)
+    desk.answers.hold(MID, AUTHOR, desk.now.ms)
+    assert len(desk.wait(10 * WAIT_S)) == 1
+
+
 def test_what_comes_in_time_was_only_late() -> None:
     desk = Desk()
     desk.read(MID)
@@ -272,6 +298,41 @@ def test_a_quoted_message_that_comes_later_than_its_reply_is_no_alarm() -> None:
     world.advance(2 * WAIT_S)
     assert heard(bob, "Slowly").mid == mid
     assert not bob.of(OtherVersion)
+
+
+def test_a_reply_that_comes_before_what_it_answers_because_its_author_is_away_is_no_alarm() -> None:
+    world = World()
+    alice, bob, carol = three(world)
+    bob.disconnect()
+    world.advance(2)
+    mid = alice.say("Bob, this waits for you")
+    world.advance(2)
+    carol.room.say("I have it", world.now, mid)
+    alice.disconnect()
+    world.advance(2)
+    bob.connect()
+    world.advance(WAIT_S + 5)
+    (told,) = bob.of(OtherVersion)
+    assert isinstance(told, OtherVersion)
+    assert told.away
+    alice.connect()
+    world.advance(3 * WAIT_S)
+    assert heard(bob, "Bob, this waits for you").mid == mid
+    assert len(bob.of(OtherVersion)) == 1
+
+
+def test_attack_36_also_when_the_liar_has_gone_and_comes_back() -> None:
+    world = World()
+    alice, bob, carol = three(world)
+    lie(alice, "carol", lambda data: data.replace(b"Pay Bob", b"Pay Eve"))
+    alice.say("Pay Bob")
+    world.advance(2)
+    alice.disconnect()
+    carol.room.say("Done", world.now, heard(carol, "Pay Eve").mid)
+    world.advance(WAIT_S + 5)
+    alice.connect()
+    world.advance(WAIT_S + 10)
+    assert [e.away for e in bob.of(OtherVersion) if isinstance(e, OtherVersion)] == [True, False]
 
 
 def test_quotes_and_what_was_found_out_are_told_again_after_a_restart() -> None:

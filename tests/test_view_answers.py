@@ -215,3 +215,12 @@ def test_another_version_is_said_in_one_sentence(author: bytes, sentence: str) -
     line = stage.log.items[-1]
     assert isinstance(line, LineItem)
     assert (line.text, line.tone) == (sentence, Tone.WARN)
+
+
+def test_of_an_author_who_is_away_it_is_said_calmly() -> None:
+    stage = Stage().talking(others=(BOB, CAROL))
+    stage.core(core.OtherVersion(mid(1), CAROL, "Carol", BOB, NOON, away=True))
+    line = stage.log.items[-1]
+    assert isinstance(line, LineItem)
+    assert line.text == "Carol answers a message from Bob that hasn't come to you yet: Bob isn't here"
+    assert line.tone is Tone.PLAIN
