@@ -201,6 +201,10 @@ class Cable(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing() and not self.lost.done():
             self._transport.write(data)
 
+    def write_at(self, due_s: float, data: bytes) -> None:
+        """Send bytes at a time (monotonic seconds), or at once if that has passed."""
+        self._loop.call_at(due_s, self.write, data)
+
     def drop(self, end: End) -> None:
         """End the connection at once.  The first reason counts."""
         if not self.lost.done():

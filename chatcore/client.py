@@ -143,6 +143,13 @@ class Client:
             raise StateError("only the owner of the room lets people in")
         self._command(visit, lambda room, now: room.let_in(fp, now))
 
+    def keep_steady(self, room_id: bytes, period_s: int) -> None:
+        """Set the rhythm of the room, 1 to 30 seconds, or 0 for none.  Raises StateError for anybody but its owner."""
+        visit = self._visit(room_id)
+        if not visit.owner:
+            raise StateError("only the owner of the room sets its rhythm")
+        self._command(visit, lambda room, now: room.keep_steady(period_s, now))
+
     def turn_away(self, room_id: bytes, fp: bytes) -> None:
         """Turn away somebody who knocks."""
         self._command(self._visit(room_id), lambda room, now: room.turn_away(fp, now))

@@ -31,7 +31,8 @@ from chatcore.link import ContentKind
 from chatcore.lists import Lists
 from chatcore.members import Members
 from chatcore.report import Report
-from chatcore.talk import Send, Talk
+from chatcore.rhythm import seconds
+from chatcore.talk import SLACK_BEATS, Send, Talk
 from chatcore.text import parse_quote, parse_text
 
 ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
@@ -63,6 +64,7 @@ class Courier:
         self._room_id, self._fp, self._members = room_id, fp, members
         self._random, self._send, self._emit, self._report = random, send, emit, report
         self._log = random(LOG_SIZE)
+        self.period_s = 0  # of steady mode
         self._outboxes: dict[bytes, Outbox] = {}
         self._inboxes: dict[bytes, Inbox] = {}
         self._changes = Changes(log=self._log) if kept is not None else None
@@ -159,7 +161,8 @@ class Courier:
 
     def _outbox(self, fp: bytes) -> Outbox:
         if fp not in self._outboxes:
-            self._outboxes[fp] = Outbox()
+            self._outboxes[fp] = outbox = Outbox()
+            outbox.slack_s = seconds(SLACK_BEATS * self.period_s)
         return self._outboxes[fp]
 
     def _inbox(self, fp: bytes) -> Inbox:
@@ -258,7 +261,29 @@ class Courier:
                 self._note_gone(fp, outbox)
             if too_much:
                 self._give_up(fp, outbox.expire(now.ms), now)
+        self._tell_wait(owed.mid, readers)
         return owed.mid
+
+    def keep_time(self, period_s: int) -> None:
+        """Be as patient as that rhythm wants."""
+        self.period_s = period_s
+        for outbox in self._outboxes.values():
+            outbox.slack_s = seconds(SLACK_BEATS * period_s)
+
+    def _tell_wait(self, mid: bytes, readers: Iterable[bytes]) -> None:
+        waits = [
+            waiting.parts + self._outbox(fp).unsent_parts
+            for fp in readers
+            if fp in self._sending and (waiting := self._sending[fp].link.waiting) is not None
+        ]
+        if waits and self.period_s:
+            self._emit(events.GoesOut(mid, seconds(max(waits) * self.period_s)))
+
+    def feed(self, now: Moment) -> None:
+        """In steady mode: have the next message wait on each link on which none does."""
+        for fp, talk in list(self._sending.items()):
+            if talk.link.waiting is not None:
+                self._pump(fp, now)
 
     def _note_gone(self, fp: bytes, outbox: Outbox) -> None:
         """Keep that a new message goes out at once: with its line, for a standing each would cost more than that."""
@@ -289,9 +314,12 @@ class Courier:
         """Send what may go out now; says whether any of it goes for the first time.  That is kept before it goes."""
         talk, outbox = self._sending.get(fp), self._outbox(fp)
         reached = outbox.reached
+        waiting = talk.link.waiting if talk is not None else None
+        if waiting is not None and waiting.message:
+            return False
         # Stale links know another log, in which our numbers mean others.
         if talk is not None and talk.told_cursor and not self.stale:
-            for number, owed in outbox.take(now):
+            for number, owed in outbox.take(now) if waiting is None else outbox.take(now, most=1):
                 blocks = self._send(talk, ContentKind.MSG, number.to_bytes(NUMBER_SIZE) + owed.rest, now)
                 self.archive.put(owed.mid, fp, blocks)
         return outbox.reached > reached
@@ -302,7 +330,7 @@ class Courier:
             outbox = self._outbox(fp)
             if outbox.resend_s is None or now.s < outbox.resend_s:
                 continue
-            if talk.link.said:  # what was said hasn't even gone out: saying it again makes it worse
+            if talk.link.behind:  # what was said hasn't even gone out: saying it again makes it worse
                 outbox.wait(now)
             else:
                 self._give_up(fp, outbox.expire(now.ms), now)

@@ -146,7 +146,7 @@ class Outbox:
 
     __slots__ = (
         "_bytes", "_in_flight", "_owed", "_patience_s", "_resend_s", "_sent", "_timed",
-        "cursor", "head", "reached", "since_s", "tries",
+        "cursor", "head", "reached", "since_s", "slack_s", "tries",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -162,6 +162,7 @@ class Outbox:
         self.tries = 0  # how often it was begun again since the last progress
         self.since_s = 0.0  # when the first went out of those that are waited for since then
         self._timed: tuple[int, float] | None = None  # a number that went out once, and when
+        self.slack_s = 0.0  # how much longer it takes to be answered in steady mode
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -286,21 +287,26 @@ class Outbox:
             self._resend_s = None
         return arrived
 
+    @property
+    def unsent_parts(self) -> int:
+        """How many parts wait that weren't handed out."""
+        return sum(owed.parts for number, owed in self.owed() if number > self._sent)
+
     def wait(self, now: Moment) -> None:
         """Be as patient once more, without sending again."""
-        self._resend_s = now.s + self._patience_s
+        self._resend_s = now.s + self._patience_s + self.slack_s
 
-    def take(self, now: Moment) -> list[tuple[int, Owed]]:
-        """Return what may be sent on the link now, with its numbers, oldest first."""
+    def take(self, now: Moment, most: int = MAX_OUTBOX_MESSAGES) -> list[tuple[int, Owed]]:
+        """Return what may be sent on the link now, with its numbers, oldest first; at most so many."""
         resend_s, in_flight = self._resend_s, self._in_flight
         if resend_s is not None and now.s >= resend_s:
             self._rewind()
             resend_s, in_flight = None, 0
             self._patience_s = min(self._patience_s * 2, RESEND_MAX_S)
             self.tries += 1
-        ready = []
+        ready: list[tuple[int, Owed]] = []
         number, head = self._sent, self.head
-        while number < head:
+        while number < head and len(ready) < most:
             owed = self._owed[number - head]
             if in_flight and in_flight + owed.parts > WINDOW_PARTS:
                 break
@@ -309,7 +315,7 @@ class Outbox:
             ready.append((number, owed))
         self._sent, self._in_flight, self.reached = number, in_flight, max(self.reached, number)
         if resend_s is None and in_flight:
-            self._resend_s = now.s + self._patience_s
+            self._resend_s = now.s + self._patience_s + self.slack_s
             if not self.tries:
                 self.since_s = now.s
         if ready and self._timed is None and not self.tries:

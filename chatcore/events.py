@@ -90,6 +90,16 @@ class PresenceChanged:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class SteadyChanged:
+    """The owner has set a rhythm: one block to each member every `period_s` seconds.  0: whenever there is something.
+
+    Told when it changes, and at the beginning if there is one.
+    """
+
+    period_s: int
+
+
 # -- the door of an `ask` room ----------------------------------------------------------------------------------------
 
 
@@ -153,6 +163,14 @@ class MessageSent:
     readers: tuple[bytes, ...]
     answers: Quote | None = None
     away: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GoesOut:
+    """In steady mode: the last part of one's own message goes out to all who are here in about `in_s` seconds."""
+
+    mid: bytes
+    in_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,11 +403,13 @@ RoomEvent = (
     | MemberJoined
     | MemberLeft
     | PresenceChanged
+    | SteadyChanged
     | Knocked
     | KnockEnded
     | Waiting
     | LetIn
     | MessageSent
+    | GoesOut
     | MessageReceived
     | ReadersLearned
     | ListsDiffer

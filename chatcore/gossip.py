@@ -16,6 +16,7 @@ from chatcore.talk import Send, Talk
 
 WANT_DELAY_S = (0.1, 0.4)  # let an arrival settle before asking what it brought
 WANT_PATIENCE_S = 3.0
+MOST_WAITING = 2
 WANT_BUDGET = (4096.0, 64.0)  # statements sent in answer to WANTs, and one for each answer
 
 
@@ -80,6 +81,8 @@ class Gossip:
             raise WireError("not a WANT")
         if not self._members.is_member(talk.fp):
             return False
+        if talk.link.waiting is not None and talk.link.waiting.others > MOST_WAITING:
+            return False  # in steady mode: the answer to the last one hasn't even gone out
         theirs = {data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)}
         missing = self._members.statements(besides=theirs)
         if not self._budget.take(now, 1 + len(missing)):

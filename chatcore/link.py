@@ -18,6 +18,7 @@ from chatcore.engines import MODULUS_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
 from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import Oddity
 from chatcore.members import NICK_SIZE, pack_nick, parse_nick
+from chatcore.rhythm import Waiting
 from chatcore.seal import (
     CONTENT_SIZE,
     LABEL,
@@ -67,7 +68,8 @@ class ContentKind(IntEnum):
     MSG = 2
     ACK = 3
     STMT = 4
-    WANT = 5  # 6 MOVE and 7 DUMMY are for later versions: ignored, and counted
+    WANT = 5  # 6 MOVE is for later versions: ignored, and counted
+    DUMMY = 7  # nothing, said in steady mode when there is nothing to say
     LIST = 8
 
 
@@ -186,6 +188,11 @@ class Assembly:
         self._pieces: list[bytes] = []
         self._blocks: list[bytes] = []
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether more parts are to come."""
+        return bool(self._pieces)
+
     def add(self, body: Body, block: bytes) -> Content | None:
         """Take the next part; returns the content when it is whole."""
         if body.part == 1:
@@ -220,14 +227,17 @@ class Link:
         first: bool,
         route: bytes = b"",
         said: list[Part] | None = None,
+        beaten: list[Part] | None = None,
     ) -> None:
         """`other` is the session key at the other end; `first` says that our KEY went out before theirs came.
 
         `said` is where the parts gather that are said here, and on other links too; who collects them finds in `route`
-        where their blocks go.
+        where their blocks go.  `beaten` is the same for what goes out on the next beat of steady mode.
         """
         self.me, self.other, self.first, self.route = me, other, first, route
         self.said: list[Part] = [] if said is None else said
+        self.beaten: list[Part] = [] if beaten is None else beaten
+        self.waiting: Waiting | None = None  # in steady mode: what is said waits here for its beats
         self.state = State.KEYED
         self.provisional = True  # one end isn't a member: statements only, and a newer HELLO may replace it
         self.greeting: Greeting | None = None
@@ -315,12 +325,40 @@ class Link:
             raise StateError("the link isn't up")
         if counter >= LAST_COUNTER:
             raise StateError("the link is used up")
+        if self.waiting is not None:
+            return self.waiting.put(kind, content, message=kind is ContentKind.MSG)
         blocks: list[bytes] = []
         for body in split(kind, content):
             self.said.append((self, keys, counter, body, blocks))
             counter += 1
         self._next_out = counter
         return blocks
+
+    def keep_time(self) -> None:
+        """From now on say one part on each beat."""
+        if self.waiting is None and self.state is _UP:
+            self.waiting = Waiting(ContentKind.DUMMY, ContentKind.ACK)
+
+    def beat(self) -> None:
+        """Say a part of what waits, or a dummy."""
+        if self.waiting is not None and self._keys_out is not None and self._next_out < LAST_COUNTER:
+            body, blocks = self.waiting.take()
+            self.beaten.append((self, self._keys_out, self._next_out, body, blocks))
+            self._next_out += 1
+
+    def flow(self) -> None:
+        """Say at once what waits, and from now on what is said."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None and self._keys_out is not None:
+            for body, blocks in waiting.take_all():
+                self.said.append((self, self._keys_out, self._next_out, body, blocks))
+                self._next_out += 1
+
+    @property
+    def behind(self) -> bool:
+        """Whether what was said hasn't even gone out, or what could answer it can't have come yet."""
+        waits = self.waiting is not None and (self.waiting.parts > 0 or self._assembly.unfinished)
+        return waits or bool(self.said)
 
     @property
     def worn(self) -> bool:
@@ -465,7 +503,9 @@ class Link:
             self._step(Step.END)
         self._own_hello = self._hello = self._ready = b""
         self._keys_in = self._keys_out = None
-        self.said[:] = [part for part in self.said if part[0] is not self]
+        for parts in (self.said, self.beaten):
+            parts[:] = [part for part in parts if part[0] is not self]
+        self.waiting = None
         self._slots.clear()
         self._taken.clear()
         self._assembly.discard()

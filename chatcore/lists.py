@@ -153,7 +153,7 @@ class Lists:
         """Somebody said which statements they hold: are we of one mind?"""
         if talk.others_set != self._members.set_digest:
             if (talk.fp, NOW) not in self._questions:
-                again_s = DIFFERS_AGAIN_S if talk.fp in self._differing else DIFFERS_S
+                again_s = talk.slack_s + (DIFFERS_AGAIN_S if talk.fp in self._differing else DIFFERS_S)
                 self._ask_soon(talk.fp, NOW, now.s + again_s)
             return
         self._questions.pop((talk.fp, NOW), None)

@@ -15,12 +15,13 @@ from enum import IntEnum
 from chatcore.engines import MODULUS_SIZE, SIGNATURE_SIZE, Engine, PrivateKey, PublicKey
 from chatcore.errors import CryptoError, WireError
 from chatcore.invite import Mode
+from chatcore.rhythm import MOST_PERIOD_S
 from chatcore.seal import LABEL, digest, fingerprint
 
 HASH_SIZE = 32
 NICK_SIZE = 64
 MAX_SUBJECTS = 341  # people about whom there may be statements: a JOIN, a LEAVE and an ADMIT each
-MAX_STATEMENTS = 3 * MAX_SUBJECTS  # 1,023
+MAX_STATEMENTS = 3 * MAX_SUBJECTS + 1  # 1,024: with the one about the room itself
 MAX_WAITING = 64  # people in an `ask` room with a JOIN and no ADMIT: anybody with the invite can make those
 MAX_MEMBERS = 256
 MAX_SHOWN = 64  # keys remembered of those without a statement
@@ -36,9 +37,15 @@ class StatementType(IntEnum):
     JOIN = 1  # by the subject: I belong here, this is my key and my nick
     LEAVE = 2  # by the subject: I belong here no more
     ADMIT = 3  # by the owner: the subject may belong here (`ask` rooms)
+    STEADY = 5  # by the owner, of the room: one block to each member every so many seconds; 4 is for later versions
 
 
-_EXTRA_SIZE = {StatementType.JOIN: _JOIN_EXTRA_SIZE, StatementType.LEAVE: 0, StatementType.ADMIT: 0}
+_EXTRA_SIZE = {
+    StatementType.JOIN: _JOIN_EXTRA_SIZE,
+    StatementType.LEAVE: 0,
+    StatementType.ADMIT: 0,
+    StatementType.STEADY: 1,  # seconds, 0 to 30
+}
 
 
 def pack_nick(nick: str) -> bytes:
@@ -72,6 +79,7 @@ class Statement:
     time_ms: int
     identity: bytes = b""
     nick: str = ""
+    period_s: int = 0  # of a STEADY
 
     @property
     def rank(self) -> tuple[int, bytes]:
@@ -100,14 +108,24 @@ def parse_statement(raw: bytes) -> Statement:
         identity, nick = extra[:MODULUS_SIZE], parse_nick(extra[MODULUS_SIZE:])
         if fingerprint(identity) != signer:
             raise WireError("a JOIN with somebody else's key")
-    return Statement(raw, digest(b"statement", raw), kind, signer, subject, time_ms, identity, nick)
+    period_s = raw[_HEAD.size] if kind is StatementType.STEADY else 0
+    if period_s > MOST_PERIOD_S:
+        raise WireError("too slow a rhythm to live by")
+    return Statement(raw, digest(b"statement", raw), kind, signer, subject, time_ms, identity, nick, period_s)
 
 
 def make_statement(
-    kind: StatementType, room_id: bytes, identity: PrivateKey, subject: bytes, time_ms: int, nick: str = ""
+    kind: StatementType,
+    room_id: bytes,
+    identity: PrivateKey,
+    subject: bytes,
+    time_ms: int,
+    nick: str = "",
+    period_s: int = 0,
 ) -> Statement:
-    """Sign a statement with one's own identity key; `nick` is for a JOIN."""
+    """Sign a statement with one's own identity key; `nick` is for a JOIN, `period_s` for a STEADY."""
     extra = identity.modulus + pack_nick(nick) if kind is StatementType.JOIN else b""
+    extra = bytes((period_s,)) if kind is StatementType.STEADY else extra
     unsigned = _HEAD.pack(kind, fingerprint(identity.modulus), subject, time_ms) + extra
     return parse_statement(unsigned + identity.sign(LABEL + b"stmt" + room_id + identity.modulus + unsigned))
 
@@ -164,7 +182,7 @@ class Members:
         return self._add(parse_statement(raw))
 
     def _add(self, new: Statement) -> bool:
-        if new.type is StatementType.ADMIT and new.signer != self.owner:
+        if new.type in (StatementType.ADMIT, StatementType.STEADY) and new.signer != self.owner:
             raise CryptoError
         slot = (new.type, new.signer)
         old = self._about.get(new.subject, {}).get(slot)
@@ -233,6 +251,12 @@ class Members:
                 ranks[self.owner] = (False, 0, self.owner)
             self._fps = frozenset(sorted(ranks, key=ranks.__getitem__)[:MAX_MEMBERS])
         return self._fps
+
+    @property
+    def period_s(self) -> int:
+        """Every how many seconds each member sends each other one block; 0: whenever there is something to say."""
+        steady = self.find(StatementType.STEADY, self.owner)
+        return steady.period_s if steady is not None else 0
 
     def nick(self, fp: bytes) -> str:
         """Return the nick of the newest JOIN, or an empty string."""

@@ -28,6 +28,7 @@ from chatcore.kept import Changes, Kept
 from chatcore.link import ContentKind, Greeting, Link, Self, State
 from chatcore.members import Members, Statement, StatementType, make_statement
 from chatcore.report import Report
+from chatcore.rhythm import MOST_PERIOD_S, Rhythm
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
 from chatcore.seat import NEVER_S, Garbled, Gone, Greeted, Heard, Odd, Seat, Seated, SeatEvent, Turned
@@ -73,6 +74,7 @@ class Room:
         self._courier = Courier(
             invite.room_id, self.fp, self._members, random, self._send, self._emit, kept, now, self._report
         )
+        self._rhythm = Rhythm(random)
         self._gossip = Gossip(self._members, random, self._send)
         self._seats = Seats(invite, engine, self._self, lambda fp: self.is_owner or self._members.may_join(fp))
         self._talks: dict[int, Talk] = {}  # by id() of the link: answered, and perhaps up
@@ -167,6 +169,10 @@ class Room:
             self._forget(link, now)
         self._changed = True
 
+    def beat_to_send(self, seat: Seat) -> tuple[float, bytes] | None:
+        """Return the bytes of the next beat of steady mode since the last call, and when they go out (monotonic s)."""
+        return seat.beat_to_send()
+
     def data_to_send(self, seat: Seat | None = None) -> bytes:
         """Return the bytes for the relay since the last call, on this connection or else the present one."""
         seat = seat or self._seat
@@ -246,6 +252,19 @@ class Room:
         self._end_knock(fp)
         self._settle(now)
 
+    def keep_steady(self, period_s: int, now: Moment) -> None:
+        """Set the rhythm of the room: a block to each every 1 to 30 seconds; 0 for none.
+
+        Raises StateError for anybody but the owner, and for another period.
+        """
+        if not self.is_owner or not 0 <= period_s <= MOST_PERIOD_S:
+            raise StateError("the owner of the room sets its rhythm, at most 30 s")
+        if period_s != self._members.period_s:
+            old = self._members.find(StatementType.STEADY, self.fp)
+            time_ms = max(now.ms, old.time_ms + 1 if old is not None else 0)
+            self._publish(self._sign(StatementType.STEADY, self.fp, time_ms, period_s), now)
+            self._settle(now)
+
     def turn_away(self, fp: bytes, now: Moment) -> None:
         """Don't let somebody in, and don't hear them again in this run.  They aren't told: there is no word for it."""
         self._door.turn_away(fp)
@@ -278,7 +297,7 @@ class Room:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
         times = [
             part.next_tick()
-            for part in (self._seats, self._roster, self._door, self._courier, self._gossip, self._report)
+            for part in (self._rhythm, self._seats, self._roster, self._door, self._courier, self._gossip, self._report)
         ]
         times += [talk.next_tick() for talk in self._talks.values()]
         if len(self._talks) > len(self._courier.sending):
@@ -301,6 +320,8 @@ class Room:
         if not more_waits:
             self._courier.resend(now)
             self._courier.answers.tick(now)
+        if (due_s := self._rhythm.due(now)) is not None:
+            self._beat(due_s, now)
         for fp in self._door.expired(now):
             self._end_knock(fp)
         self._gossip.ask(self._talks.values(), now)
@@ -309,6 +330,20 @@ class Room:
         self._changed |= self._roster.next_tick() is not None
         self._settle(now)
         self._leave_seat(now)
+
+    def _beat(self, due_s: float, now: Moment) -> None:
+        """Make ready what goes out on the next beat: one block on each link, on all of them at once."""
+        links = [talk.link for talk in self._talks.values() if talk.up]
+        if self._rhythm.period_s:
+            self._courier.feed(now)
+            self._seats.beat(links, due_s)
+            return
+        for link in links:
+            link.flow()
+
+    def _keep_time(self, talk: Talk) -> None:
+        if talk.open:
+            talk.keep_time(self._rhythm.period_s)
 
     def _old_s(self, talk: Talk) -> float:
         """Return when a link is given up for a newer one with the same identity."""
@@ -425,6 +460,8 @@ class Room:
                 self.ignored += not self._courier.lists.on_list(talk, data, now)
             case ContentKind.MSG if talk.open:
                 self._courier.on_message(talk, data, blocks, now)
+            case ContentKind.DUMMY:
+                pass
             case _:
                 self.ignored += 1
 
@@ -465,6 +502,7 @@ class Room:
             return
         if not self._courier.take_ready(talk, ready, now):
             self._alarm(AlarmKind.ACKNOWLEDGED_ELSEWHERE, talk.fp, talk.nick(self._members))
+        self._keep_time(talk)
         self._choose(talk, now)
         self._changed = True
 
@@ -493,8 +531,9 @@ class Room:
         if join is None or join.nick != self.nick or (leave is not None and leave.time_ms >= join.time_ms):
             self._sign(StatementType.JOIN, self.fp, self._own_time_ms(now))
 
-    def _sign(self, kind: StatementType, subject: bytes, time_ms: int) -> Statement:
-        statement = make_statement(kind, self.invite.room_id, self._identity, subject, time_ms, self.nick)
+    def _sign(self, kind: StatementType, subject: bytes, time_ms: int, period_s: int = 0) -> Statement:
+        room_id = self.invite.room_id
+        statement = make_statement(kind, room_id, self._identity, subject, time_ms, self.nick, period_s)
         self._merge(statement.raw)
         return statement
 
@@ -519,6 +558,7 @@ class Room:
             self._changed = False
             self._settle_members(now)
             self._seats.begin_with_known(now)
+            self._settle_rhythm(now)
             for talk in list(self._talks.values()):
                 self._reconsider(talk, now)
             for link, fp in self._door.take_kept():
@@ -527,6 +567,15 @@ class Room:
                 elif not self._door.keep(link, fp):
                     self._drop(link, now)
             self._show(now)
+
+    def _settle_rhythm(self, now: Moment) -> None:
+        period_s = self._members.period_s
+        if period_s != self._rhythm.period_s:
+            self._rhythm.set(period_s, now)
+            self._courier.keep_time(period_s)
+            for talk in self._talks.values():
+                self._keep_time(talk)
+            self._events.append(events.SteadyChanged(period_s))
 
     def _settle_members(self, now: Moment) -> None:
         if self._was_member and not self._left and not self.is_member:

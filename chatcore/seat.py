@@ -8,7 +8,7 @@ docs/PROTOCOL.md, "The wire" and "Handshake".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from chatcore.clock import Bucket, Moment
@@ -108,6 +108,21 @@ class _Place:
         self.fp: bytes | None = None  # who has said HELLO from there
 
 
+def _encrypt(said: list[Part]) -> list[bytes]:
+    """Make frames of what was said, header and block in turn; nothing is left of it."""
+    if not said:
+        return []
+    links, keys, counters, bodies, wanted = zip(*said, strict=True)
+    said.clear()
+    sealed = seal_all(keys, counters, bodies)
+    encrypted = [link.other.encrypt(plaintext) for link, plaintext in zip(links, sealed, strict=True)]
+    frames: list[bytes] = []
+    for link, blocks, block in zip(links, wanted, encrypted, strict=True):
+        blocks.append(block)
+        frames += (link.route, block)
+    return frames
+
+
 class Seat:
     """One connection.  Bytes in, events out; bytes out gather until `data_to_send`."""
 
@@ -129,6 +144,8 @@ class Seat:
         self._left: deque[bytes] = deque(maxlen=MAX_ADDRESSES)  # what they said last may come after they went
         self._out: list[bytes] = [Frame(Kind.JOIN, block=join_block(me.room_id, relay_pass)).to_bytes()]
         self._said: list[Part] = []  # on all links, since the last `data_to_send`
+        self._beaten: list[Part] = []  # on all links, for the next beat
+        self._beat_s = 0.0
         self._keys = Bucket(*KEY_BUDGET)
         self._signatures = Bucket(*SIGNATURE_BUDGET)
         self._decryptions = Bucket(*DECRYPTION_BUDGET)
@@ -139,17 +156,23 @@ class Seat:
 
     def data_to_send(self) -> bytes:
         """Return what is to be sent since the last call."""
-        if self._said:
-            links, keys, counters, bodies, wanted = zip(*self._said, strict=True)
-            self._said.clear()
-            sealed = seal_all(keys, counters, bodies)
-            encrypted = [link.other.encrypt(plaintext) for link, plaintext in zip(links, sealed, strict=True)]
-            for link, blocks, block in zip(links, wanted, encrypted, strict=True):
-                blocks.append(block)
-                self._out += (link.route, block)
-        data = b"".join(self._out)
+        data = b"".join(self._out + _encrypt(self._said))
         self._out.clear()
         return data
+
+    def beat(self, links: Iterable[Link], due_s: float) -> None:
+        """Have each of these links say one block, to be sent then.
+
+        Unless those of the last beat are still here: a relay that doesn't read is no reason to pile up.
+        """
+        if not self._beaten:
+            self._beat_s = due_s
+            for link in links:
+                link.beat()
+
+    def beat_to_send(self) -> tuple[float, bytes] | None:
+        """Return the blocks of a beat since the last call, and when they are to be sent (monotonic seconds)."""
+        return (self._beat_s, b"".join(_encrypt(self._beaten))) if self._beaten else None
 
     def receive_data(self, data: bytes, now: Moment) -> Iterator[SeatEvent]:
         """Take bytes from the relay; yields what they mean, each before the next frame is looked at."""
@@ -291,7 +314,7 @@ class Seat:
         self._greet_first(place, now)
 
     def _new_link(self, place: _Place, key: PublicKey, now: Moment, *, first: bool) -> Link:
-        link = Link(self.me, key, now, first=first, route=place.header, said=self._said)
+        link = Link(self.me, key, now, first=first, route=place.header, said=self._said, beaten=self._beaten)
         link.carried = self.carried()
         return link
 

@@ -98,6 +98,11 @@ class Seats:
         for seat in self:
             seat.attempt_now(now)
 
+    def beat(self, links: Collection[Link], due_s: float) -> None:
+        """Have each link say one block, to be sent then."""
+        for seat in self:
+            seat.beat([link for link in links if link.me is seat.me], due_s)
+
     def end(self, link: Link, now: Moment) -> None:
         """End a link on our side."""
         for seat in self:

@@ -8,9 +8,11 @@ from chatcore.clock import Bucket, Moment
 from chatcore.delivery import NO_LOG, Ready
 from chatcore.link import ContentKind, Link, State
 from chatcore.members import MAX_STATEMENTS, Members
+from chatcore.rhythm import seconds
 
 ACK_TICK_S = (0.2, 0.8)
 HEARTBEAT_S = (25.0, 35.0)
+SLACK_BEATS = 4  # a beat each to say and to be answered, and one each for what was waiting before
 READY_AGAIN_S = (5.0, 60.0)  # a READY said again is repeated, at doubling intervals, until an ACK shows that it came
 WANT_AGAIN_S = (3.0, 300.0)
 STATEMENT_BUDGET = (2.0 * MAX_STATEMENTS, 8.0)  # each costs a verification, and a look at all that follows from it
@@ -44,6 +46,7 @@ class Talk:
         self._ready_s: float | None = None
         self._ready_gap_s = READY_AGAIN_S[0]
         self._random = random
+        self.slack_s = 0.0  # how much longer everything takes in steady mode
 
     @property
     def up(self) -> bool:
@@ -75,7 +78,7 @@ class Talk:
     def told_ready(self, now: Moment) -> None:
         """A full READY goes out; it is repeated until it is seen to have come."""
         self.told = True
-        self._ready_s = now.s + self._ready_gap_s
+        self._ready_s = now.s + self._ready_gap_s + self.slack_s
         self._ready_gap_s = min(self._ready_gap_s * 2, READY_AGAIN_S[1])
 
     def confirmed(self) -> None:
@@ -95,16 +98,22 @@ class Talk:
     def ack_sent(self, now: Moment) -> None:
         """The next is a heartbeat, unless something comes."""
         self.untold = 0
-        self.ack_s = self._after(now, HEARTBEAT_S)
+        self.ack_s = self._after(now, HEARTBEAT_S) + self.slack_s
 
     def wanted(self, now: Moment) -> None:
         """We asked them for statements; ask them again later and later."""
-        self.want_s = now.s + self._want_gap_s
+        self.want_s = now.s + self._want_gap_s + self.slack_s
         self._want_gap_s = min(self._want_gap_s * 2, WANT_AGAIN_S[1])
 
     def agreed(self) -> None:
         """They hold what we hold: the next difference is a new one."""
         self._want_gap_s, self.want_s = WANT_AGAIN_S[0], 0.0
+
+    def keep_time(self, period_s: int) -> None:
+        """Say one part every so many seconds from now on; 0: stop with it, once what is ready has gone out."""
+        self.slack_s = seconds(SLACK_BEATS * period_s)
+        if period_s:
+            self.link.keep_time()
 
     def is_due(self, now: Moment) -> bool:
         """Whether something is to be sent on the link."""

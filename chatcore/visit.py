@@ -158,8 +158,11 @@ class Visit:
             if seat not in held:
                 del self.cables[cable]
                 self._soon(cable.leave)
-            elif cable.open_to_write and not cable.ended and (data := room.data_to_send(seat)):
-                self._soon(cable.write, data)
+            elif cable.open_to_write and not cable.ended:
+                if data := room.data_to_send(seat):
+                    self._soon(cable.write, data)
+                if beat := room.beat_to_send(seat):
+                    self._soon(cable.write_at, *beat)
         self.cable = next(iter(self.cables), None)
 
     def _drop_all(self) -> None:

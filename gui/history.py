@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from chatcore.events import (
+    GoesOut,
     MessageArrived,
     MessageReceived,
     MessageSent,
@@ -43,6 +44,7 @@ class Message:
     arrived: dict[bytes, int] = field(default_factory=dict)  # reader: when
     failed: set[bytes] = field(default_factory=set)
     spared: set[bytes] = field(default_factory=set)  # it was taken back before it went to them
+    goes_s: float = 0.0  # in steady mode: how long after it was written its last part goes out
     theirs: tuple[bytes, ...] = ()  # readers who aren't on the list here
     ours: tuple[bytes, ...] = ()  # who is on the list here and isn't a reader
     answers: Quote | None = None
@@ -115,6 +117,12 @@ class History:
         self.last_own = message
         if message.missing:
             self._open[event.mid] = message
+
+    def goes_out(self, event: GoesOut) -> None:
+        """Note how long one's own message takes in steady mode."""
+        message = self._by_mid.get(event.mid)
+        if message is not None:
+            message.goes_s = event.in_s
 
     def received(self, event: MessageReceived) -> None:
         """Take in somebody's message."""

@@ -17,6 +17,7 @@ from chatcore.events import (
     ConnectionChanged,
     Damaged,
     Gap,
+    GoesOut,
     Knocked,
     KnockEnded,
     LetIn,
@@ -38,6 +39,7 @@ from chatcore.events import (
     RoomEvent,
     RosterChanged,
     SealedBlocks,
+    SteadyChanged,
     TakenBack,
     Waiting,
 )
@@ -47,7 +49,7 @@ from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
 from gui.history import History
 from gui.pages import Behind, RoomView, View, WaitingView
 from gui.safetext import can_be_seen
-from gui.shown import Banner, Composer, Person, Quiet, Quoted, RecentRoom, RoomState, Status, Tone, WaitingState
+from gui.shown import Banner, Composer, Header, Person, Quiet, Quoted, RecentRoom, RoomState, Status, Tone, WaitingState
 from gui.trial import Trial
 from gui.trust import Trust
 
@@ -89,6 +91,7 @@ class RoomController:
         self._joined: set[bytes] = set()  # "joined" was said of them, and they haven't been here yet
         self._let_in: set[bytes] = set()  # by this window
         self._connected_ms = 0
+        self.period_s = 0  # of the room's steady rhythm; 0: there is none
         self._tries = 0  # in vain, since it was connected last
         self._strangers: set[bytes] = set()  # their last message was for other people than ours
         self._differing: set[bytes] = set()  # they go on having another list of people
@@ -150,6 +153,14 @@ class RoomController:
                     self._page.composer_taken(event.text)
                 if event.answers is not None and event.answers.mid == self._answering:
                     self.answer(b"")
+            case GoesOut():
+                self.history.goes_out(event)
+            case SteadyChanged():
+                self.period_s = event.period_s
+                if self._members:  # else it was set at an earlier visit: no news
+                    self.history.line(
+                        sentences.rhythm_set(self.name(self.opened.owner_fp), event.period_s), self._now_ms()
+                    )
             case MessageReceived():
                 self._receive(event)
             case ReadersLearned():
@@ -427,7 +438,7 @@ class RoomController:
                 self.name(self.opened.own_fp),
                 tuple(self.history.items(self.name)),
                 self._people(),
-                sentences.header(self._members, self.trust.count_compared()),
+                self._header(),
                 self._status(),
                 self._composer(),
                 self._banners(),
@@ -474,7 +485,7 @@ class RoomController:
         if rows or ticks:
             page.log.set_delivery(sentences.delivery(history.last_own, self.name))
         self._tell("people", page.set_roster, self._people())
-        self._tell("header", page.set_header, sentences.header(self._members, self.trust.count_compared()))
+        self._tell("header", page.set_header, self._header())
         self._tell("status", page.set_status, self._status())
         self._tell("composer", page.set_composer, self._composer())
         self._tell("banners", page.set_banners, self._banners())
@@ -508,6 +519,9 @@ class RoomController:
             )
             for m in self._members
         )
+
+    def _header(self) -> Header:
+        return sentences.header(self._members, self.trust.count_compared(), self.period_s)
 
     def _status(self) -> Status:
         here = [m.fp for m in self._members if m.presence in (Presence.HERE, Presence.ARRIVING)]

@@ -77,13 +77,21 @@ def damaged(lines: int) -> str:
 # -- the room page -----------------------------------------------------------------------------------------------------
 
 
-def header(members: tuple[Member, ...], compared: int = 0) -> Header:
-    """Say how many belong to the room, how many of them are here, and with how many words were compared."""
+def header(members: tuple[Member, ...], compared: int = 0, period_s: int = 0) -> Header:
+    """Say how many belong to the room, how many are here, with how many words were compared, and the rhythm."""
+    steady = f" · steady, every {period_s} s" if period_s else ""
     if len(members) < 2:
-        return Header("Only you so far")
+        return Header(f"Only you so far{steady}")
     here = sum(1 for m in members if m.presence in (Presence.SELF, Presence.HERE))
     checked = f" · {compared} of {len(members) - 1} compared" if compared else ""
-    return Header(f"{wording.count(len(members), 'person', 'people')} · {here} here{checked}")
+    return Header(f"{wording.count(len(members), 'person', 'people')} · {here} here{checked}{steady}")
+
+
+def rhythm_set(name: str, period_s: int) -> str:
+    """Say that the owner has set a rhythm, or ended it."""
+    if not period_s:
+        return f"{name} ended the steady rhythm: from now on the relay can tell talk from silence"
+    return f"{name} set a steady rhythm: everyone sends everyone one block every {period_s} s, talk or silence"
 
 
 def connection(state: ConnectionChanged, going: int, waiting: int, said: bool) -> tuple[str, Tone]:
@@ -139,7 +147,10 @@ def delivery(message: Message | None, name_of: NameOf) -> Delivery | None:
     if message is None or not message.readers or not (message.arrived or message.missing):
         return None
     missing, never = map(name_of, message.missing), len(message.failed | message.spared)
-    return Delivery(message.mid, tuple(message.arrived), wording.delivery(len(message.arrived), sorted(missing), never))
+    text = wording.delivery(len(message.arrived), sorted(missing), never)
+    if message.goes_s and missing and not message.arrived:
+        text = f"Goes out in about {wording.span(message.goes_s)}"
+    return Delivery(message.mid, tuple(message.arrived), text)
 
 
 def gap(name: str, number: int, before_visit: bool) -> str:

@@ -90,6 +90,11 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def span(seconds: float) -> str:
+    """Return "12 s", "2 min"."""
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
+
+
 def listed(names: Iterable[str]) -> str:
     """Return "Tom", "Tom and Léa", "Tom, Léa and Jonas"; more than four are cut: "Tom, Léa, Jonas and 7 others"."""
     every = list(names)

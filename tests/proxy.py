@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import cast
@@ -23,6 +24,7 @@ class _Half(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.early: list[bytes] = []
         self.record: bytearray | None = None
+        self.pieces: list[tuple[float, int]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -31,7 +33,9 @@ class _Half(asyncio.Protocol):
             self.transport.pause_reading()
         if self.other is None:  # a client: find the relay for it
             self.record = bytearray()
+            self.pieces = []
             self.proxy.recorded.append(self.record)
+            self.proxy.pieces.append(self.pieces)
             self.other = _Half(self.proxy, self)
             self.proxy.spawn_relay_side(self.other)
         else:
@@ -42,7 +46,10 @@ class _Half(asyncio.Protocol):
         assert self.other is not None
         if self.record is not None:
             self.record += data
-        elif self.proxy.left_bytes is not None:
+            self.pieces.append((time.monotonic(), len(data)))
+        else:
+            self.proxy.received_bytes += len(data)
+        if self.record is None and self.proxy.left_bytes is not None:
             data = data[: self.proxy.left_bytes]
             self.proxy.left_bytes -= len(data)
         if self.other.transport is None:
@@ -79,13 +86,16 @@ class _Half(asyncio.Protocol):
 class Proxy:
     """Forwards between its own port and another one, both on loopback.
 
-    `recorded` has for each connection, oldest first, what the client sent.  `piece_bytes` cuts what is forwarded into
-    pieces of that size; `cut_after` closes the connection to the client in the middle of something.
+    `recorded` has for each connection, oldest first, what the client sent, `pieces` when how much of it came, and
+    `received_bytes` counts what all of them were sent.  `piece_bytes` cuts what is forwarded into pieces of that size;
+    `cut_after` closes the connection to the client in the middle of something.
     """
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.recorded: list[bytearray] = []
+        self.pieces: list[list[tuple[float, int]]] = []  # monotonic seconds, bytes
+        self.received_bytes = 0
         self.halves: set[_Half] = set()
         self.held = False
         self.piece_bytes = 0

@@ -228,6 +228,9 @@ STATEMENTS = [
         (StatementType.JOIN, "dave", "dave", 4),
         (StatementType.LEAVE, "alice", "alice", 0),
     )
+] + [
+    make_statement(StatementType.STEADY, ROOM_ID, key("identity alice"), fp("alice"), time, period_s=period)
+    for time, period in ((8, 5), (3, 30))
 ]
 INVALID = [
     b"",
@@ -252,7 +255,7 @@ def test_attack_39_any_order_makes_the_same_members(order: list[bytes], mode: Mo
             assert raw in INVALID
     expected = {"alice", "carol"} | ({"dave"} if mode is Mode.OPEN else set())
     assert held.fps() == {fp(name) for name in expected}
-    newest = [s for s in STATEMENTS if s.time_ms != 3]  # carol said JOIN twice
+    newest = [s for s in STATEMENTS if s.time_ms != 3]  # carol said JOIN twice, alice STEADY
     assert held.hashes() == sorted(statement.hash for statement in newest)
 
 

@@ -27,6 +27,7 @@ from chatcore.events import (
     MessageArrived,
     MessageReceived,
     NotDelivered,
+    Noticed,
     Presence,
     PresenceChanged,
     RosterChanged,
@@ -111,7 +112,7 @@ def unmoved(people: list[Person], begun: dict[str, int]) -> None:
     """Nobody's window showed anybody come, go, or be missed since then, nor that anything was being connected."""
     for person in people:
         since = person.ear.events[begun[person.name] :]
-        quiet = (PresenceChanged, MemberLeft, Alarm, Gap, NotDelivered, RosterChanged)
+        quiet = (PresenceChanged, MemberLeft, Alarm, Gap, NotDelivered, RosterChanged, Noticed)
         assert [event for event in since if isinstance(event, quiet)] == [], person.name
         assert person.ear.states() == [Connection.CONNECTING, Connection.CONNECTED]
 

@@ -18,6 +18,7 @@ from chatcore.events import (
     MemberJoined,
     MemberLeft,
     MessageArrived,
+    Noticed,
     Presence,
     PresenceChanged,
     RosterChanged,
@@ -28,7 +29,7 @@ from chatcore.link import State
 from chatcore.seats import MOST_FAILED, RENEWAL_S
 from chatcore.wire import Frame, Kind
 
-NOISE = (PresenceChanged, RosterChanged, MemberJoined, MemberLeft, Gap, Alarm, KnockEnded, Knocked, Waiting)
+NOISE = (PresenceChanged, RosterChanged, MemberJoined, MemberLeft, Gap, Alarm, KnockEnded, Knocked, Waiting, Noticed)
 
 
 def room_of(*names: str, mode: Mode = Mode.OPEN) -> tuple[World, list[Client]]:

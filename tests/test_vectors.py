@@ -93,7 +93,7 @@ def test_every_group_has_what_it_should() -> None:
         "invite": (4, 11),
         "words": (5, 0),
         "link": (6, 0),
-        "statement": (8, 9),
+        "statement": (10, 11),
         "content": (8, 0),
         "frame": (9, 6),
     }
@@ -405,7 +405,7 @@ def test_sets(engine: Engine) -> None:
     common = right[0]
     room_id, owner = hexed(common, "room-id", "owner")
     sets = [record for record in right if "hashes" in record]
-    assert len(sets) == 4
+    assert len(sets) == 5
     for record in sets:
         members = Members(engine, room_id, owner, Mode(_number(common, "mode")))
         for at in range(0, len(record["hashes"]), 64):

@@ -143,6 +143,7 @@ class World:
         self.clients: dict[str, Client] = {}
         self.seats: dict[bytes, Client] = {}
         self.tamper: Tamper = lambda source, to, block: [(source, to, block)]
+        self.beats: list[tuple[str, float, int]] = []  # of steady mode: who, when, bytes
         self.log: list[Hop] = []  # every forwarded block, as it was sent
 
     def client(
@@ -226,6 +227,11 @@ class World:
                     for frame in line.reader.receive_data(client.room.data_to_send(*more)):
                         quiet = False
                         self._relay(client, line, frame)
+                    if line.seat is not None and (beat := client.room.beat_to_send(line.seat)):
+                        self.beats.append((client.name, beat[0], len(beat[1])))
+                        for frame in line.reader.receive_data(beat[1]):
+                            quiet = False
+                            self._relay(client, line, frame)
                 client.keep_up()
             if quiet:
                 return

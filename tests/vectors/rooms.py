@@ -120,6 +120,9 @@ def statements() -> Iterator[Record]:
         "bob joins": make_statement(StatementType.JOIN, room_id, bob, fp("bob identity"), 2000, "Bob \U0001f41f"),
         "the owner lets bob in": make_statement(StatementType.ADMIT, room_id, alice, fp("bob identity"), 3000),
         "bob leaves": make_statement(StatementType.LEAVE, room_id, bob, fp("bob identity"), 4000),
+        "the owner sets a rhythm of 5 seconds": make_statement(
+            StatementType.STEADY, room_id, alice, fp("alice identity"), 5000, period_s=5
+        ),
     }
     common: dict[str, object] = {"room-id": room_id, "owner": fp("alice identity"), "mode": 1}
     for comment, statement in made.items():
@@ -129,6 +132,9 @@ def statements() -> Iterator[Record]:
     join, admit = made["bob joins"], made["the owner lets bob in"]
     other_room = make_statement(StatementType.JOIN, stream("another room", 32), bob, fp("bob identity"), 2000, "Bob")
     by_bob = make_statement(StatementType.ADMIT, room_id, bob, stream("carol", 32), 3000)
+    steady_by_bob = make_statement(StatementType.STEADY, room_id, bob, fp("bob identity"), 5000, period_s=5)
+    slow = made["the owner sets a rhythm of 5 seconds"].raw[:73] + b"\x1f"
+    slow += alice.sign(b"parley/1 stmt" + room_id + alice.modulus + slow)
     for comment, signer, bad in (
         ("one bit of the time flipped", "bob identity", flip(join.raw, 72)),
         ("one bit of the signature flipped", "bob identity", flip(join.raw, len(join.raw) - 1)),
@@ -136,6 +142,8 @@ def statements() -> Iterator[Record]:
         ("a JOIN with somebody else's key", "bob identity", _swap_key(join.raw, modulus("alice identity"))),
         ("a JOIN in somebody else's name", "bob identity", join.raw[:33] + fp("alice identity") + join.raw[65:]),
         ("an ADMIT by one who isn't the owner", "bob identity", by_bob.raw),
+        ("a STEADY by one who isn't the owner", "bob identity", steady_by_bob.raw),
+        ("a STEADY of 31 seconds", "alice identity", slow),
         ("an unknown type", "alice identity", b"\x09" + admit.raw[1:]),
         ("one byte too many", "alice identity", admit.raw + b"\0"),
         ("one byte too few", "alice identity", admit.raw[:-1]),
@@ -143,7 +151,13 @@ def statements() -> Iterator[Record]:
         yield comment, common | {"signer": signer, "statement": bad, "expect": "refuse"}
     members = Members(ENGINE, room_id, fp("alice identity"), Mode.ASK)
     held: list[bytes] = []
-    for comment in ("the owner joins", "bob joins", "the owner lets bob in", "bob leaves"):
+    for comment in (
+        "the owner joins",
+        "bob joins",
+        "the owner lets bob in",
+        "bob leaves",
+        "the owner sets a rhythm of 5 seconds",
+    ):
         members.add(made[comment].raw)
         held.append(parse_statement(made[comment].raw).hash)
         yield (

@@ -369,12 +369,14 @@ def check_statement(record: Record) -> None:
 def good_statement(room_id: bytes, owner: bytes, signer: str, statement: bytes) -> bool:
     kind, signer_fp, subject = statement[0], statement[1:33], statement[33:65]
     key = modulus(signer)
-    sizes = {1: 73 + 256 + 65 + 256, 2: 73 + 256, 3: 73 + 256}
+    sizes = {1: 73 + 256 + 65 + 256, 2: 73 + 256, 3: 73 + 256, 5: 73 + 1 + 256}
     if len(statement) != sizes.get(kind):
         return False
     if sha256(LABEL + b"id" + key) != signer_fp or (kind == 1 and statement[73:329] != key):
         return False
     if (signer_fp != subject) if kind in (1, 2) else (signer_fp != owner):
+        return False
+    if kind == 5 and (signer_fp != subject or statement[73] > 30):
         return False
     return verified(signer, LABEL + b"stmt" + room_id + key + statement[:-256], statement[-256:])
 
