@@ -46,20 +46,23 @@ def check(path: Path) -> None:
             _check(beside, os.lstat(beside))
 
 
-def _check(path: Path, status: os.stat_result) -> None:
+def _check(path: Path, status: os.stat_result, *, others: bool = False) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ProfileError(NOT_A_FILE.format(path))
-    if os.name == "posix" and status.st_mode & 0o077:
+    if os.name == "posix" and status.st_mode & 0o077 and not others:
         raise ProfileError(EXPOSED.format(path))
 
 
-def read(path: Path, most_bytes: int | None = None) -> bytes:
-    """Read a file of one's own, not through a link, and never held up by a pipe.  Raises ProfileError."""
+def read(path: Path, most_bytes: int | None = None, *, others: bool = False) -> bytes:
+    """Read a file of one's own, not through a link, and never held up by a pipe.  Raises ProfileError.
+
+    `others`: it doesn't matter who else can read it, as on a stick that knows no owners.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         handle = os.open(path, flags)
         with os.fdopen(handle, "rb") as file:
-            _check(path, os.fstat(handle))
+            _check(path, os.fstat(handle), others=others)
             return file.read(-1 if most_bytes is None else most_bytes)
     except FileNotFoundError:
         raise ProfileError(NO_PROFILE.format(path)) from None
@@ -105,6 +108,10 @@ def put(new: Path, path: Path, *, replace: bool) -> None:
         (os.link if os.name == "posix" else os.rename)(new, path)  # neither replaces what is there
     except FileExistsError:
         raise ProfileError(TAKEN.format(path)) from None
+    except PermissionError:  # a stick that knows no links
+        if os.path.lexists(path):
+            raise ProfileError(TAKEN.format(path)) from None
+        os.rename(new, path)
     sync_directory(path.parent)
 
 
@@ -145,6 +152,24 @@ def wipe(path: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.unlink(path)
+
+
+def erase_directory(directory: Path, *within: str) -> None:
+    """Wipe all files of these directories in a directory, and take them away, and itself if nothing else is in it.
+
+    Raises ProfileError.
+    """
+    with explained(directory):
+        for name in within:
+            for path in sorted((directory / name).rglob("*"), reverse=True):
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    wipe(path)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                (directory / name).rmdir()
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def sync_directory(directory: Path) -> None:

@@ -15,18 +15,21 @@ from pathlib import Path
 
 from chatcore import ownfile, twofiles
 from chatcore.engines import Engine, PrivateKey
-from chatcore.errors import CryptoError, InviteError, ProfileError
+from chatcore.errors import CryptoError, InviteError, PassphraseError, ProfileError
 from chatcore.invite import Invite
-from chatcore.lock import KEYS_SIZE, SALT_SIZE, Guard, Lock
+from chatcore.lock import KEYS_SIZE, SALT_SIZE, SECRET_SIZE, Guard, Lock
 from chatcore.oskeyring import Keyring
 from chatcore.pins import People
 from chatcore.roomvault import RoomVault
 from chatcore.seal import digest
 from chatcore.text import check_nick
-from chatcore.vault import Damage, Vault
+from chatcore.vault import NOT_THIS_ONE, Damage, Vault
 from chatcore.vaultfile import DAMAGED, Kind, Row, peek, write_anew
 
 FILE_NAME = "profile.parley"
+NOTHING_KEPT = "Nothing is kept of this visit."
+UNSEALED = "Type a passphrase first: without one everybody could open it."
+COPY_TAKEN = "There is a file at {} already, and it was left as it is. Choose another name for the copy."
 SEALING_SIZE = 64  # of the keys: those that seal; the rest hides what rows are about
 TIME_SIZE = 8
 
@@ -180,10 +183,8 @@ class Profile:
 
     def room(self, room_id: bytes) -> RoomVault:
         """Return what is kept of one room (32 bytes name it).  Not of an anonymous profile."""
-        if self._vault is None:
-            raise ProfileError(NOTHING_KEPT)
         if room_id not in self._stores:
-            self._stores[room_id] = RoomVault(self._vault, room_id)
+            self._stores[room_id] = RoomVault(self._kept(), room_id)
         return self._stores[room_id]
 
     def remember(self, invite: Invite, last_visit_ms: int, statements: Iterable[bytes] = ()) -> None:
@@ -223,6 +224,103 @@ class Profile:
         """Return everything that `save` keeps, sealed."""
         return [self._vault.row(*place, data) for place, data in self._rows()] if self._vault is not None else []
 
+    # -- who may open it
+
+    def protect(self, guard: Guard, passphrase: str = "", current: str = "") -> None:
+        """Have the file guarded otherwise from now on; everything in it is sealed anew, all or nothing.
+
+        `current` is the passphrase that holds now, if one does.  Raises PassphraseError when it doesn't, and
+        ProfileError; then what was still holds.
+        """
+        vault, salt = self._kept(), secrets.token_bytes(SALT_SIZE)
+        self._check(current)
+        old, keys = vault.lock, secrets.token_bytes(SEALING_SIZE) + vault.keys[SEALING_SIZE:]
+        secret: bytes | str = passphrase
+        if guard is Guard.PASSPHRASE and not passphrase:
+            raise PassphraseError(UNSEALED)
+        if guard is Guard.KEYRING:
+            secret = secrets.token_bytes(SECRET_SIZE)
+            self._keyring.keep(salt.hex(), secret)
+        try:
+            vault.change_lock(Lock.make(keys, guard, salt, secret), keys)
+        except BaseException:
+            if guard is Guard.KEYRING:
+                self._keyring.drop(salt.hex())
+            raise
+        if old.guard is Guard.KEYRING:
+            self._keyring.drop(old.name)
+
+    @property
+    def keyring_offered(self) -> bool:
+        """Whether the system has a keyring that could guard it."""
+        return self._keyring.offered
+
+    def _check(self, current: str) -> None:
+        lock = self._kept().lock
+        try:
+            if lock.guard is Guard.PASSPHRASE:
+                lock.open(current)
+        except CryptoError:
+            raise PassphraseError(NOT_THIS_ONE) from None
+
+    def _kept(self) -> Vault:
+        if self._vault is None:
+            raise ProfileError(NOTHING_KEPT)
+        return self._vault
+
+    # -- copies, and the end
+
+    def export(self, path: Path, passphrase: str) -> None:
+        """Write a copy of everything into one file, sealed with a passphrase of its own.  Replaces nothing.
+
+        Raises PassphraseError without one, and ProfileError.
+        """
+        vault = self._kept()
+        if not passphrase:
+            raise PassphraseError(UNSEALED)
+        if os.path.lexists(path):
+            raise ProfileError(COPY_TAKEN.format(path))
+        keys = secrets.token_bytes(SEALING_SIZE) + vault.keys[SEALING_SIZE:]
+        lock = Lock.make(keys, Guard.PASSPHRASE, secrets.token_bytes(SALT_SIZE), passphrase)
+        write_anew(path, lock, vault.sealed_for(keys), replace=False)
+
+    @classmethod
+    def bring(
+        cls, file: Path, directory: Path, passphrase: str, engine: Engine, keyring: Keyring | None = None
+    ) -> Profile:
+        """Make a copy the profile of a directory that has none, with the passphrase of the copy.
+
+        Raises PassphraseError, and ProfileError for everything else; then there is still none.
+        """
+        path = Path(directory) / FILE_NAME
+        if os.path.lexists(path):
+            raise ProfileError(ownfile.TAKEN.format(path))
+        data = ownfile.read(file, others=True)
+        with ownfile.explained(path), ownfile.scratch(path) as new:
+            new.write_bytes(data)
+            try:
+                vault = Vault.open(new, passphrase, keyring or Keyring())
+                whole = cls._read(vault, engine, keyring or Keyring())
+                (whole or vault).close()
+            except ProfileError as error:
+                raise type(error)(str(error).replace(str(new), str(file))) from None
+            ownfile.put(new, path, replace=False)
+        return cls.open(directory, passphrase, engine, keyring)
+
+    def erase_all(self) -> None:
+        """Leave nothing of the profile: the key in the keyring goes first, then the files, overwritten.
+
+        Raises ProfileError.  It must not be used afterwards.
+        """
+        vault = self._kept()
+        if vault.lock.guard is Guard.KEYRING:
+            self._keyring.drop(vault.lock.name)
+        vault.close()
+        with ownfile.explained(vault.path):
+            for name in (vault.path.name, twofiles.ROOMS_NAME):
+                for end in ("", *ownfile.BESIDE):
+                    ownfile.wipe(vault.path.with_name(name + end))
+
     def close(self) -> None:
         """Give the file free."""
         if self._vault is not None:
@@ -254,9 +352,6 @@ class Profile:
             not self.nick,
             damage.newest,
         )
-
-
-NOTHING_KEPT = "Nothing is kept of this visit."
 
 
 def hold(directory: Path) -> Callable[[], None]:

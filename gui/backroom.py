@@ -7,6 +7,7 @@ order; the answers go into the window's queue.  What the core says goes there st
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import secrets
 import shutil
@@ -21,6 +22,8 @@ from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import ParleyError, ProfileError, RelayError, StateError
 from chatcore.events import Knocked, LetIn, MemberJoined, MemberLeft, RoomEvent, RosterChanged
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
+from chatcore.lock import Guard
+from chatcore.ownfile import NO_PROFILE, erase_directory
 from chatcore.pins import Page
 from chatcore.profile import Profile, hold
 from chatcore.seal import fingerprint
@@ -30,11 +33,13 @@ from gui.events import (
     Failed,
     FromRoom,
     ProfileFound,
+    ProfileKnown,
     Remembered,
     RoomOpened,
     RoomWordsReady,
     WordsReady,
 )
+from gui.profile_words import CHANGED, CLOSE_FIRST, COPIED, NO_FILE
 from gui.words_desk import WordsDesk
 from relay.embedded import EmbeddedRelay
 
@@ -45,6 +50,7 @@ UNEXPECTED = (
 )
 OPEN_ALREADY = "This room is open already."
 NOT_REMEMBERED = "This room is no longer in your profile. Ask for its invite again."
+COPY_NAME = "parley-copy.parley"
 RELAY_DIRECTORY = "relay"  # below the profile's: key and certificate of this computer's relay
 
 
@@ -153,7 +159,7 @@ class Backroom:
             Remembered(room.invite.room_id, room.invite.title, room.invite.relay.place, room.last_visit_ms)
             for room in profile.rooms
         )
-        self._put(ProfileFound(profile.nick, rooms, loss=profile.loss))
+        self._put(ProfileFound(profile.nick, rooms, loss=profile.loss, guard=profile.guard))
         profile.loss = None
 
     def _forget(self, room_id: bytes) -> None:
@@ -174,6 +180,72 @@ class Backroom:
             self._profile.nick = name
             self._profile.save()
         return self._profile
+
+    # -- who can open it, copies, the end
+
+    def ask_profile(self) -> None:
+        """Say who can open the profile."""
+        self._jobs.put(lambda: self._say_known(""))
+
+    def protect(self, guard: Guard, passphrase: str, current: str) -> None:
+        """Have the profile guarded otherwise."""
+        self._jobs.put(lambda: self._protect(guard, passphrase, current))
+
+    def export_profile(self, path: str, passphrase: str) -> None:
+        """Write a copy of the profile."""
+        self._jobs.put(lambda: self._export(path, passphrase))
+
+    def import_profile(self, path: str, passphrase: str) -> None:
+        """Make a copy the profile."""
+        self._jobs.put(lambda: self._import(path, passphrase))
+
+    def erase_profile(self) -> None:
+        """Leave nothing of the profile."""
+        self._jobs.put(self._erase_profile)
+
+    def _own(self) -> Profile:
+        if self._profile is None:
+            raise ProfileError(NO_PROFILE.format(self._directory))
+        return self._profile
+
+    def _say_known(self, done: str) -> None:
+        own = self._own()
+        copy_path = os.path.join(os.path.expanduser("~"), COPY_NAME)
+        self._put(ProfileKnown(own.guard, own.keyring_offered, copy_path, done))
+
+    def _protect(self, guard: Guard, passphrase: str, current: str) -> None:
+        self._own().protect(guard, passphrase, current)
+        self._say_known(CHANGED[guard])
+
+    def _export(self, path: str, passphrase: str) -> None:
+        if not path.strip():
+            raise ProfileError(NO_FILE)
+        place = Path(os.path.expanduser(path.strip()))
+        self._own().export(place, passphrase)
+        self._say_known(COPIED.format(place))
+
+    def _import(self, path: str, passphrase: str) -> None:
+        if not path.strip():
+            raise ProfileError(NO_FILE)
+        self._profile = Profile.bring(Path(os.path.expanduser(path.strip())), self._directory, passphrase, self._engine)
+        self._hold()
+        self._say_profile()
+
+    def _erase_profile(self) -> None:
+        """Take the relay's key along: it stands in the same directory."""
+        own = self._own()
+        if any(who is own for _, who in self._rooms.values()):
+            raise ProfileError(CLOSE_FIRST)
+        if self._relay is not None and self._relay_scratch is None:
+            self._relay.stop()
+            self._relay = None
+        own.erase_all()
+        self._profile = None
+        erase_directory(self._directory, RELAY_DIRECTORY)
+        if self._let_go is not None:
+            self._let_go()
+            self._let_go = None
+        self._say_profile()
 
     # -- rooms ---------------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from chatcore.errors import InviteError, TextError
 from chatcore.invite import Invite, Mode, RelayAddress
+from chatcore.lock import Guard
 from chatcore.names import clean_name
-from gui import events, sentences, wording
+from gui import events, profile_words, sentences, wording
 from gui.events import AppEvent, Sheet
 from gui.pages import Behind, CreateView, StartView, View
 from gui.room_controller import RoomController
@@ -36,6 +37,8 @@ class Page(Enum):
     START = auto()
     CREATE = auto()
     UNLOCK = auto()
+    PROFILE = auto()
+    IMPORT = auto()
     ROOM = auto()
 
 
@@ -63,6 +66,7 @@ class Controller:
         self._create = CreateState()
         self._begun = events.BeginCreate("")
         self._profile = events.ProfileFound()
+        self._known = events.ProfileKnown(Guard.NOBODY, False)
         self._start_page: StartView | None = None
         self._other_page: CreateView | None = None
         self._busy = False
@@ -107,6 +111,18 @@ class Controller:
             case events.SkipUnlock():
                 self._start = replace(self._start, anonymous=True, problem="")
                 self._show_start()
+            case events.ProfileKnown():
+                self._known = event
+                self._show_profile()
+            case (
+                events.OpenProfile()
+                | events.Protect()
+                | events.ExportProfile()
+                | events.BeginImport()
+                | events.ImportProfile()
+                | events.EraseProfile()
+            ):
+                self._about_profile(event)
             case events.Back():
                 self._back()
             case events.ThemeToggled():
@@ -161,11 +177,14 @@ class Controller:
             )
             for room in sorted(found.rooms, key=lambda room: -room.last_visit_ms)[:MAX_RECENT]
         )
+        erased = self._page is Page.PROFILE and found.first_time
         self._start = replace(
             self._start,
-            name=self._start.name or found.nick,
+            name="" if erased else self._start.name or found.nick,
             recent=recent,
             first_time=found.first_time,
+            has_profile=not found.first_time and not found.locked,
+            unprotected=not found.first_time and not found.locked and found.guard is Guard.NOBODY,
             problem=sentences.loss(found.loss) if found.loss else "",
         )
         if found.locked:
@@ -221,6 +240,39 @@ class Controller:
         else:
             self._wait_for("Opening the room…")
         self._behind.open_recent(event.room_id, name)
+
+    # -- one's profile -------------------------------------------------------------------------------------------------
+
+    def _about_profile(self, event: AboutProfile) -> None:
+        if self._busy:
+            return
+        match event:
+            case events.OpenProfile():
+                self._behind.ask_profile()
+            case events.Protect():
+                self._wait_for("Sealing everything anew…")
+                self._behind.protect(event.guard, event.passphrase, event.current)
+            case events.ExportProfile():
+                self._wait_for("Writing the copy…")
+                self._behind.export_profile(event.path, event.passphrase)
+            case events.BeginImport():
+                self._page, self._other_page = Page.IMPORT, self._view.show_import()
+            case events.ImportProfile():
+                self._wait_for("Opening the copy…")
+                self._behind.import_profile(event.path, event.passphrase)
+            case events.EraseProfile(sure=False):
+                self._view.show_confirm(profile_words.ERASE)
+            case events.EraseProfile():
+                self._view.close_sheet(Sheet.CONFIRM)
+                self._wait_for("Erasing everything…")
+                self._behind.erase_profile()
+            case _:
+                assert_never(event)
+
+    def _show_profile(self) -> None:
+        self._page, self._busy = Page.PROFILE, False
+        self._other_page = self._view.show_profile(profile_words.profile(safe_name(self._profile.nick), self._known))
+        self._view.set_title("Your profile — Parley")
 
     # -- making a room -------------------------------------------------------------------------------------------------
 
@@ -353,8 +405,10 @@ class Controller:
     # -- the rest ------------------------------------------------------------------------------------------------------
 
     def _back(self) -> None:
-        if self._busy or self._page is not Page.CREATE:
+        if self._busy or self._page not in (Page.CREATE, Page.PROFILE, Page.IMPORT):
             return
+        if self._page is Page.PROFILE:
+            self._start = replace(self._start, unprotected=self._known.guard is Guard.NOBODY)
         self._show_start()
 
     def _toggle_theme(self) -> None:
@@ -369,6 +423,10 @@ class Controller:
                 self._show_create()
             case Page.UNLOCK:
                 self._other_page = self._view.show_unlock(self._profile.nick)
+            case Page.PROFILE:
+                self._show_profile()
+            case Page.IMPORT:
+                self._other_page = self._view.show_import()
             case Page.ROOM:
                 if self._room is not None:
                     self._room.show_again()
@@ -395,6 +453,14 @@ class Controller:
         )
 
 
+AboutProfile = (
+    events.OpenProfile
+    | events.Protect
+    | events.ExportProfile
+    | events.BeginImport
+    | events.ImportProfile
+    | events.EraseProfile
+)
 RoomAct = (
     events.StopWaiting
     | events.Send

@@ -14,6 +14,7 @@ from enum import Enum
 
 from chatcore.events import RoomEvent
 from chatcore.invite import Mode
+from chatcore.lock import Guard
 from chatcore.pins import Compared, Pin
 from chatcore.profile import Loss
 
@@ -96,6 +97,48 @@ class Unlock:
 @dataclass(frozen=True, slots=True)
 class SkipUnlock:
     """Go on without the profile, for one visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProfile:
+    """Show the page about one's profile: who can open it, copies of it, its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Have the profile guarded like this from now on.  `current` is the passphrase that holds now, if one does."""
+
+    guard: Guard
+    passphrase: str = field(default="", repr=False)
+    current: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportProfile:
+    """Write a copy of the profile into one file, with a passphrase of its own."""
+
+    path: str
+    passphrase: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BeginImport:
+    """Show the page that makes a copy one's profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProfile:
+    """Make a copy one's profile; there is none yet."""
+
+    path: str
+    passphrase: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EraseProfile:
+    """Leave nothing of the profile; `sure` once the person has confirmed it."""
+
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +320,12 @@ ViewEvent = (
     | ForgetRecent
     | Unlock
     | SkipUnlock
+    | OpenProfile
+    | Protect
+    | ExportProfile
+    | BeginImport
+    | ImportProfile
+    | EraseProfile
     | Back
     | StopWaiting
     | Send
@@ -319,6 +368,17 @@ class ProfileFound:
     locked: bool = False
     first_time: bool = False
     loss: Loss | None = None  # the file was damaged; told once
+    guard: Guard = Guard.NOBODY  # what it takes to open it
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileKnown:
+    """Who can open the profile now, whether the system has a keyring, and what was done last, in a sentence."""
+
+    guard: Guard
+    keyring: bool
+    copy_path: str = ""  # where a copy could go
+    done: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +456,6 @@ class FromRoom:
     event: RoomEvent
 
 
-BackroomEvent = ProfileFound | Failed | RoomOpened | WordsReady | RoomWordsReady | PeopleKnown | FromRoom
+BackroomEvent = ProfileFound | ProfileKnown | Failed | RoomOpened | WordsReady | RoomWordsReady | PeopleKnown | FromRoom
 AppEvent = ViewEvent | BackroomEvent
 """All that goes through the queue into the GUI thread."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chatcore.invite import Mode
+from chatcore.lock import Guard
 from chatcore.pins import Page
 from gui.events import Sheet
 from gui.shown import (
@@ -24,6 +25,7 @@ from gui.shown import (
     LogItem,
     Note,
     Person,
+    ProfileState,
     Quiet,
     Quoted,
     ReadersState,
@@ -149,6 +151,12 @@ class View(Protocol):
     def show_unlock(self, name: str) -> CreateView:
         """Show the page that asks for the passphrase of the profile."""
 
+    def show_profile(self, state: ProfileState) -> CreateView:
+        """Show the page about one's profile."""
+
+    def show_import(self) -> CreateView:
+        """Show the page that makes a copy one's profile."""
+
     def show_waiting(self, state: WaitingState) -> WaitingView:
         """Show the page of the one who knocks."""
 
@@ -200,6 +208,21 @@ class Behind(Protocol):
 
     def unlock(self, passphrase: str) -> None:
         """Open the profile: `ProfileFound`."""
+
+    def ask_profile(self) -> None:
+        """Say who can open the profile: `ProfileKnown`."""
+
+    def protect(self, guard: Guard, passphrase: str, current: str) -> None:
+        """Have the profile guarded otherwise: `ProfileKnown`."""
+
+    def export_profile(self, path: str, passphrase: str) -> None:
+        """Write a copy of the profile: `ProfileKnown`."""
+
+    def import_profile(self, path: str, passphrase: str) -> None:
+        """Make a copy the profile: `ProfileFound`."""
+
+    def erase_profile(self) -> None:
+        """Leave nothing of the profile: `ProfileFound`."""
 
     def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
         """Open the room of an invite, making a profile if there is none: `RoomOpened`."""

@@ -213,6 +213,8 @@ class StartState:
     name: str
     recent: tuple[RecentRoom, ...] = ()
     first_time: bool = False
+    has_profile: bool = False  # it is open
+    unprotected: bool = False  # and opens for everybody
     anonymous: bool = False
     invite_text: str = field(default="", repr=False)
     name_check: Check = Check()
@@ -229,6 +231,21 @@ class CreateState:
     ask: bool = True
     relay_line: str = field(default="", repr=False)
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """The page about one's profile.  `standing` says who can open it."""
+
+    name: str
+    standing: str
+    detail: str
+    tone: Tone
+    has_passphrase: bool = False  # it is asked for before anything is changed
+    may_remove: bool = False
+    may_use_keyring: bool = False
+    copy_path: str = ""
+    done: str = ""
 
 
 @dataclass(frozen=True, slots=True)

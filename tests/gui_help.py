@@ -18,6 +18,7 @@ from chatcore.events import (
     RosterChanged,
 )
 from chatcore.invite import Invite, Mode, RelayAddress
+from chatcore.lock import Guard
 from chatcore.pins import Page
 from gui.controller import Controller
 from gui.events import AppEvent, FromRoom, ProfileFound, Remembered, RoomOpened, Sheet
@@ -36,6 +37,7 @@ from gui.shown import (
     MessageItem,
     Note,
     Person,
+    ProfileState,
     Quiet,
     Quoted,
     ReadersState,
@@ -193,6 +195,12 @@ class FakeView:
     def show_unlock(self, name: str) -> FakePage:
         return self._show("unlock", FakePage(name))  # type: ignore[no-any-return]
 
+    def show_profile(self, state: ProfileState) -> FakePage:
+        return self._show("profile", FakePage(state))  # type: ignore[no-any-return]
+
+    def show_import(self) -> FakePage:
+        return self._show("import", FakePage(None))  # type: ignore[no-any-return]
+
     def show_waiting(self, state: WaitingState) -> FakePage:
         return self._show("waiting", FakePage(state))  # type: ignore[no-any-return]
 
@@ -245,6 +253,21 @@ class FakeBackroom:
 
     def unlock(self, passphrase: str) -> None:
         self.asked.append(("unlock", passphrase))
+
+    def ask_profile(self) -> None:
+        self.asked.append(("profile",))
+
+    def protect(self, guard: Guard, passphrase: str, current: str) -> None:
+        self.asked.append(("protect", guard, passphrase, current))
+
+    def export_profile(self, path: str, passphrase: str) -> None:
+        self.asked.append(("export", path, passphrase))
+
+    def import_profile(self, path: str, passphrase: str) -> None:
+        self.asked.append(("import", path, passphrase))
+
+    def erase_profile(self) -> None:
+        self.asked.append(("erase",))
 
     def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
         self.asked.append(("join", name, invite_text, anonymous, passphrase))

@@ -33,12 +33,23 @@ from chatcore.events import (
     Waiting,
 )
 from chatcore.invite import CUT_SHORT, Mode
+from chatcore.lock import Guard
 from chatcore.pins import Page
 from chatcore.profile import Loss, Profile
 from chatcore.roomvault import RoomVault
 from gui import backroom
 from gui.backroom import Backroom
-from gui.events import AppEvent, Failed, FromRoom, PeopleKnown, ProfileFound, RoomOpened, RoomWordsReady, WordsReady
+from gui.events import (
+    AppEvent,
+    Failed,
+    FromRoom,
+    PeopleKnown,
+    ProfileFound,
+    ProfileKnown,
+    RoomOpened,
+    RoomWordsReady,
+    WordsReady,
+)
 from relay.embedded import EmbeddedRelay
 
 E = TypeVar("E")
@@ -423,3 +434,38 @@ def test_an_anonymous_visitor_knows_people_for_the_visit_alone(meet: Meet, relay
     guest.back.words_compared(opened.room_id, (opened.own_fp,), Page.ROOM, True)
     guest.wait(PeopleKnown, lambda event: bool(event.compared))
     assert not guest.directory.exists() or not list(guest.directory.iterdir())
+
+
+def test_a_profile_is_protected_copied_erased_and_brought_back(
+    meet: Meet, relay: EmbeddedRelay, tmp_path: Path
+) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, None)
+    alice.back.erase_profile()
+    assert alice.wait(Failed).sentence == "A room is still open. Close it, then erase your profile."
+    alice.back.close_room(opened.room_id)
+    alice.back.ask_profile()
+    assert alice.wait(ProfileKnown).guard is Guard.NOBODY
+    alice.back.protect(Guard.PASSPHRASE, "open sesame", "")
+    known = alice.wait(ProfileKnown)
+    assert (known.guard, known.done) == (Guard.PASSPHRASE, "Your new passphrase holds from now on.")
+    alice.back.protect(Guard.NOBODY, "", "open barley")
+    assert alice.wait(Failed).sentence.startswith("This passphrase doesn't open the profile.")
+    copy = tmp_path / "copy.parley"
+    alice.back.export_profile("  ", "for the stick")
+    assert alice.wait(Failed).sentence == "Choose the file first."
+    alice.back.export_profile(str(copy), "for the stick")
+    assert alice.wait(ProfileKnown).done == f"The copy is written: {copy}"
+    assert any((alice.directory / "relay").iterdir())
+    alice.back.erase_profile()
+    assert alice.wait(ProfileFound).first_time
+    assert not alice.directory.exists()
+    alice.back.ask_profile()
+    assert alice.wait(Failed).sentence.startswith("There is no profile at")
+    alice.back.import_profile(str(copy), "for the stick")
+    found = alice.wait(ProfileFound)
+    assert (found.nick, [room.title for room in found.rooms], found.guard) == (
+        "alice", ["Cabin weekend"], Guard.PASSPHRASE,
+    )  # fmt: skip
+    alice.back.import_profile(str(copy), "for the stick")
+    assert "There is a profile at" in alice.wait(Failed).sentence

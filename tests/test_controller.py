@@ -17,6 +17,7 @@ from chatcore.events import (
     AlarmKind,
     Connection,
     ConnectionChanged,
+    Damaged,
     Gap,
     Knocked,
     KnockEnded,
@@ -38,6 +39,8 @@ from chatcore.events import (
     Waiting,
 )
 from chatcore.invite import CUT_SHORT, NOT_A_RELAY, TITLE_TOO_LONG, Mode
+from chatcore.lock import Guard
+from chatcore.profile import Loss
 from gui import controller, events, sentences, wording
 from gui.events import Sheet
 from gui.shown import Check, DayItem, MessageItem, Note, Tick, Tone
@@ -836,3 +839,70 @@ def test_nothing_of_a_message_invite_or_passphrase_is_in_a_repr() -> None:
         ]
     )
     assert secret not in shown
+
+
+# -- one's profile -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_about_ones_profile() -> None:
+    stage = Stage().start(nick="Maya", first_time=False)
+    assert (stage.page.state.has_profile, stage.page.state.unprotected) == (True, True)
+    stage(events.OpenProfile(), events.ProfileKnown(Guard.NOBODY, True, "/copy"))
+    assert stage.view.page == "profile"
+    assert (stage.page.state.name, stage.page.state.may_use_keyring) == ("Maya", True)
+    stage(events.Protect(Guard.PASSPHRASE, "sesame"))
+    assert stage.page.busy == "Sealing everything anew…"
+    stage(events.OpenProfile(), events.Back())  # it is busy
+    assert stage.view.page == "profile"
+    stage(events.Failed("The disk is full."))
+    assert (stage.page.busy, stage.page.problem) == ("", "The disk is full.")
+    stage(
+        events.ExportProfile("/copy", "x"), events.ProfileKnown(Guard.PASSPHRASE, True, "/copy", "The copy is written.")
+    )
+    assert (stage.page.state.done, stage.page.state.has_passphrase) == ("The copy is written.", True)
+    stage(events.ThemeToggled())
+    assert stage.view.page == "profile"
+    stage(events.Back())
+    assert stage.view.page == "start"
+    assert not stage.page.state.unprotected
+    assert stage.back.asked[1:] == [("profile",), ("protect", Guard.PASSPHRASE, "sesame", ""), ("export", "/copy", "x")]
+
+
+def test_erasing_everything_is_asked_about_and_leaves_an_empty_start_page() -> None:
+    stage = Stage().start(nick="Maya", first_time=False)
+    stage(events.OpenProfile(), events.ProfileKnown(Guard.NOBODY, False), events.EraseProfile())
+    assert stage.view.sheets[Sheet.CONFIRM].danger
+    assert ("erase",) not in stage.back.asked
+    stage(events.EraseProfile(sure=True))
+    assert stage.back.asked[-1] == ("erase",)
+    assert Sheet.CONFIRM not in stage.view.sheets
+    stage(events.ProfileFound(first_time=True))
+    assert stage.view.page == "start"
+    assert (stage.page.state.name, stage.page.state.first_time, stage.page.state.has_profile) == ("", True, False)
+
+
+def test_a_copy_is_brought_where_there_is_no_profile() -> None:
+    stage = Stage().start()(events.BeginImport())
+    assert stage.view.page == "import"
+    stage(events.ThemeToggled(), events.ImportProfile("/copy", "wrong"), events.Failed("This passphrase isn't right."))
+    assert (stage.view.page, stage.page.problem) == ("import", "This passphrase isn't right.")
+    stage(events.ImportProfile("/copy", "right"), events.ProfileFound("Maya", guard=Guard.PASSPHRASE))
+    assert stage.view.page == "start"
+    assert (stage.page.state.name, stage.page.state.unprotected) == ("Maya", False)
+
+
+def test_what_a_damaged_profile_lacks_is_said_on_the_start_page() -> None:
+    stage = Stage()
+    stage.controller.begin()
+    stage(events.ProfileFound("Maya", loss=Loss((("Cabin weekend", 12), ("Book club", 1)), rooms=1, people=2)))
+    assert stage.page.problem == (
+        "The file of your profile was damaged. What can be read was kept; lost: 12 lines of “Cabin weekend”; 1 line of "
+        "“Book club”; 1 room, to enter again with the invite; 2 people you knew."
+    )
+    assert sentences.loss(Loss(nick=True, newest=True)).endswith("lost: your name; perhaps what was written last.")
+    assert sentences.loss(Loss()).endswith("lost: nothing that can be named.")
+    stage.open().core(Damaged(3), Damaged(0))
+    assert [line for line in stage.page.log.lines if "damaged" in line] == [
+        "What was kept of this room was damaged: 3 lines can't be read any more.",
+        "What was kept of this room was damaged: no line of it is lost.",
+    ]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vault_help import NoBackend
+from vault_help import MemoryBackend
 from world import ENGINE, RELAY, fp, key
 
 from chatcore import ownfile
@@ -54,7 +54,7 @@ def invite(number: int = 1) -> Invite:
 
 
 def make(directory: Path, passphrase: str | None = None) -> Profile:
-    profile = Profile.create(directory, "Alice", passphrase, QUICK, Keyring(NoBackend()))
+    profile = Profile.create(directory, "Alice", passphrase, QUICK, Keyring(MemoryBackend()))
     profile.remember(invite(1), 1_000, [b"one", b"two"])
     profile.remember(invite(2), 2_000)
     profile.people.meet({fp("bob"): "Bob"}, invite(1).room_id, 5)
@@ -74,7 +74,7 @@ def file_of(directory: Path) -> Path:
 
 def again(directory: Path, passphrase: str | None = None) -> Profile:
     """Open a profile and close it at once, to see what was kept."""
-    profile = Profile.open(directory, passphrase, ENGINE, Keyring(NoBackend()))
+    profile = Profile.open(directory, passphrase, ENGINE, Keyring(MemoryBackend()))
     profile.close()
     return profile
 

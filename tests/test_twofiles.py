@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vault_help import NoBackend
+from vault_help import MemoryBackend
 from world import ENGINE
 
 from chatcore import ownfile, profile, vaultfile
@@ -42,7 +42,7 @@ def copied(name: str, tmp_path: Path) -> Path:
 
 
 def opened(directory: Path) -> Profile:
-    return Profile.open(directory, PASSPHRASES[directory.name], ENGINE, Keyring(NoBackend()))
+    return Profile.open(directory, PASSPHRASES[directory.name], ENGINE, Keyring(MemoryBackend()))
 
 
 def files_in(directory: Path) -> list[str]:

@@ -14,7 +14,7 @@ KEYS = bytes(range(96))
 ROOM, OTHER = b"r" * 32, b"o" * 32
 
 
-class NoBackend:
+class MemoryBackend:
     """A keyring that keeps in memory what it is given."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ def make_vault(path: Path, lock: Lock | None = None) -> Vault:
 
 
 def open_vault(path: Path, passphrase: str | None = None, keyring: Keyring | None = None) -> Vault:
-    return Vault.open(path, passphrase, keyring or Keyring(NoBackend()))
+    return Vault.open(path, passphrase, keyring or Keyring(MemoryBackend()))
 
 
 def room_in(vault: Vault, room_id: bytes = ROOM) -> RoomVault:

@@ -8,7 +8,18 @@ from functools import partial
 from typing import Any
 
 from gui import art, theme
-from gui.events import BeginCreate, Emit, ForgetRecent, InviteEdited, Join, NameEdited, OpenRecent, ThemeToggled
+from gui.events import (
+    BeginCreate,
+    BeginImport,
+    Emit,
+    ForgetRecent,
+    InviteEdited,
+    Join,
+    NameEdited,
+    OpenProfile,
+    OpenRecent,
+    ThemeToggled,
+)
 from gui.psg import sg
 from gui.shown import Check, RecentRoom, StartState
 from gui.view.choice import Choice
@@ -25,6 +36,7 @@ PROTECT = "Protect my identity with a passphrase"
 NOTHING_TYPED = "Type a passphrase, or take the tick away. Without one your identity isn't protected."
 NOT_THE_SAME = "These two passphrases aren't the same. Type it again, for it can't be reset."
 IN_THE_CLEAR = "Without one, whoever has this disk reads all and can speak as you."
+UNPROTECTED = "Your profile isn't protected: whoever has this disk reads all and can speak as you."
 NO_RESET = "Without it nobody can use this identity, you included: it can't be reset."
 
 
@@ -114,9 +126,16 @@ class StartPage:
             side=32,
             glyph=18,
         )
+        self.about = kit.button(
+            "Your profile", kind="link", command=lambda: self._ask(OpenProfile()), size=theme.NOTE, pad=((0, 8), 0)
+        )
+        self.bring = kit.button(
+            "Bring a profile from a copy", kind="link", command=lambda: self._ask(BeginImport()), size=theme.NOTE,
+            pad=((0, 8), 0),
+        )  # fmt: skip
         page = centred(kit.panel([[card], [rooms], [kit.gap(1, 30)]], ground=p.well), kit=kit)
         self.scroller = Scroller(kit, [page], ground=p.well, card=card)
-        return [[kit.push(), self.look, kit.gap(10, 40)], [self.scroller]]
+        return [[kit.push(), self.about, self.bring, self.look, kit.gap(10, 40)], [self.scroller]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life, and fill it from the state."""
@@ -213,6 +232,10 @@ class StartPage:
         if not self.busy:
             self.emit(OpenRecent(room_id, self._text(NAME)))
 
+    def _ask(self, event: OpenProfile | BeginImport) -> None:
+        if not self.busy:
+            self.emit(event)
+
     def _paste(self) -> None:
         try:
             text = self.window.TKroot.clipboard_get()
@@ -227,7 +250,11 @@ class StartPage:
         for element in (self.passphrase, self.passphrase_gap, self.again_field):
             show(element, offer and self.protect.value)
         show(self.passphrase_note, offer and self.protect.value)
-        show(self.clear_note, offer and not self.protect.value)
+        unprotected = self.state.unprotected and not self.anonymous.value
+        self.clear_note.update(UNPROTECTED if unprotected else IN_THE_CLEAR)
+        show(self.clear_note, unprotected or (offer and not self.protect.value))
+        show(self.about, self.state.has_profile)
+        show(self.bring, self.state.first_time)
 
     def _fit(self, event: Any) -> None:
         """Leave the picture out where the window is low."""

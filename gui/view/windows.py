@@ -24,6 +24,7 @@ from gui.shown import (
     CreateState,
     InviteState,
     KnockState,
+    ProfileState,
     ReadersState,
     RoomState,
     StartState,
@@ -36,6 +37,7 @@ from gui.view.dressing import focus_owner, take_focus
 from gui.view.invite import open_invite
 from gui.view.kit import BARS, Kit, make_window, place_over
 from gui.view.knock import WaitingPage, open_knock, open_waiting
+from gui.view.profile import ImportPage, ProfilePage, open_import, open_profile
 from gui.view.readers import open_readers
 from gui.view.room import LEAST, SIZE, RoomPage
 from gui.view.start import StartPage, open_start
@@ -97,6 +99,14 @@ class Windows:
     def show_unlock(self, name: str) -> UnlockPage:
         """Show the page that asks for the passphrase."""
         return self._turn("lock", lambda **where: open_unlock(self.kit, name, self._emit, **where))
+
+    def show_profile(self, state: ProfileState) -> ProfilePage:
+        """Show the page about one's profile."""
+        return self._turn("small", lambda **where: open_profile(self.kit, state, self._emit, **where))
+
+    def show_import(self) -> ImportPage:
+        """Show the page that makes a copy one's profile."""
+        return self._turn("small", lambda **where: open_import(self.kit, self._emit, **where))
 
     def show_waiting(self, state: WaitingState) -> WaitingPage:
         """Show the page of the one who knocks."""

@@ -1,0 +1,65 @@
+"""What the page about one's profile says.  Pure."""
+
+from __future__ import annotations
+
+from chatcore.lock import Guard
+from gui import events
+from gui.events import EraseProfile
+from gui.shown import ConfirmState, ProfileState, Tone
+
+STANDING = {
+    Guard.NOBODY: (
+        "Your profile isn't protected",
+        "Whoever has this disk can read all that is kept of you, and speak as you.",
+        Tone.WARN,
+    ),
+    Guard.PASSPHRASE: (
+        "Protected by your passphrase",
+        "Without it nobody can open what is kept of you, you included: it can't be reset.",
+        Tone.GOOD,
+    ),
+    Guard.KEYRING: (
+        "Protected by the keyring of this system",
+        "It opens when you are logged in. Who has only the disk can't open it.",
+        Tone.GOOD,
+    ),
+}
+CHANGED = {
+    Guard.NOBODY: "The protection is removed.",
+    Guard.PASSPHRASE: "Your new passphrase holds from now on.",
+    Guard.KEYRING: "The keyring of this system has the key from now on.",
+}
+COPIED = "The copy is written: {}"
+ONE_PLACE = (
+    "Use a copy in one place only. Where it and the profile it was made of are both open, messages reach only one of "
+    "them, and Parley warns that somebody uses your identity elsewhere."
+)
+NO_FILE = "Choose the file first."
+CLOSE_FIRST = "A room is still open. Close it, then erase your profile."
+
+
+def profile(name: str, known: events.ProfileKnown) -> ProfileState:
+    """Return what the page shows."""
+    standing, detail, tone = STANDING[known.guard]
+    return ProfileState(
+        name,
+        standing,
+        detail,
+        tone,
+        known.guard is Guard.PASSPHRASE,
+        known.guard is not Guard.NOBODY,
+        known.keyring and known.guard is not Guard.KEYRING,
+        known.copy_path,
+        known.done,
+    )
+
+
+ERASE = ConfirmState(
+    "Erase everything?",
+    "Your identity, your rooms and all that was said in them are overwritten and taken off this disk; nobody can bring "
+    "them back. To the others in your rooms you are away: leave the rooms first if they should know. Copies and "
+    "backups elsewhere stay.",
+    "Erase",
+    EraseProfile(sure=True),
+    danger=True,
+)

@@ -1,0 +1,323 @@
+"""Who may open a profile, copies of it, and that nothing is left of it when it is erased."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_profile import PASSPHRASE, QUICK, everything_in, file_of, invite, leftovers, made, make, same
+from test_vault import LOG, all_sorts
+from vault_help import MemoryBackend
+from world import ENGINE
+
+from chatcore import vault as vault_module
+from chatcore.errors import PassphraseError, ProfileError, VaultError
+from chatcore.kept import Changes, Line
+from chatcore.lock import Guard
+from chatcore.oskeyring import Keyring
+from chatcore.profile import FILE_NAME, Profile
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    return MemoryBackend()
+
+
+@pytest.fixture
+def keyring(backend: MemoryBackend) -> Keyring:
+    return Keyring(backend)
+
+
+def with_room(directory: Path, passphrase: str | None, keyring: Keyring) -> Profile:
+    profile = make(directory, passphrase)
+    profile.close()
+    profile = Profile.open(directory, passphrase, QUICK, keyring)
+    profile.room(invite(1).room_id).commit(all_sorts())
+    return profile
+
+
+def opens(directory: Path, passphrase: str | None, keyring: Keyring, like: Profile) -> None:
+    """See that it opens, with all that is in it."""
+    with contextlib.closing(Profile.open(directory, passphrase, ENGINE, keyring)) as opened:
+        assert same(like, opened)
+        assert opened.loss is None
+        kept = opened.room(invite(1).room_id).load()
+        assert (kept.log, len(kept.lines), kept.lost_lines) == (LOG, 3, None)
+
+
+def test_a_passphrase_is_set_changed_and_removed(tmp_path: Path, keyring: Keyring) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    now = ""
+    for guard, new in (
+        (Guard.PASSPHRASE, "first"),
+        (Guard.PASSPHRASE, "second"),
+        (Guard.KEYRING, ""),
+        (Guard.PASSPHRASE, "third"),
+        (Guard.NOBODY, ""),
+        (Guard.KEYRING, ""),
+        (Guard.NOBODY, ""),
+    ):
+        profile.protect(guard, new, now)
+        assert profile.guard is guard
+        profile.nick = f"Alice {new}"  # it goes on as before
+        profile.save()
+        profile.close()
+        assert Profile.needs_passphrase(tmp_path) is (guard is Guard.PASSPHRASE)
+        opens(tmp_path, new, keyring, profile)
+        if guard is Guard.PASSPHRASE:
+            with pytest.raises(PassphraseError):
+                Profile.open(tmp_path, now, ENGINE, keyring)
+        profile, now = Profile.open(tmp_path, new, ENGINE, keyring), new
+    profile.close()
+
+
+def test_the_keyring_has_a_secret_only_while_it_guards(
+    tmp_path: Path, keyring: Keyring, backend: MemoryBackend
+) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    profile.protect(Guard.KEYRING)
+    first = dict(backend.kept)
+    profile.protect(Guard.KEYRING)
+    assert len(first) == len(backend.kept) == 1
+    assert first.keys() != backend.kept.keys()
+    profile.close()
+    with pytest.raises(VaultError, match="is in the keyring of this system, which didn't hand it over"):
+        Profile.open(tmp_path, None, ENGINE, Keyring(MemoryBackend()))
+    opens(tmp_path, None, keyring, profile)
+    profile = Profile.open(tmp_path, None, ENGINE, keyring)
+    profile.protect(Guard.NOBODY)
+    assert backend.kept == {}
+    profile.close()
+
+
+def test_a_keyring_that_doesnt_keep_changes_nothing(tmp_path: Path) -> None:
+    class Forgetful(MemoryBackend):
+        def set_password(self, service: str, username: str, password: str) -> None:
+            raise RuntimeError("locked, and nobody to ask")
+
+    profile = with_room(tmp_path, PASSPHRASE, Keyring(Forgetful()))
+    with pytest.raises(VaultError, match=r"The keyring of this system didn't take the key\. Nothing was changed"):
+        profile.protect(Guard.KEYRING, "", PASSPHRASE)
+    profile.close()
+    opens(tmp_path, PASSPHRASE, Keyring(MemoryBackend()), profile)
+
+
+def test_who_doesnt_know_the_passphrase_changes_nothing(tmp_path: Path, keyring: Keyring) -> None:
+    profile = with_room(tmp_path, PASSPHRASE, keyring)
+    before = file_of(tmp_path).read_bytes()
+    for guard in Guard:
+        with pytest.raises(PassphraseError, match="This passphrase doesn't open the profile"):
+            profile.protect(guard, "another", "a guess")
+    with pytest.raises(PassphraseError, match="Type a passphrase first"):
+        profile.protect(Guard.PASSPHRASE, "", PASSPHRASE)
+    assert file_of(tmp_path).read_bytes() == before
+    profile.close()
+
+
+def test_a_change_that_cant_be_written_isnt_made(
+    tmp_path: Path, keyring: Keyring, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = with_room(tmp_path, PASSPHRASE, keyring)
+    assert profile._vault is not None
+    (pages,) = profile._vault._base.execute("PRAGMA page_count").fetchone()
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> bytes:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(vault_module, "seal_record", full)
+        with pytest.raises(ProfileError):
+            profile.protect(Guard.KEYRING, "", PASSPHRASE)
+    assert pages
+    assert (profile.guard, backend.kept) == (Guard.PASSPHRASE, {})
+    profile.nick = "Alice still"
+    profile.save()
+    profile.close()
+    opens(tmp_path, PASSPHRASE, keyring, profile)
+
+
+def test_attack_56_what_was_open_once_doesnt_open_what_is_sealed_later(tmp_path: Path, keyring: Keyring) -> None:
+    """The keys that lay in the clear are no longer anywhere, and an old copy of them opens nothing."""
+    profile = with_room(tmp_path, None, keyring)
+    assert profile._vault is not None
+    old = profile._vault.keys
+    profile.close()
+    assert old in everything_in(tmp_path)
+    profile = Profile.open(tmp_path, None, ENGINE, keyring)
+    profile.protect(Guard.PASSPHRASE, PASSPHRASE)
+    vault = profile._vault
+    assert vault is not None
+    for state in ("open", "closed"):
+        seen = everything_in(tmp_path)
+        for piece in (old, old[:32], old[32:64], vault.keys[:32], vault.keys[32:64], vault.keys[64:]):
+            assert piece not in seen, state
+        profile.close()
+    assert vault.keys[:64] != old[:64]
+
+
+# -- copies ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_has_everything_and_its_own_passphrase(tmp_path: Path, keyring: Keyring) -> None:
+    profile = with_room(tmp_path / "here", PASSPHRASE, keyring)
+    copy = tmp_path / "stick" / "alice.parley"
+    profile.export(copy, "for the stick")
+    profile.close()
+    if os.name == "posix":
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert leftovers(copy.parent) == [copy.name]
+    seen = copy.read_bytes()
+    for secret in (b"Alice", b"Bob", profile.identity.to_der()[100:140], invite(1).secret, b"rest of message"):
+        assert secret not in seen
+    copy.chmod(0o644)  # as on a stick that knows no owners
+    for wrong in (PASSPHRASE, "", "for the Stick"):
+        with pytest.raises(PassphraseError):
+            Profile.bring(copy, tmp_path / "there", wrong, ENGINE, keyring)
+        assert list((tmp_path / "there").iterdir()) == []
+    brought = Profile.bring(copy, tmp_path / "there", "for the stick", ENGINE, keyring)
+    brought.close()
+    assert brought.guard is Guard.PASSPHRASE
+    opens(tmp_path / "there", "for the stick", keyring, profile)
+    opens(tmp_path / "here", PASSPHRASE, keyring, profile)
+
+
+def test_a_copy_replaces_nothing(tmp_path: Path, keyring: Keyring) -> None:
+    profile = with_room(tmp_path / "here", None, keyring)
+    copy = tmp_path / "copy"
+    copy.write_text("something of mine")
+    with pytest.raises(ProfileError, match=r"There is a file at .* already, and it was left as it is"):
+        profile.export(copy, "x")
+    assert copy.read_text() == "something of mine"
+    copy.unlink()
+    with pytest.raises(PassphraseError, match="Type a passphrase first"):
+        profile.export(copy, "")
+    with pytest.raises(ProfileError, match="can't be written"):
+        profile.export(tmp_path / "here" / FILE_NAME / "below", "x")
+    profile.export(copy, "x")
+    profile.close()
+    other = made(tmp_path / "other")
+    before = other.read_bytes()
+    with pytest.raises(ProfileError, match=r"There is a profile at .* already"):
+        Profile.bring(copy, tmp_path / "other", "x", ENGINE, keyring)
+    assert other.read_bytes() == before
+
+
+@pytest.mark.parametrize("data", [b"", b"no copy at all" * 1000, b"SQLite format 3\0" + bytes(8000)])
+def test_what_is_no_copy_makes_no_profile(tmp_path: Path, keyring: Keyring, data: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(data)
+    with pytest.raises(ProfileError) as caught:
+        Profile.bring(file, tmp_path / "there", "x", ENGINE, keyring)
+    assert f"The profile at {file} is damaged" in str(caught.value)
+    with pytest.raises(ProfileError, match="There is no profile at"):
+        Profile.bring(tmp_path / "none", tmp_path / "there", "x", ENGINE, keyring)
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_copy_that_was_damaged_brings_what_is_whole(tmp_path: Path, keyring: Keyring) -> None:
+    profile = with_room(tmp_path / "here", None, keyring)
+    lines = [Line(n.to_bytes(16), b"b" * 32, b"rest" * 20, n, None) for n in range(100, 200)]
+    profile.room(invite(1).room_id).commit(Changes(lines=lines))
+    copy = tmp_path / "copy"
+    profile.export(copy, "x")
+    profile.close()
+    copy.write_bytes(copy.read_bytes()[:-9000])
+    with contextlib.closing(Profile.bring(copy, tmp_path / "there", "x", ENGINE, keyring)) as brought:
+        assert brought.nick == "Alice"
+        kept = brought.room(invite(1).room_id).load()
+        assert kept.lost_lines
+        assert 50 < len(kept.lines) < 103
+
+
+# -- nothing is left ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guard", list(Guard))
+def test_of_what_is_erased_nothing_is_left(
+    guard: Guard, tmp_path: Path, keyring: Keyring, backend: MemoryBackend
+) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    profile.protect(guard, PASSPHRASE)
+    (tmp_path / "rooms.parley").write_bytes(b"left over")
+    watched = tmp_path.parent / f"{tmp_path.name} watched"
+    os.link(file_of(tmp_path), watched)  # to see what becomes of its bytes
+    profile.erase_all()
+    assert list(tmp_path.iterdir()) == []
+    assert backend.kept == {}
+    assert not Profile.exists(tmp_path)
+    watched.unlink()
+
+
+def test_what_is_wiped_is_overwritten_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keyring: Keyring) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    seen: list[bytes] = []
+    unlink = os.unlink
+
+    def look(path: Path) -> None:
+        seen.append(Path(path).read_bytes())
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", look)
+    profile.erase_all()
+    assert seen
+    assert all(set(data) <= {0} for data in seen)
+
+
+# -- a real keyring ----------------------------------------------------------------------------------------------------
+
+REAL = """
+import sys
+from pathlib import Path
+from chatcore.engines.openssl import OpenSSLEngine
+from chatcore.lock import Guard
+from chatcore.oskeyring import Keyring
+from chatcore.profile import Profile
+engine, keyring, directory = OpenSSLEngine(), Keyring(), Path(sys.argv[1])
+assert keyring.offered
+profile = Profile.create(directory, "Alice", None, engine, keyring)
+profile.protect(Guard.KEYRING)
+name = profile._vault.lock.name
+profile.close()
+assert keyring.fetch(name) is not None
+again = Profile.open(directory, None, engine, Keyring())
+assert again.identity.to_der() == profile.identity.to_der()
+again.erase_all()
+assert keyring.fetch(name) is None
+print("kept, opened, gone")
+"""
+
+
+@pytest.mark.skipif(
+    not (shutil.which("dbus-run-session") and shutil.which("gnome-keyring-daemon")), reason="no secret service here"
+)
+def test_a_real_secret_service_guards_a_profile(tmp_path: Path) -> None:
+    script = f'printf x | gnome-keyring-daemon --unlock --components=secrets >/dev/null; exec "$0" -c \'{REAL}\' "$1"'
+    done = subprocess.run(
+        ["dbus-run-session", "--", "sh", "-c", script, sys.executable, str(tmp_path / "profile")],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "kept, opened, gone\n", done.stderr
+
+
+def test_without_a_keyring_none_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    keyring = Keyring()
+    if sys.platform == "linux":
+        assert not keyring.offered
+        with pytest.raises(VaultError, match="didn't take the key"):
+            keyring.keep("name", bytes(64))
+        assert keyring.fetch("name") is None
+        keyring.drop("name")
