@@ -191,7 +191,8 @@ class Seat:
                 self._expected = frame.argument
                 yield Seated(frame.argument)
             case Kind.PRESENT:
-                self._arrive(frame.address, now, first=self._expected > 0)  # they were there: it is for us to speak
+                # They were there before us, or at least the relay says that it is for us to speak.
+                self._arrive(frame.address, now, first=self._expected > 0 or frame.argument == 1)
                 self._expected = max(0, self._expected - 1)
             case Kind.LEFT:
                 yield from self._leave(frame.address)

@@ -35,7 +35,7 @@ class Kind(IntEnum):
 
     JOIN = 1  # c>r  block: room id 32 | relay pass 32 or zeros | zeros
     WELCOME = 2  # r>c  address: your seat; argument: how many PRESENT frames follow at once
-    PRESENT = 3  # r>c  address: another seat
+    PRESENT = 3  # r>c  address: another seat; argument: 1 if it is for you to speak first, also behind the WELCOME
     LEFT = 4  # r>c  address: a seat that is gone
     SEND = 5  # c>r  address: destination; r>c address: source
     PING = 6  # both; answered with a PONG that repeats argument and number

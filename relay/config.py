@@ -15,7 +15,7 @@ from typing import Any
 
 from chatcore.errors import ConfigError
 from chatcore.wire import DEFAULT_PORT, NO_PASS, PASS_SIZE
-from relay import keys
+from relay import across, engine, keys
 from relay.limits import Limits, Network, is_among
 from relay.template import configuration_text
 
@@ -68,6 +68,7 @@ class Config:
     log_format: str = "text"
     control: Path | None = None  # a unix socket; None: where `default_control` says
     metrics: Place | None = None
+    engine: engine.Settings | None = None  # None: this relay is alone
     limits: Limits = field(default_factory=Limits)
 
 
@@ -258,15 +259,31 @@ class _Reader:
 
     def read(self, tables: dict[str, Any]) -> Config:
         for name, content in tables.items():
-            if name not in ("relay", "limits", "metrics"):
-                raise self.fail(
-                    f"{_shown(name)} is not known here; the tables are [relay], [limits] and [metrics].", name
-                )
+            if name not in ("relay", "limits", "metrics", "engine"):
+                tables_are = "the tables are [relay], [limits], [metrics] and [engine]."
+                raise self.fail(f"{_shown(name)} is not known here; {tables_are}", name)
             if not isinstance(content, dict):
                 raise self.fail(f"[{name}] must be a table, written in brackets on a line of its own.", name)
         relay = self._relay(tables.get("relay", {}))
         limits = Limits(**self._limits(tables.get("limits", {})))
-        return Config(**relay, limits=limits, metrics=self._metrics(tables.get("metrics", {})))
+        metrics = self._metrics(tables.get("metrics", {}))
+        return Config(**relay, limits=limits, metrics=metrics, engine=self._engine(tables.get("engine", {}), limits))
+
+    def _engine(self, content: dict[str, Any], limits: Limits) -> engine.Settings | None:
+        self._known("engine", content, engine.KEYS)
+        if not content:
+            return None
+        if limits.max_seats_per_room > across.MAX_RECORDS:
+            raise self.fail(
+                f"max_seats_per_room must be at most {across.MAX_RECORDS} where rooms reach over several relays.",
+                "limits",
+                "max_seats_per_room",
+            )
+        try:
+            return engine.read(content, self._path)
+        except engine.Mistake as mistake:
+            where = ("engine", mistake.key) if mistake.key in content else ("engine",)
+            raise self.fail(mistake.sentence, *where) from None
 
     def _known(self, table: str, content: dict[str, Any], known: set[str]) -> None:
         for key in content:
@@ -312,7 +329,9 @@ class _Reader:
         return self._socket("relay", key, self._path(self._read_text(key, value)))
 
     def _relay(self, content: dict[str, Any]) -> dict[str, Any]:
-        self._known("relay", content, {item.name for item in dataclasses.fields(Config)} - {"limits", "metrics"})
+        self._known(
+            "relay", content, {item.name for item in dataclasses.fields(Config)} - {"limits", "metrics", "engine"}
+        )
         ready: dict[str, Any] = {"certificate": self._path(keys.CERTIFICATE_NAME), "key": self._path(keys.KEY_NAME)}
         for key, value in content.items():
             ready[key] = getattr(self, f"_read_{key}", self._read_text)(key, value)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from relay.cluster import Cluster
+from relay.engine_nats import NatsEngine
 from relay.journal import MOODS
 from relay.server import Server
 from relay.system import open_file_limit
@@ -38,6 +40,8 @@ class Count:
 def counts(server: Server) -> list[Count]:
     """Return all that a relay counts; it must have been started."""
     switch, door = server.switch, server.door
+    rooms = switch.rooms.values()
+    engine, cluster = server.engine, server.switch.cluster
     return [
         *(
             Count(f"parley_relay_{name}", text, value)
@@ -45,8 +49,8 @@ def counts(server: Server) -> list[Count]:
                 ("ready", "1 while it listens and lets people in.", int(server.state == "ready")),
                 ("connections", "Connections, joined or not.", door.connections),
                 ("max_connections", "How many connections are let in.", door.max_connections),
-                ("seats", "Connections that have joined a room.", sum(map(len, switch.rooms.values()))),
-                ("rooms", "Rooms with a seat in them.", len(switch.rooms)),
+                ("seats", "Connections that have joined a room.", sum(len(one.seats) for one in rooms)),
+                ("rooms", "Rooms with a seat in them.", len(rooms)),
                 ("laggards", "Seats that don't read as fast as they are sent to.", len(switch.laggards)),
                 ("unsent_bytes", "What waits for all laggards.", switch.unsent_bytes()),
                 ("joins_total", "Seats that were given.", switch.joins),
@@ -56,12 +60,26 @@ def counts(server: Server) -> list[Count]:
             )
             if value is not None
         ),
+        *(Count(f"parley_relay_{name}", text, value) for name, text, value in _of_others(engine, cluster)),
         *(
             Count("parley_relay_events_total", "Words of the log, said or only counted.", server.journal.total(w), w)
             for w in MOODS
         ),
         *_process(),
     ]
+
+
+def _of_others(engine: NatsEngine | None, cluster: Cluster | None) -> Iterator[tuple[str, str, float]]:
+    """Yield what there is to count where rooms reach over several relays."""
+    if engine is not None and cluster is not None:
+        yield "engine_up", "1 while the engine carries what this relay says.", int(engine.up)
+        yield "engine_connections_total", "Connections to the engine.", engine.connections
+        yield "engine_lost_blocks_total", "Blocks never sent: the engine was away or too slow.", engine.lost_blocks
+        yield "engine_refused_total", "What came of the engine and made no sense.", engine.refused + cluster.refused
+        yield "other_relays", "Other relays that are alive.", cluster.others()
+        yield "far_seats", "Seats at other relays, in rooms of this one.", cluster.far_seats
+        yield "far_blocks_out_total", "Blocks for seats at other relays.", cluster.blocks_out
+        yield "far_blocks_in_total", "Blocks from seats at other relays.", cluster.blocks_in
 
 
 def _process() -> Iterator[Count]:

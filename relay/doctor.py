@@ -24,6 +24,7 @@ from chatcore.wire import FRAME_SIZE, ROOM_ID_SIZE, Frame, Kind, Refusal, join_b
 from relay import config as configuration
 from relay import keys, monitor, proxy
 from relay.config import Config
+from relay.engine_doctor import examine_engine
 from relay.limits import is_among
 from relay.server import check, connections_within, files_for, listener, why_not_listening
 from relay.system import open_file_limit
@@ -67,6 +68,8 @@ def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
         running = running or runs
         if finding is not None:
             yield finding
+    if config.engine is not None:
+        yield from examine_engine(config.engine)
     stats: dict[str, Any] = {}
     if running:
         stats, finding = _counts(config)

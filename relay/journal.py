@@ -20,12 +20,15 @@ REPEAT_S = 10  # the same word comes once in this many seconds, and then with it
 
 # Each word has a mood: "calm" is the relay's own life, "busy" somebody who met a limit or spoke something else, "hurt"
 # what its owner should look at.
-_CALM = ("listening", "reloaded", "renewed", "stopping", "stopped")
+_CALM = ("listening", "reloaded", "renewed", "stopping", "stopped", "engine_up")
 _BUSY = (
     "deadline", "version", "malformed", "tls", "proxy", "relay_pass", "room_full", "relay_full", "too_fast", "crowd",
     "overflow", "laggard", "silent", "shutting_down",
 )  # fmt: skip
-_HURT = ("reload_refused", "renewal", "exhausted", "files", "fault", "loop")
+_HURT = (
+    "reload_refused", "renewal", "exhausted", "files", "fault", "loop",
+    "engine_away", "engine_denied", "engine_lost", "engine_silent", "engine_slow",
+)  # fmt: skip
 MOODS = dict.fromkeys(_CALM, "calm") | dict.fromkeys(_BUSY, "busy") | dict.fromkeys(_HURT, "hurt")
 _PRIORITIES = {"calm": 6, "busy": 5, "hurt": 3}  # informational, notice, error: sd-daemon(3)
 

@@ -38,7 +38,10 @@ def pages_of(server: Server) -> dict[str, Callable[[], Page]]:
     """Return what a relay has to say about itself, by path."""
 
     def ready() -> Page:
-        return (200 if server.state == "ready" else 503), _TEXT, f"{server.state}\n"
+        state = server.state
+        if state == "ready" and server.engine is not None and not server.engine.is_well:
+            state = "without its engine"  # people at other relays can't be reached from here
+        return (200 if state == "ready" else 503), _TEXT, f"{state}\n"
 
     def metrics() -> Page:
         if server.state == "starting":

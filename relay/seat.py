@@ -32,6 +32,7 @@ from relay.limits import Limits
 from relay.waiting import Waiting
 
 if TYPE_CHECKING:
+    from relay.share import FarSeat
     from relay.switch import Switch
 
 STUCK_S = 5  # for whom too much waits may lose blocks for so long without reading any, and then the seat
@@ -65,12 +66,13 @@ def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_AD
 class Room(dict[int, list[bytes]]):
     """Address (as a word) -> the frames that wait for that seat.  Who isn't in here can't be reached from here."""
 
-    __slots__ = ("dirty", "nowhere", "room_id", "seats")
+    __slots__ = ("dirty", "far", "nowhere", "room_id", "seats")
 
     def __init__(self, room_id: bytes, nowhere: list[bytes]) -> None:
         super().__init__()
         self.room_id = room_id
         self.seats: dict[int, Seat] = {}
+        self.far: dict[int, FarSeat] = {}  # those at other relays, if there are any
         self.nowhere = nowhere
         self.dirty = False
 

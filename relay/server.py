@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import secrets
 import socket
 import ssl
 import time
@@ -14,9 +15,11 @@ from dataclasses import replace
 from typing import Any, Protocol, cast
 
 from chatcore.errors import ConfigError, RelayError, WireError
-from relay import keys, proxy
+from relay import across, keys, proxy
+from relay.cluster import Cluster
 from relay.config import Config, is_loopback, is_wildcard
 from relay.connection import RESET, Connection, TlsConnection
+from relay.engine_nats import NatsEngine, context_of
 from relay.intake import INTAKE_BYTES
 from relay.journal import Journal, quiet_asyncio
 from relay.limits import Door, Limits, is_among, network_of
@@ -45,7 +48,7 @@ def line_of(config: Config) -> str:
     return keys.relay_line(config.host, config.public_port or config.port, tuple(pins), config.relay_pass)
 
 
-_UNTIL_RESTART = ("listen", "port", "event_loop", "metrics", "control")
+_UNTIL_RESTART = ("listen", "port", "event_loop", "metrics", "control", "engine")
 
 
 def _context_of(config: Config) -> ssl.SSLContext | None:
@@ -80,6 +83,7 @@ class Server:
         self.lag_s = 0.0  # how late the last beat came: how long something else kept the loop
         self.loop: asyncio.AbstractEventLoop
         self.switch: Switch
+        self.engine: NatsEngine | None = None  # to other relays
         self.porch: Porch
         self.door: Door
         self._listeners: list[socket.socket] = []
@@ -121,6 +125,7 @@ class Server:
         self.door = Door(self.limits, self._most_connections())
         self._listen()
         self.line = line_of(replace(self.config, port=self.port))
+        self._meet_others()
         for listener in self._listeners:
             self.loop.add_reader(listener, self._accept, listener)
         self._beat_due_s = self.loop.time() + 1
@@ -128,6 +133,16 @@ class Server:
         self.state = "ready"
         self.journal.note("listening")
         notify_service_manager("READY=1")
+
+    def _meet_others(self) -> None:
+        """Join the other relays, if the configuration names an engine.  Whether it is up now doesn't matter."""
+        if self.config.engine is not None:
+            boot = secrets.token_bytes(across.BOOT_SIZE)
+            self.engine = NatsEngine(self.config.engine, boot, note=self.journal.note, fault=self.journal.fault)
+            self.switch.cluster = Cluster(
+                self.switch, self.engine, boot, later=self.loop.call_soon, now_ms=lambda: time.time_ns() // 1_000_000
+            )
+            self.engine.start(self.switch.cluster)
 
     def _most_connections(self) -> int:
         """Return the cap on connections, kept below the real limit on descriptors."""
@@ -286,6 +301,8 @@ class Server:
         for connection in list(self._connections):
             connection.reset()
         await asyncio.sleep(0)
+        if self.engine is not None:
+            await self.engine.close()
         if self._beat is not None:
             self._beat.cancel()
         self.journal.tell()
@@ -335,6 +352,8 @@ def check(config: Config) -> None:
     check_exposure(config, plaintext=config.behind_tls_terminator, unlimited=False)
     if not config.behind_tls_terminator:
         _context_of(config)
+    if config.engine is not None:
+        context_of(config.engine)
     line_of(config)
     loop_factory(config.event_loop)
 

@@ -22,12 +22,14 @@ from chatcore.wire import (
     Kind,
     Refusal,
 )
+from relay.cluster import Cluster
 from relay.intake import Intake
 from relay.limits import Limits
 from relay.seat import Port, Room, Seat, frame, word_of
 
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
+WAIT_ELSEWHERE_S = (1, 8)  # where other relays are up: so that they are back before anybody is told that they left
 
 _join = b"".join
 
@@ -57,6 +59,7 @@ class Switch:
         self.relay_pass = relay_pass
         self.frames = 0  # that seats have sent; counted by reads
         self.joins = 0
+        self.cluster: Cluster | None = None  # other relays; None when this one is alone
         self._stopping = False
         self._later = later
         self._random_bytes = random_bytes
@@ -102,27 +105,33 @@ class Switch:
             seat.address = self._random_bytes(ADDRESS_SIZE)
         seat.word = word_of(seat.address)
         seat.out.append(frame(Kind.WELCOME, len(room), 0, seat.address))
-        seat.out += [frame(Kind.PRESENT, 0, 0, other.address) for other in room.seats.values()]
-        self._tell(room, frame(Kind.PRESENT, 0, 0, seat.address))
+        for others in (room.seats, room.far):
+            seat.out += [frame(Kind.PRESENT, 0, 0, other.address) for other in others.values()]
+        self.tell(room, frame(Kind.PRESENT, 0, 0, seat.address))
         room[seat.word] = seat.out
         room.seats[seat.word] = seat
         seat.room = room
         seat.quiet_s = 0
         self.joins += 1
+        if self.cluster is not None:
+            self.cluster.sat(seat, room)
         self.mark(room)
 
     def depart(self, seat: Seat, room: Room) -> None:
         """Take a seat out of its room and tell the others."""
         del room[seat.word], room.seats[seat.word]
-        if room and not self._stopping:  # else everybody has to go, and this would be news for each about each
-            self._tell(room, frame(Kind.LEFT, 0, 0, seat.address))
+        if self.cluster is not None:
+            self.cluster.rose(seat, room)
+        if room.seats and not self._stopping:  # else all have to go, and this would be news for each about each
+            self.tell(room, frame(Kind.LEFT, 0, 0, seat.address))
             self.mark(room)
-        elif not room:
+        elif not room.seats:
             del self.rooms[room.room_id]
 
-    def _tell(self, room: Room, news: bytes) -> None:
-        for out in room.values():
-            out.append(news)
+    def tell(self, room: Room, news: bytes) -> None:
+        """Give a frame to all seats of a room that are here."""
+        for seat in room.seats.values():
+            seat.out.append(news)
 
     def mark(self, room: Room) -> None:
         """Remember that frames wait in this room, and have them written at the end of this turn."""
@@ -147,6 +156,8 @@ class Switch:
                     else:
                         seat.waiting.add(out)
                         out.clear()
+            if room.far and self.cluster is not None:
+                self.cluster.carry(room)
         if self.laggards:
             self._weigh()
 
@@ -180,10 +191,14 @@ class Switch:
         """Let a second pass: deadlines, pings, farewells."""
         for seat in list(self.seats):
             seat.beat(self.limits)
+        if self.cluster is not None:
+            self.cluster.beat()
 
     def shut_down(self) -> None:
         """Refuse everybody, each with another time to wait; who hasn't joined yet hears it in answer to the join."""
         self._stopping = True
+        if self.cluster is not None:
+            self.cluster.leave()
         for seat in list(self.seats):
             if seat.room is not None:
                 seat.refuse(Refusal.SHUTTING_DOWN, self._wait_s())
@@ -191,5 +206,6 @@ class Switch:
                 seat.doom = (Refusal.SHUTTING_DOWN, self._wait_s())
 
     def _wait_s(self) -> int:
-        least, most = WAIT_SHUTDOWN_S
+        alone = self.cluster is None or not self.cluster.others()
+        least, most = WAIT_SHUTDOWN_S if alone else WAIT_ELSEWHERE_S
         return least + self._random_bytes(1)[0] % (most - least + 1)

@@ -18,7 +18,7 @@ def configuration_text(host: str, listen: list[str], service_control: str, *, ce
     return f"""\
 # Configuration of a Parley relay.  Every key may be left out; a key behind a # shows its default or an example.
 # After a change: `check-config`, then send SIGHUP (`systemctl reload parley-relay`).  Nobody is disconnected.
-# Only listen, port, event_loop, control and [metrics] need a restart.
+# Only listen, port, event_loop, control, [metrics] and [engine] need a restart.
 
 [relay]
 # What people dial: the name or IP address of this computer as others see it.  It stands in every invite.
@@ -69,6 +69,20 @@ key = "{keys.KEY_NAME}"
 # Counts for Prometheus (/metrics) and health (/healthz, /readyz), for this computer alone: counts, and nothing of
 # anybody.  But who keeps them sees later when people were here.  Without this line nothing listens.
 # listen = "127.0.0.1:9256"
+
+[engine]
+# Many relays that serve the same rooms meet at a NATS server or two (docs/SELF_HOSTING.md, "Many relays").  Without
+# this line the relay is alone and opens no connection.  Use tls:// everywhere but in a private network.
+# nats = ["tls://relay-1:PASSWORD@10.0.0.5:4222", "tls://relay-1:PASSWORD@10.0.0.6:4222"]
+
+# Which of them this is: a name of its own for each relay, and the same cluster for all that belong together.
+# name = "relay-1"
+# cluster = "parley"
+
+# Whose word counts for the engine's certificate; and what this relay shows to the engine, if the engine asks for it.
+# ca = "engine-ca.pem"
+# certificate = "engine-relay.pem"
+# key = "engine-relay-key.pem"
 
 [limits]
 # All together.  There are never more rooms than connections.

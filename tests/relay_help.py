@@ -127,7 +127,7 @@ class Bench:
         if self.drawn:
             return self.drawn.pop(0)
         self._count += 1
-        return self._count.to_bytes(size, "big")
+        return (self._count & (1 << 8 * size) - 1).to_bytes(size, "big")
 
     def turn(self) -> None:
         while self.pending:

@@ -14,10 +14,11 @@ from chatcore.members import StatementType
 from chatcore.seal import BODY_SIZE, CONTENT_SIZE, LABEL, MAX_CONTENT_BYTES, MAX_PARTS, SEALED_SIZE
 from chatcore.wire import BLOCK_SIZE, DEFAULT_PORT, FRAME_SIZE, HEADER_SIZE, VERSION, Kind, Refusal
 from chatcore.wordlist import english
+from relay import across, cluster
 
 ROOT = Path(__file__).parent.parent
 PAPER = (ROOT / "docs" / "PROTOCOL.md").read_text("utf-8")
-CORE = sorted((ROOT / "chatcore").rglob("*.py"))
+CORE = sorted([*(ROOT / "chatcore").rglob("*.py"), *(ROOT / "relay").rglob("*.py")])
 
 
 def _section(heading: str) -> str:
@@ -56,6 +57,31 @@ def test_the_frames_are_those_in_the_code() -> None:
     assert [int(number) for number in re.findall(r"\b(\d) [a-z]", reasons[1])] == [reason.value for reason in Refusal]
     assert (VERSION, HEADER_SIZE, BLOCK_SIZE, FRAME_SIZE) == (1, 16, 256, 272)
     _says("A frame has 272 bytes", "a header of 16 and a block of 256", f"The default port is {DEFAULT_PORT}")
+
+
+def test_what_relays_say_is_in_the_code() -> None:
+    kinds = {(int(row[0]), row[1]) for row in _rows("Between relays") if row[0].isdigit()}
+    assert kinds == {(about.value, about.name) for about in across.About}
+    assert (across.VERSION, across.BOOT_SIZE, across.TOKEN_SIZE, across.LABEL) == (1, 8, 20, LABEL)
+    shown = across.Subjects("C", "NAME", "BOOT")
+    for subject in (
+        shown.own_heart,
+        shown.own_words("TOKEN"),
+        shown.room("TOKEN"),
+        shown.blocks("NAME", "BOOT", "TOKEN"),
+    ):
+        _says(f"`{subject}`")
+    beats = cluster.SILENT_BEATS, cluster.GRACE_BEATS, cluster.ROUND_BEATS, cluster.LISTS_PER_BEAT
+    assert (*beats, cluster.ROUND_BEATS * cluster.ROUNDS) == (3, 10, 4, 4, 12)
+    assert (cluster.CHANGES_PER_SECOND, cluster.CHANGES_AT_ONCE) == (64, 4)
+    _says(
+        f"A batch of blocks is 1 to {across.MAX_BLOCKS} times {across.BLOCK_BYTES} bytes",
+        f"at most {across.MAX_RECORDS:,} in a message",
+        f"longer than {across.MAX_MESSAGE_BYTES:,} bytes",
+        f"up to {cluster.FAR_SEATS_PER_CONNECTION} for each connection that the relay allows",
+        f"{cluster.MAX_RELAYS} relays",
+        f"{cluster.MAX_LIVES} boots of each name",
+    )
 
 
 def test_the_contents_and_statements_are_those_in_the_code() -> None:

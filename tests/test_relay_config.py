@@ -184,9 +184,9 @@ def test_carriage_returns_are_fine(state: Path) -> None:
         (
             "[relay]\n[colours]\nport = 1\n",
             2,
-            "'colours' is not known here; the tables are [relay], [limits] and [metrics].",
+            "'colours' is not known here; the tables are [relay], [limits], [metrics] and [engine].",
         ),
-        ("port = 7256\n", 1, "'port' is not known here; the tables are [relay], [limits] and [metrics]."),
+        ("port = 7256\n", 1, "'port' is not known here; the tables are [relay], [limits], [metrics] and [engine]."),
         ("relay = 5\n", 1, "[relay] must be a table"),
         ('[relay]\nport = "7256"\n', 2, "port must be a whole number from 1 to 65535."),
         ("[relay]\nport = 0\n", 2, "port must be a whole number from 1 to 65535."),

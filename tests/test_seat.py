@@ -67,6 +67,22 @@ def test_a_newcomer_says_key_to_those_who_were_there_and_to_nobody_else() -> Non
     assert [(f.kind, f.address, f.block) for f in frames(one)] == [(Kind.SEND, THERE, key("session alice 1").modulus)]
 
 
+def test_a_later_seat_is_spoken_to_first_where_the_relay_says_so() -> None:
+    """Two who came at the same time by two relays were in nobody's WELCOME: one of them is told to begin."""
+    one = seat(0)
+    give(one, Frame(Kind.PRESENT, 1, address=THERE))
+    give(one, Frame(Kind.PRESENT, 0, address=b"somebody"))
+    give(one, Frame(Kind.PRESENT, 2, address=b"anybody "))
+    assert [(f.kind, f.address, f.block) for f in frames(one)] == [(Kind.SEND, THERE, key("session alice 1").modulus)]
+    give(one, BOBS_KEY)
+    assert known(one) == BOBS
+    give(one, Frame(Kind.LEFT, address=THERE))
+    frames(one)
+    give(one, Frame(Kind.PRESENT, 1, address=THERE))
+    assert known(one) is None
+    assert [(f.kind, f.address) for f in frames(one)] == [(Kind.SEND, THERE)]
+
+
 def test_a_key_is_repeated_twice() -> None:
     one = seat(1)
     give(one, Frame(Kind.PRESENT, address=THERE))

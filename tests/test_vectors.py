@@ -44,6 +44,7 @@ from chatcore.text import pack_text, parse_quote, parse_text
 from chatcore.wire import FRAME_SIZE, Frame, Kind, parse_frame
 from chatcore.wordlist import english
 from chatcore.words import room_words
+from relay import across
 
 ROOT = Path(__file__).parent.parent
 VECTORS = ROOT / "tests" / "vectors"
@@ -95,7 +96,8 @@ def test_every_group_has_what_it_should() -> None:
         "link": (6, 0),
         "statement": (10, 11),
         "content": (8, 0),
-        "frame": (9, 6),
+        "frame": (10, 6),
+        "engine": (10, 10),
     }
 
 
@@ -133,6 +135,7 @@ def test_the_verifier_sees_every_kind_of_damage(tmp_path: Path) -> None:
         "keys": "fingerprint", "oaep": "plaintext", "signature": "signature", "seal": "sealed", "record": "data",
         "lock": "keys", "body": "content", "room": "room-key", "invite": "title", "words": "words", "link": "content",
         "statement": "set", "content": "content", "frame": "block",
+        "engine": "token",
     }  # fmt: skip
     for name, field in fields.items():
         text = (VECTORS / f"{name}.txt").read_text("utf-8")
@@ -253,6 +256,28 @@ def test_attack_22_bodies() -> None:
     for record in wrong:
         with pytest.raises(WireError):
             parse_body(bytes.fromhex(record["body"]))
+
+
+def test_what_relays_say() -> None:
+    right, wrong = _split("engine")
+    assert across.token_of(bytes.fromhex(right[0]["room-id"])) == right[0]["token"]
+    for record in right[1:]:
+        (message,) = hexed(record, "message")
+        found = across.parse(message)
+        assert (found.about, found.boot.hex(), found.number) == (
+            _number(record, "kind"),
+            record["boot"],
+            _number(record, "number"),
+        )
+        assert b"".join(found.come).hex() == record.get("come", "")
+        assert b"".join(found.gone).hex() == record.get("gone", "")
+        if found.about is across.About.BEAT:
+            (seats,) = hexed(record, "seats")
+            assert across.digest_of(seats[at : at + 16] for at in range(0, len(seats), 16)) == found.digest
+    assert {across.parse(bytes.fromhex(record["message"])).about for record in right[1:]} == set(across.About)
+    for record in wrong:
+        with pytest.raises(WireError):
+            across.parse(bytes.fromhex(record["message"]))
 
 
 def test_frames() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from .handshake import links
 from .material import Record
 from .primitives import bodies, frames, keys, locks, oaep, records, sealed, signature
+from .relays import between_relays
 from .rooms import contents, invites, rooms, statements, words
 
 HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Record]]]] = {
     "statement": ("Statements, their hashes, and what follows from a set of them.", statements),
     "content": ("Contents of MSG and ACK, and the id of a message.", contents),
     "frame": ("Frames of the wire.", frames),
+    "engine": ("What relays say to each other.", between_relays),
 }
 
 

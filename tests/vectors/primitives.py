@@ -249,6 +249,7 @@ def frames() -> Iterator[Record]:
         "join with a relay pass": Frame(Kind.JOIN, block=join_block(stream("room id", 32), stream("relay pass", 32))),
         "welcome: two others are there": Frame(Kind.WELCOME, 2, address=seat),
         "present": Frame(Kind.PRESENT, address=seat),
+        "present, and it is for the reader to speak first": Frame(Kind.PRESENT, 1, address=seat),
         "left": Frame(Kind.LEFT, address=seat),
         "send": Frame(Kind.SEND, address=seat, block=block),
         "ping": Frame(Kind.PING, 7, 123_456),

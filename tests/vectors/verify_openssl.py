@@ -425,6 +425,50 @@ def check_frame(record: Record) -> None:
         same(head + int(record["number"]).to_bytes(4, "big") + address + block, frame)
 
 
+def check_engine(record: Record) -> None:
+    if "token" in record:
+        (room_id,) = hexed(record, "room-id")
+        return same(base64.b32encode(sha256(LABEL + b"engine" + room_id)[:20]).decode().lower(), record["token"])
+    (message,) = hexed(record, "message")
+    if record["expect"] != "success":
+        return same(_says_something(message), False)
+    body = bytes.fromhex(record.get("gone", "") + record.get("come", ""))
+    if "before" in record:
+        gone = len(record["gone"]) // 32
+        body = int(record["before"]).to_bytes(8, "big") + gone.to_bytes(2, "big") + body
+    if "digest" in record:
+        (seats,) = hexed(record, "seats")
+        digest = 0
+        for at in range(0, len(seats), 16):
+            digest ^= int.from_bytes(sha256(seats[at : at + 16])[:8], "big")
+        same(digest, int(record["digest"]))
+        body = digest.to_bytes(8, "big")
+    if "whom" in record:
+        body = hexed(record, "whom")[0] + bytes((int(record["anew"]),))
+    head = bytes((1, int(record["kind"]))) + hexed(record, "boot")[0] + int(record["number"]).to_bytes(8, "big")
+    same(_says_something(message), True)
+    return same(head + body, message)
+
+
+def _says_something(message: bytes) -> bool:
+    """Say whether this is one of the six messages, in the one form that it has."""
+    kind, body = message[1], message[18:]
+    gone = 0
+    if kind == 2 and len(body) >= 10:
+        gone, body = int.from_bytes(body[8:10], "big"), body[10:]
+    rows = [body[at : at + 16] for at in range(0, len(body), 16)]
+    lists = [rows[:gone], rows[gone:]]
+    fits = {
+        1: all(len(row) == 16 and any(row[8:]) for row in rows) and rows == sorted({*rows}),
+        2: all(len(row) == 16 for row in rows) and gone <= len(rows) and all(x == sorted({*x}) for x in lists),
+        3: len(body) == 8,
+        4: len(body) == 9 and body[-1] < 2,
+        5: not body,
+        6: not body,
+    }
+    return message[0] == 1 and any(message[2:10]) and fits.get(kind, False)
+
+
 GROUPS: dict[str, Callable[[Record], None]] = {
     "keys": check_keys,
     "oaep": check_oaep,
@@ -440,6 +484,7 @@ GROUPS: dict[str, Callable[[Record], None]] = {
     "statement": check_statement,
     "content": check_content,
     "frame": check_frame,
+    "engine": check_engine,
 }
 
 
