@@ -12,6 +12,7 @@ from chatcore.link import Link, State
 
 MAX_KNOCKS = 8
 GONE_S = 20.0  # a knocker whose link has ended is shown so long: links of knockers are renewed
+LEFT_S = 5.0  # and so long one whose seat is empty: whoever only lost the connection is back by then
 
 
 class Door:
@@ -41,10 +42,10 @@ class Door:
         self._knocks[fp] = now.s + KNOCK_S
         return not again
 
-    def gone(self, fp: bytes, now: Moment) -> None:
-        """The link to a knocker has ended."""
+    def gone(self, fp: bytes, now: Moment, *, left: bool = False) -> None:
+        """The link to a knocker has ended; `left` if its seat is empty, too."""
         if fp in self._knocks:
-            self._knocks[fp] = min(self._knocks[fp], now.s + GONE_S)
+            self._knocks[fp] = min(self._knocks[fp], now.s + (LEFT_S if left else GONE_S))
 
     def open(self, fp: bytes) -> bool:
         """Take somebody off the list; says whether they were on it."""

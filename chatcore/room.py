@@ -370,8 +370,8 @@ class Room:
             case Odd(link, what, count):
                 known = link.greeting if link is not None else None
                 self._report.odd(what, known.fp if known is not None else b"", count, now)
-            case Gone(link):
-                self._forget(link, now)
+            case Gone(link, left):
+                self._forget(link, now, left=left)
 
     def _on_greeting(self, link: Link, greeting: Greeting, now: Moment) -> None:
         fp = greeting.fp
@@ -417,13 +417,13 @@ class Room:
         self._seats.end(link, now)
         self._forget(link, now)
 
-    def _forget(self, link: Link, now: Moment) -> None:
+    def _forget(self, link: Link, now: Moment, *, left: bool = False) -> None:
         talk = self._talks.pop(id(link), None)
         if talk is None:
             return
         self._changed = True
         if all(other.fp != talk.fp for other in self._talks.values()):
-            self._door.gone(talk.fp, now)
+            self._door.gone(talk.fp, now, left=left)
         if self._courier.sending.get(talk.fp) is talk:
             self._choose(talk, now)
 

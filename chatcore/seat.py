@@ -71,9 +71,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A link has ended."""
+    """A link has ended; `left`: the relay says that nobody sits at its address any more."""
 
     link: Link
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +247,14 @@ class Seat:
         place = self._places.pop(address, None)
         self._left.append(address)
         if place is not None and place.link is not None:
-            yield from self._end(place)
+            yield from self._end(place, left=True)
 
-    def _end(self, place: _Place) -> Iterator[SeatEvent]:
+    def _end(self, place: _Place, *, left: bool = False) -> Iterator[SeatEvent]:
         link, place.link = place.link, None
         if link is not None:
             place.first |= link.up_s > 0
             link.end()
-            yield Gone(link)
+            yield Gone(link, left)
 
     def end(self, link: Link, now: Moment) -> None:
         """End a link on our side; another attempt is made later."""

@@ -49,7 +49,20 @@ from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
 from gui.history import History
 from gui.pages import Behind, RoomView, View, WaitingView
 from gui.safetext import can_be_seen
-from gui.shown import Banner, Composer, Header, Person, Quiet, Quoted, RecentRoom, RoomState, Status, Tone, WaitingState
+from gui.shown import (
+    Banner,
+    Composer,
+    Header,
+    KnockState,
+    Person,
+    Quiet,
+    Quoted,
+    RecentRoom,
+    RoomState,
+    Status,
+    Tone,
+    WaitingState,
+)
 from gui.trial import Trial
 from gui.trust import Trust
 
@@ -141,8 +154,10 @@ class RoomController:
                 self._knocks[event.fp] = event
                 self._learn({event.fp: event.nick})
                 self._behind.work_out_words(self.room_id, event.fp)
+                if self._knock_shown == event.fp:
+                    self.show_knock(event.fp)
             case KnockEnded():
-                self._end_knock(event.fp)
+                self._lose_knock(event.fp)
             case Waiting():
                 self._wait(event)
             case LetIn():
@@ -262,6 +277,7 @@ class RoomController:
         text = f"You let {name} in" if event.fp in self._let_in else f"{name} joined"
         self._let_in.discard(event.fp)
         self._joined.add(event.fp)
+        self._end_knock(event.fp)  # let in from elsewhere, while the sheet is open here
         self.history.line(text, event.at_ms)
 
     def _say_presence(self, event: PresenceChanged) -> None:
@@ -308,6 +324,12 @@ class RoomController:
         names = (sorted(self.name(one) for one, _ in people) for people in (theirs, ours))
         self.history.line(say(self.name(fp), *names), self._now_ms(), Tone.WARN)
 
+    def _lose_knock(self, fp: bytes) -> None:
+        """Who was at the door isn't any more.  An open sheet stays, so that nobody can shut it by coming and going."""
+        knock = self._knocks.pop(fp, None)
+        if knock is not None and self._knock_shown == fp:
+            self._view.show_knock(sentences.knocker_gone(self._knock_state(knock), self.name(fp)))
+
     def _end_knock(self, fp: bytes) -> None:
         self._knocks.pop(fp, None)
         if self._knock_shown == fp:
@@ -350,11 +372,13 @@ class RoomController:
         knock = self._knocks.get(fp)
         if knock is not None:
             self._knock_shown = fp
-            self._view.show_knock(
-                sentences.knock_state(
-                    fp, self.name(fp), self.title, knock.at_ms, self._words.get(fp, ()), self.trust.warning(fp)
-                )
-            )
+            self._view.show_knock(self._knock_state(knock))
+
+    def _knock_state(self, knock: Knocked) -> KnockState:
+        fp = knock.fp
+        return sentences.knock_state(
+            fp, self.name(fp), self.title, knock.at_ms, self._words.get(fp, ()), self.trust.warning(fp)
+        )
 
     def answer_knock(self, fp: bytes, let_in: bool) -> None:
         """Let somebody in, or turn them away."""
@@ -457,7 +481,7 @@ class RoomController:
         self.show(self._page.draft() if self._page is not None else "")
         if self._invite_shown:
             self.show_invite()
-        if self._knock_shown:
+        if self._knock_shown in self._knocks:
             self.show_knock(self._knock_shown)
         if self._readers_shown:
             self._show_readers()

@@ -291,6 +291,12 @@ def knock_state(fp: bytes, name: str, title: str, at_ms: int, words: tuple[str, 
     )
 
 
+def knocker_gone(state: KnockState, name: str) -> KnockState:
+    """Say that who was at the door has gone, in the sheet that is open: it isn't taken out of one's hands."""
+    ask = f"{name} isn't at the door any more."
+    return replace(state, ask=ask, promise=f"If {name} knocks again, you can answer here.", gone=True)
+
+
 def waiting_state(
     opened: RoomOpened,
     title: str,

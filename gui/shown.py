@@ -281,6 +281,7 @@ class KnockState:
     promise: str  # "Until you let Léa in, nothing is encrypted to Léa."
     words: tuple[str, ...] = ()
     warning: str = ""  # a known name with another key
+    gone: bool = False  # the knocker isn't at the door any more: nobody can be let in
 
 
 @dataclass(frozen=True, slots=True)

@@ -608,15 +608,6 @@ def test_letting_in_and_turning_away() -> None:
     assert stage.back.asked[-1] == ("turn_away", DAVE), "who isn't at the door can't be let in"
 
 
-def test_a_knock_that_ends_takes_its_sheet_along() -> None:
-    stage = Stage().talking()
-    stage.core(Knocked(CAROL, "Carol", NOON))
-    stage(events.ShowKnock(CAROL))
-    stage.core(KnockEnded(CAROL))
-    assert stage.view.sheets == {}
-    assert stage.page.banners == []
-
-
 def test_who_knocks_waits_at_the_door_until_let_in() -> None:
     stage = Stage().start().open(BOB)
     assert stage.view.page == "waiting"

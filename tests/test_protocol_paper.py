@@ -139,7 +139,7 @@ def test_the_times_are_those_in_the_code() -> None:
     assert (seat.KEY_REPEATS_S, seat.KEY_ANSWER_GAP_S, seat.RETRY_JITTER_S) == ((4.0, 16.0), 2.0, 5.0)
     assert (talk.ACK_TICK_S, talk.HEARTBEAT_S, talk.READY_AGAIN_S) == ((0.2, 0.8), (25.0, 35.0), (5.0, 60.0))
     assert (delivery.RESEND_FIRST_S, delivery.RESEND_MAX_S, talk.WANT_AGAIN_S) == (5.0, 300.0, (3.0, 300.0))
-    assert (door.KNOCK_S, door.GONE_S, link.KNOCK_S) == (900.0, 20.0, 900.0)
+    assert (door.KNOCK_S, door.GONE_S, door.LEFT_S, link.KNOCK_S) == (900.0, 20.0, 5.0, 900.0)
     _says(
         "HELLO and READY go out again 2, 4, 8, 16 and 32 s after the first time",
         "An attempt that isn't up after 60 s is ended",
@@ -151,7 +151,7 @@ def test_the_times_are_those_in_the_code() -> None:
         "after 5, 10, 20, 40, 60, 60... s until an ACK comes",
         "Without progress for 5, 10, 20, ... 300 s",
         "after 3, 6, ... 300 s while the difference lasts",
-        "each for 15 minutes since it was last heard, or 20 s after its link has ended",
+        "each for 15 minutes since it was last heard, or 20 s after its link has ended, 5 s if its seat is empty",
     )
 
 

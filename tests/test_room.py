@@ -8,6 +8,7 @@ from world import ENGINE, START_MS, Client, World, fp, key
 
 from chatcore import delivery, events
 from chatcore.clock import Moment
+from chatcore.door import LEFT_S
 from chatcore.errors import StateError, TextError
 from chatcore.events import (
     Gap,
@@ -170,11 +171,22 @@ def test_who_is_turned_away_isnt_heard_any_more() -> None:
 def test_a_knock_ends_when_the_knocker_goes() -> None:
     world, alice, bob = at_the_door()
     bob.disconnect()
-    world.advance(30)
+    world.advance(LEFT_S + 1)
     assert [e.fp for e in alice.events if isinstance(e, KnockEnded)] == [fp("bob")]
     bob.connect()
     world.advance(2)
     assert len(alice.of(Knocked)) == 2
+
+
+def test_a_knocker_who_is_back_at_once_is_the_same_knock() -> None:
+    world, alice, bob = at_the_door()
+    for _ in range(5):
+        bob.disconnect()
+        world.advance(LEFT_S - 2)
+        bob.connect()
+        world.advance(LEFT_S + 1)
+    assert len(alice.of(Knocked)) == 1
+    assert not alice.of(KnockEnded)
 
 
 def test_eight_can_wait_at_the_door() -> None:

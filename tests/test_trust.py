@@ -272,3 +272,47 @@ def test_the_whole_way_from_pins_to_a_warning() -> None:
     (known_bob,) = book.namesakes(BOB)
     stage = known(Stage().talking(), OtherKey(BOB, "Bob", known_bob))
     assert "You know Bob by the key 3f2a" in stage.page.banners[0].text
+
+
+# -- a knocker who goes ------------------------------------------------------------------------------------------------
+
+
+def knock_sheet(stage: Stage) -> KnockState:
+    sheet = stage.view.sheets[Sheet.KNOCK]
+    assert isinstance(sheet, KnockState)
+    return sheet
+
+
+def test_an_open_sheet_isnt_shut_by_a_knocker_who_comes_and_goes() -> None:
+    stage = Stage().talking(others=(CAROL,))
+    stage.core(core.Knocked(BOB, "Bob", NOON))
+    stage(events.ShowKnock(BOB))
+    stage.core(core.KnockEnded(BOB))
+    assert (knock_sheet(stage).ask, knock_sheet(stage).gone) == ("Bob isn't at the door any more.", True)
+    assert knock_sheet(stage).promise == "If Bob knocks again, you can answer here."
+    assert stage.page.banners == []
+    stage(events.LetIn(BOB))
+    assert stage.back.asked[-1][0] != "let_in"
+    stage.core(core.Knocked(BOB, "Bob", NOON))
+    assert not knock_sheet(stage).gone
+    stage(events.LetIn(BOB))
+    assert stage.back.asked[-1] == ("let_in", BOB)
+    assert Sheet.KNOCK not in stage.view.sheets
+
+
+def test_the_sheet_of_one_who_has_gone_is_closed_by_hand_and_stays_closed() -> None:
+    stage = Stage().talking(others=(CAROL,))
+    stage.core(core.Knocked(BOB, "Bob", NOON))
+    stage(events.ShowKnock(BOB))
+    stage.core(core.KnockEnded(BOB))
+    stage(events.SheetClosed(Sheet.KNOCK))
+    stage.core(core.Knocked(BOB, "Bob", NOON))
+    assert Sheet.KNOCK not in stage.view.sheets
+
+
+def test_one_who_is_let_in_from_elsewhere_leaves_no_sheet() -> None:
+    stage = Stage().talking(others=(CAROL,))
+    stage.core(core.Knocked(BOB, "Bob", NOON))
+    stage(events.ShowKnock(BOB))
+    stage.core(core.KnockEnded(BOB), core.MemberJoined(BOB, "Bob", NOON))
+    assert Sheet.KNOCK not in stage.view.sheets

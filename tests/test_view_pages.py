@@ -560,3 +560,16 @@ def test_every_page_and_sheet_in_dark() -> None:
     assert code.getpixel((1, 1)) == (255, 255, 255), "a code is dark on white in every look"
     screen.windows.close()
     screen.update()
+
+
+def test_who_has_gone_from_the_door_cant_be_let_in(screen: Screen) -> None:
+    screen.windows.show_room(ROOM)
+    screen.windows.show_knock(replace(KNOCK, gone=True))
+    top = screen.sheet(Sheet.KNOCK)
+    told = len(screen.told)
+    screen.press("Let in", top)
+    assert not [event for event in screen.told[told:] if isinstance(event, events.LetIn)]
+    screen.press("Close", top)
+    assert screen.last() == events.SheetClosed(Sheet.KNOCK)
+    screen.windows.show_knock(KNOCK)
+    assert "Turn away" in screen.reads(top)

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from gui import art, theme
-from gui.events import Emit, LetIn, StopWaiting, TurnAway
+from gui.events import Emit, LetIn, Sheet, SheetClosed, StopWaiting, TurnAway
 from gui.psg import sg
 from gui.shown import KnockState, WaitingState
 from gui.view.kit import Kit, Rows, make_window, show
@@ -86,9 +86,12 @@ class KnockSheet:
         show(self.warning_card, bool(state.warning))
         self.ask.update(state.ask)
         self.promise.update(state.promise)
+        self.no.set_words("Close" if state.gone else "Turn away")
+        self.no.set_kind("outline" if state.gone else "danger")
+        self.yes.set_on(not state.gone)
 
     def _turn_away(self) -> None:
-        self.emit(TurnAway(self.state.fp))
+        self.emit(SheetClosed(Sheet.KNOCK) if self.state.gone else TurnAway(self.state.fp))
 
     def _let_in(self) -> None:
         self.emit(LetIn(self.state.fp))
