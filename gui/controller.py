@@ -344,7 +344,7 @@ class Controller:
             case events.FromRoom():
                 room.core(event.event)
             case events.WordsReady():
-                room.take_words(event.fp, event.words)
+                room.knocks.take_words(event.fp, event.words)
             case events.RoomWordsReady():
                 room.trust.take_words(event.fps, event.words)
             case events.PeopleKnown():
@@ -363,7 +363,7 @@ class Controller:
             case events.CopyInvite():
                 room.copy_invite(event.clear)
             case events.ShowKnock():
-                room.show_knock(event.fp)
+                room.knocks.show(event.fp)
             case events.LetIn():
                 room.answer_knock(event.fp, let_in=True)
             case events.TurnAway():

@@ -44,16 +44,16 @@ from chatcore.events import (
     Waiting,
 )
 from chatcore.invite import Mode
-from gui import events, sentences, wording
+from gui import sentences, wording
 from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
 from gui.history import History
+from gui.knocks import Knocks
 from gui.pages import Behind, RoomView, View, WaitingView
 from gui.safetext import can_be_seen
 from gui.shown import (
     Banner,
     Composer,
     Header,
-    KnockState,
     Person,
     Quiet,
     Quoted,
@@ -108,10 +108,8 @@ class RoomController:
         self._tries = 0  # in vain, since it was connected last
         self._strangers: set[bytes] = set()  # their last message was for other people than ours
         self._differing: set[bytes] = set()  # they go on having another list of people
-        self._knocks: dict[bytes, Knocked] = {}
-        self._words: dict[bytes, tuple[str, ...]] = {}
+        self.knocks = Knocks(view, behind, opened, self.name, self.trust.warning)
         self._alarms: dict[str, Banner] = {}
-        self._knock_shown = b""
         self._invite_shown = False
         self._readers_shown = b""
         self._answering = b""  # the message that is answered with what is said next
@@ -151,13 +149,10 @@ class RoomController:
                 self._learn({event.fp: event.nick})
                 self._say_presence(event)
             case Knocked():
-                self._knocks[event.fp] = event
                 self._learn({event.fp: event.nick})
-                self._behind.work_out_words(self.room_id, event.fp)
-                if self._knock_shown == event.fp:
-                    self.show_knock(event.fp)
+                self.knocks.came(event)
             case KnockEnded():
-                self._lose_knock(event.fp)
+                self.knocks.lose(event.fp)
             case Waiting():
                 self._wait(event)
             case LetIn():
@@ -228,18 +223,11 @@ class RoomController:
         """Say that something behind the window didn't work."""
         self._alarms["trouble"] = Banner("trouble", Tone.WARN, "Something didn't work", sentence, closable=True)
 
-    def take_words(self, fp: bytes, words: tuple[str, ...]) -> None:
-        """Take in the words of oneself and `fp`."""
-        self._words[fp] = words
-        if fp == self._knock_shown:
-            self.show_knock(fp)
-
     def take_known(self, news: PeopleKnown) -> None:
         """Take in what the profile knows of the people."""
         for line in self.trust.known(news):
             self.history.line(line, self._now_ms(), Tone.BAD)
-        if self._knock_shown:
-            self.show_knock(self._knock_shown)
+        self.knocks.show_again()
 
     def _connect(self, event: ConnectionChanged) -> None:
         if event.state is Connection.CONNECTED and self._connection.state is not Connection.CONNECTED:
@@ -277,7 +265,7 @@ class RoomController:
         text = f"You let {name} in" if event.fp in self._let_in else f"{name} joined"
         self._let_in.discard(event.fp)
         self._joined.add(event.fp)
-        self._end_knock(event.fp)  # let in from elsewhere, while the sheet is open here
+        self.knocks.end(event.fp)  # let in from elsewhere, while the sheet is open here
         self.history.line(text, event.at_ms)
 
     def _say_presence(self, event: PresenceChanged) -> None:
@@ -299,7 +287,7 @@ class RoomController:
         self.inside, self._waiting = False, event
         if event.keeper:
             self._learn({event.keeper_fp: event.keeper})
-        if event.keeper_fp not in self._words:
+        if not self.knocks.words(event.keeper_fp):
             self._behind.work_out_words(self.room_id, event.keeper_fp)
 
     def _receive(self, event: MessageReceived) -> None:
@@ -323,18 +311,6 @@ class RoomController:
         self._learn({one: nick for one, nick in theirs if one not in self._nicks})
         names = (sorted(self.name(one) for one, _ in people) for people in (theirs, ours))
         self.history.line(say(self.name(fp), *names), self._now_ms(), Tone.WARN)
-
-    def _lose_knock(self, fp: bytes) -> None:
-        """Who was at the door isn't any more.  An open sheet stays, so that nobody can shut it by coming and going."""
-        knock = self._knocks.pop(fp, None)
-        if knock is not None and self._knock_shown == fp:
-            self._view.show_knock(sentences.knocker_gone(self._knock_state(knock), self.name(fp)))
-
-    def _end_knock(self, fp: bytes) -> None:
-        self._knocks.pop(fp, None)
-        if self._knock_shown == fp:
-            self._knock_shown = b""
-            self._view.close_sheet(Sheet.KNOCK)
 
     # -- what the person does ------------------------------------------------------------------------------------------
 
@@ -367,22 +343,9 @@ class RoomController:
         self._view.copy(self.opened.invite_text, CLEAR_CLIPBOARD_S if clear else 0)
         self.show_invite(sentences.copied(clear))
 
-    def show_knock(self, fp: bytes) -> None:
-        """Show who is at the door, if they still are."""
-        knock = self._knocks.get(fp)
-        if knock is not None:
-            self._knock_shown = fp
-            self._view.show_knock(self._knock_state(knock))
-
-    def _knock_state(self, knock: Knocked) -> KnockState:
-        fp = knock.fp
-        return sentences.knock_state(
-            fp, self.name(fp), self.title, knock.at_ms, self._words.get(fp, ()), self.trust.warning(fp)
-        )
-
     def answer_knock(self, fp: bytes, let_in: bool) -> None:
         """Let somebody in, or turn them away."""
-        if fp not in self._knocks:
+        if fp not in self.knocks:
             return
         if let_in:
             self._let_in.add(fp)
@@ -390,7 +353,7 @@ class RoomController:
         else:
             self._behind.turn_away(self.room_id, fp)
             self.history.line(f"You turned {self.name(fp)} away", self._now_ms())
-        self._end_knock(fp)
+        self.knocks.end(fp)
 
     def show_readers(self, mid: bytes) -> None:
         """Show who could read a message."""
@@ -418,7 +381,7 @@ class RoomController:
     def sheet_closed(self, sheet: Sheet) -> None:
         """Note that a sheet is no longer shown."""
         if sheet is Sheet.KNOCK:
-            self._knock_shown = b""
+            self.knocks.closed()
         elif sheet is Sheet.INVITE:
             self._invite_shown = False
         elif sheet is Sheet.WORDS:
@@ -481,8 +444,7 @@ class RoomController:
         self.show(self._page.draft() if self._page is not None else "")
         if self._invite_shown:
             self.show_invite()
-        if self._knock_shown in self._knocks:
-            self.show_knock(self._knock_shown)
+        self.knocks.show_again()
         if self._readers_shown:
             self._show_readers()
         self.trust.show_again()
@@ -522,7 +484,7 @@ class RoomController:
 
     def _title(self) -> None:
         unread = f"({self._unread}) " if self._unread else ""
-        door = next((f"{self.name(fp)} is at the door · " for fp in self._knocks if not self._focused), "")
+        door = next((f"{self.name(fp)} is at the door · " for fp in self.knocks if not self._focused), "")
         self._tell("title", self._view.set_title, f"{unread}{door}{self.title} — Parley")
 
     def _alone(self) -> bool:
@@ -566,19 +528,8 @@ class RoomController:
         return composer
 
     def _banners(self) -> tuple[Banner, ...]:
-        knocks = (
-            Banner(
-                f"knock {fp.hex()}",
-                Tone.ACCENT,
-                f"{self.name(fp)} is at the door",
-                f"Knocked at {wording.clock(knock.at_ms)} with the invite",
-                ("See who it is", events.ShowKnock(fp)),
-                fp=fp,
-            )
-            for fp, knock in self._knocks.items()
-        )
-        keys = self.trust.banners((m.fp for m in self._members), self._knocks)
-        return (*keys, *self._alarms.values(), *knocks, *self.trial.banners())
+        keys = self.trust.banners((m.fp for m in self._members), self.knocks)
+        return (*keys, *self._alarms.values(), *self.knocks.banners(), *self.trial.banners())
 
     def _quiet(self) -> Quiet | None:
         stopped = self._connection.state is Connection.STOPPED  # then there is no room to invite anybody to
@@ -587,7 +538,7 @@ class RoomController:
         return sentences.quiet(self.opened)
 
     def _waiting_state(self) -> WaitingState:
-        words = self._words.get(self._waiting.keeper_fp, ()) if self._waiting is not None else ()
+        words = self.knocks.words(self._waiting.keeper_fp) if self._waiting is not None else ()
         keeper = self.name(self._waiting.keeper_fp) if self._waiting is not None and self._waiting.keeper else ""
         return sentences.waiting_state(self.opened, self.title, self._waiting, keeper, words, self._connection)
 
