@@ -154,6 +154,11 @@ class Client:
         """Turn away somebody who knocks."""
         self._command(self._visit(room_id), lambda room, now: room.turn_away(fp, now))
 
+    def ask_report(self, room_id: bytes) -> None:
+        """Ask what was counted of the relay; the ConnectionReport event has it."""
+        visit = self._visit(room_id)
+        self._command(visit, lambda room, now: visit.tell(room.report(now)))
+
     def leave(self, room_id: bytes) -> None:
         """Leave for good: sign the LEAVE, tell those who are here, close the room."""
         self._close(room_id, leave=True)

@@ -422,5 +422,6 @@ RoomEvent = (
     | Damaged
     | Alarm
     | Noticed
+    | ConnectionReport
     | SealedBlocks
 )

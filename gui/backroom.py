@@ -27,6 +27,7 @@ from chatcore.ownfile import NO_PROFILE, erase_directory
 from chatcore.pins import Page
 from chatcore.profile import Profile, hold
 from chatcore.seal import fingerprint
+from gui import report
 from gui.acquainted import Acquainted
 from gui.events import (
     AppEvent,
@@ -35,6 +36,7 @@ from gui.events import (
     ProfileFound,
     ProfileKnown,
     Remembered,
+    ReportWritten,
     RoomOpened,
     RoomWordsReady,
     WordsReady,
@@ -380,6 +382,14 @@ class Backroom:
     def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
         """Ask for the blocks of a message."""
         self._client.ask_sealed_blocks(room_id, mid)
+
+    def ask_report(self, room_id: bytes) -> None:
+        """Ask what was counted of the relay."""
+        self._client.ask_report(room_id)
+
+    def write_report(self, room_id: bytes, place: str, text: str) -> None:
+        """Write a report to a file."""
+        self._jobs.put(lambda: self._put(ReportWritten(room_id, report.write(place, text))))
 
     def leave(self, room_id: bytes) -> None:
         """Leave a room for good; it leaves the list of recent rooms too."""

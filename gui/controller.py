@@ -85,7 +85,13 @@ class Controller:
     def handle(self, event: AppEvent) -> bool:
         """Take in one event; False once the program is to end."""
         match event:
-            case events.FromRoom() | events.WordsReady() | events.RoomWordsReady() | events.PeopleKnown():
+            case (
+                events.FromRoom()
+                | events.WordsReady()
+                | events.RoomWordsReady()
+                | events.PeopleKnown()
+                | events.ReportWritten()
+            ):
                 self._from_room(event)
             case events.ProfileFound():
                 self._profile_found(event)
@@ -155,6 +161,9 @@ class Controller:
                 | events.WordsSame()
                 | events.WordsDiffer()
                 | events.SettleKey()
+                | events.OpenReport()
+                | events.TickNames()
+                | events.SaveReport()
                 | events.DismissBanner()
                 | events.LeaveRoom()
                 | events.CloseRoom()
@@ -335,7 +344,8 @@ class Controller:
         self._page, self._busy = Page.ROOM, False
 
     def _from_room(
-        self, event: events.FromRoom | events.WordsReady | events.RoomWordsReady | events.PeopleKnown
+        self,
+        event: events.FromRoom | events.WordsReady | events.RoomWordsReady | events.PeopleKnown | events.ReportWritten,
     ) -> None:
         room = self._room
         if room is None or event.room_id != room.room_id:
@@ -349,6 +359,8 @@ class Controller:
                 room.trust.take_words(event.fps, event.words)
             case events.PeopleKnown():
                 room.take_known(event)
+            case events.ReportWritten(failure=failure):
+                room.trial.written(failure)
             case _:
                 assert_never(event)
 
@@ -378,6 +390,8 @@ class Controller:
                 events.OpenWords() | events.TickWords() | events.WordsSame() | events.WordsDiffer() | events.SettleKey()
             ):
                 room.trust.act(event)
+            case events.OpenReport() | events.TickNames() | events.SaveReport():
+                room.trial.act(event)
             case events.DismissBanner():
                 room.dismiss(event.key)
             case events.TogglePeople():
@@ -474,6 +488,7 @@ RoomAct = (
     | events.TakeBack
     | events.ShowSealed
     | events.TrustAct
+    | events.TrialAct
     | events.DismissBanner
     | events.LeaveRoom
     | events.CloseRoom

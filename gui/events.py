@@ -26,6 +26,7 @@ class Sheet(Enum):
     KNOCK = "knock"
     READERS = "readers"
     CONFIRM = "confirm"
+    REPORT = "report"
     WORDS = "words"
 
 
@@ -255,6 +256,26 @@ TrustAct = OpenWords | TickWords | WordsSame | WordsDiffer | SettleKey
 
 
 @dataclass(frozen=True, slots=True)
+class OpenReport:
+    """Show what was counted of the relay."""
+
+
+@dataclass(frozen=True, slots=True)
+class TickNames:
+    """Have names in the report's file, or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    """Write the report to a file."""
+
+    place: str = field(repr=False)
+
+
+TrialAct = OpenReport | TickNames | SaveReport
+
+
+@dataclass(frozen=True, slots=True)
 class DismissBanner:
     """Put away a banner that may be put away."""
 
@@ -339,6 +360,7 @@ ViewEvent = (
     | TakeBack
     | ShowSealed
     | TrustAct
+    | TrialAct
     | DismissBanner
     | LeaveRoom
     | CloseRoom
@@ -449,6 +471,14 @@ class PeopleKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportWritten:
+    """The report was written, or why not: one sentence."""
+
+    room_id: bytes
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FromRoom:
     """An event of the core."""
 
@@ -456,6 +486,16 @@ class FromRoom:
     event: RoomEvent
 
 
-BackroomEvent = ProfileFound | ProfileKnown | Failed | RoomOpened | WordsReady | RoomWordsReady | PeopleKnown | FromRoom
+BackroomEvent = (
+    ProfileFound
+    | ProfileKnown
+    | Failed
+    | RoomOpened
+    | WordsReady
+    | RoomWordsReady
+    | PeopleKnown
+    | FromRoom
+    | ReportWritten
+)
 AppEvent = ViewEvent | BackroomEvent
 """All that goes through the queue into the GUI thread."""

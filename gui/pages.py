@@ -30,6 +30,7 @@ from gui.shown import (
     Quoted,
     ReadersState,
     RecentRoom,
+    ReportState,
     RoomState,
     StartState,
     Status,
@@ -175,6 +176,9 @@ class View(Protocol):
     def show_words(self, state: WordsState) -> None:
         """Open the sheet of words, or show this state in the one that is open."""
 
+    def show_report(self, state: ReportState) -> None:
+        """Open the connection report, or show this state in the one that is open."""
+
     def show_confirm(self, state: ConfirmState) -> None:
         """Ask; replaces a question that is open."""
 
@@ -267,6 +271,12 @@ class Behind(Protocol):
 
     def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
         """Ask for the blocks of a message: `SealedBlocks`."""
+
+    def ask_report(self, room_id: bytes) -> None:
+        """Ask what was counted of the relay: `ConnectionReport`."""
+
+    def write_report(self, room_id: bytes, place: str, text: str) -> None:
+        """Write a report to a file: `ReportWritten`."""
 
     def leave(self, room_id: bytes) -> None:
         """Leave a room for good."""

@@ -15,6 +15,7 @@ from chatcore.events import (
     Alarm,
     Connection,
     ConnectionChanged,
+    ConnectionReport,
     Damaged,
     Gap,
     GoesOut,
@@ -89,7 +90,7 @@ class RoomController:
         self.room_id = opened.room_id
         self.title = sentences.room_title(opened.title)
         self.history = History()
-        self.trial = Trial(self.name)
+        self.trial = Trial(view, behind, opened, self.name, now_ms)
         self.trust = Trust(view, behind, opened, self.name, now_ms)
         self._page: RoomView | None = None
         self._door: WaitingView | None = None
@@ -212,6 +213,8 @@ class RoomController:
             case Noticed():
                 if line := self.trial.notice(event):
                     self.history.line(line, event.to_ms)
+            case ConnectionReport():
+                self.trial.take(event)
             case SealedBlocks():
                 if event.mid == self._readers_shown:
                     self._blocks = event
@@ -386,6 +389,8 @@ class RoomController:
             self._invite_shown = False
         elif sheet is Sheet.WORDS:
             self.trust.close()
+        elif sheet is Sheet.REPORT:
+            self.trial.close()
         elif sheet is Sheet.READERS:
             self._readers_shown, self._blocks = b"", None
 
@@ -448,6 +453,7 @@ class RoomController:
         if self._readers_shown:
             self._show_readers()
         self.trust.show_again()
+        self.trial.show()
 
     def flush(self) -> None:
         """Tell the page what is different since the last time."""

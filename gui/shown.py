@@ -360,6 +360,46 @@ class ReadersState:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One line of the connection report."""
+
+    icon: str
+    label: str
+    text: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMark:
+    """Something at a time of the chart: 0 is its left edge, 1 its right."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportState:
+    """The connection report.  `points` are (0 to 1, milliseconds); `span` what stands under the chart's ends.
+
+    `place` is where it is offered to be written; `said` is what became of that, `bad` if it failed.
+    """
+
+    title: str
+    detail: str
+    calm: str
+    tone: Tone
+    points: tuple[tuple[float, int], ...]
+    marks: tuple[ReportMark, ...]
+    span: tuple[str, str]
+    rows: tuple[ReportRow, ...]
+    foot: str
+    place: str
+    names: bool = False
+    said: str = ""
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmState:
     """A question with two answers; "no" is Back.  `danger` paints the button red."""
 

@@ -1,11 +1,13 @@
-"""The relay on trial, as a room's window tells of it: one strip that is renewed, then one line.  No toolkit."""
+"""The relay on trial, as a room's window tells of it: a strip that is renewed, then a line; a report.  No toolkit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from chatcore.events import Noticed, Oddity
-from gui import wording
+from chatcore.events import ConnectionReport, Noticed, Oddity
+from gui import report, sentences, wording
+from gui.events import OpenReport, RoomOpened, SaveReport, TickNames, TrialAct
+from gui.pages import Behind, View
 from gui.shown import Banner, Tone
 
 NameOf = Callable[[bytes], str]
@@ -51,14 +53,24 @@ def _outcome(counts: dict[Oddity, int], mended: bool) -> str:
 class Trial:
     """What one room's window says of its relay."""
 
-    def __init__(self, name_of: NameOf) -> None:
-        self._name_of = name_of
+    def __init__(
+        self, view: View, behind: Behind, opened: RoomOpened, name_of: NameOf, now_ms: Callable[[], int]
+    ) -> None:
+        self._view, self._behind, self._room_id = view, behind, opened.room_id
+        self._title = sentences.room_title(opened.title)
+        self._name_of, self._now_ms = name_of, now_ms
+        self._report: ConnectionReport | None = None
+        self._shown = self._names = False
+        self._said, self._bad = "", False
+        self._place = ""
         self._noticed: Noticed | None = None
         self._dismissed_ms = 0  # when that began which the person has put away
 
     def notice(self, event: Noticed) -> str:
         """Take in what was seen; returns the line that stays of it when it is over."""
         self._noticed = None if event.over else event
+        if self._shown:
+            self._behind.ask_report(self._room_id)
         return sentence(event, self._name_of) if event.over else ""
 
     def dismiss(self) -> None:
@@ -72,4 +84,43 @@ class Trial:
         if event is None or event.from_ms == self._dismissed_ms:
             return ()
         tone = Tone.PLAIN if event.mended else Tone.WARN
-        return (Banner("noticed", tone, sentence(event, self._name_of), closable=True),)
+        action = ("Report", OpenReport())
+        return (Banner("noticed", tone, sentence(event, self._name_of), action=action, closable=True),)
+
+    # -- the report
+
+    def act(self, event: TrialAct) -> None:
+        """Do what the person wants with the report."""
+        match event:
+            case OpenReport():
+                self._shown, self._said, self._bad = True, "", False
+                self._place = report.default_place(self._now_ms())
+                self._behind.ask_report(self._room_id)
+            case TickNames():
+                self._names = not self._names
+                self.show()
+            case SaveReport(place) if self._report is not None:
+                self._place = place
+                names = self._name_of if self._names else None
+                self._behind.write_report(self._room_id, place, report.as_text(self._report, self._title, names))
+
+    def take(self, counted: ConnectionReport) -> None:
+        """Take in what was counted."""
+        if self._shown:
+            self._report = counted
+            self.show()
+
+    def written(self, failure: str) -> None:
+        """Say what became of the file."""
+        self._said, self._bad = failure or report.SAVED, bool(failure)
+        self.show()
+
+    def show(self) -> None:
+        """Show the report, if it is to be seen."""
+        if self._shown and self._report is not None:
+            state = report.report_state(self._report, self._title, self._place, self._names, self._said, self._bad)
+            self._view.show_report(state)
+
+    def close(self) -> None:
+        """The report is no longer shown."""
+        self._shown, self._report = False, None

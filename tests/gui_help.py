@@ -42,6 +42,7 @@ from gui.shown import (
     Quoted,
     ReadersState,
     RecentRoom,
+    ReportState,
     RoomState,
     StartState,
     Status,
@@ -219,6 +220,9 @@ class FakeView:
     def show_words(self, state: WordsState) -> None:
         self.sheets[Sheet.WORDS] = state
 
+    def show_report(self, state: ReportState) -> None:
+        self.sheets[Sheet.REPORT] = state
+
     def show_confirm(self, state: ConfirmState) -> None:
         self.sheets[Sheet.CONFIRM] = state
 
@@ -299,6 +303,12 @@ class FakeBackroom:
         if self.refuse is not None:
             raise self.refuse
         self.asked.append(("say", text, answers) if answers else ("say", text))
+
+    def ask_report(self, room_id: bytes) -> None:
+        self.asked.append(("report", room_id))
+
+    def write_report(self, room_id: bytes, place: str, text: str) -> None:
+        self.asked.append(("write_report", place, text))
 
     def take_back(self, room_id: bytes, mid: bytes) -> None:
         self.asked.append(("take_back", mid))

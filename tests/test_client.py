@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ from chatcore.errors import StateError, TextError, VaultError
 from chatcore.events import (
     Connection,
     ConnectionChanged,
+    ConnectionReport,
     Knocked,
     KnockEnded,
     LetIn,
@@ -61,6 +63,7 @@ from chatcore.events import (
     MessageArrived,
     MessageReceived,
     MessageSent,
+    Noticed,
     RoomEvent,
     SealedBlocks,
     Waiting,
@@ -952,6 +955,31 @@ def test_what_the_relay_does_not_read_stays_in_the_room(tmp_path: Path) -> None:
             cable.write = write  # type: ignore[method-assign]
             alice.client._loop.call_soon_threadsafe(cable.resume_writing)
             bob.until_text("waits")
+
+
+def test_what_was_counted_of_the_relay_is_told_with_the_way_to_it(tmp_path: Path) -> None:
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        with people(invite, "alice", "bob", timing=replace(HASTY, ping_after_s=0.2, measure_s=0.1)) as (alice, bob):
+            alice.until_here("bob")
+            bob.until_here("alice")
+            alice.say("hello")
+            alice.ear.until(lambda: bool(alice.ear.of(MessageArrived)), "the acknowledgement")
+
+            def timed() -> bool:
+                alice.client.ask_report(alice.room_id)
+                told = alice.ear.of(ConnectionReport)
+                return bool(told) and len(told[-1].times) > 1
+
+            until(timed, "the way was measured")
+            told = alice.ear.of(ConnectionReport)[-1]
+            assert told.total.odd == ()
+            assert 0 <= told.round_trip_ms <= told.slowest_ms
+            assert told.total.answer_ms > 0
+            assert [peer.nick for peer in told.peers] == ["bob"]
+            assert (len(told.visits), told.reconnects) == (1, 0)
+            assert not alice.ear.of(Noticed)
+            assert not bob.ear.of(Noticed)
 
 
 def test_nothing_is_sent_again_while_an_acknowledgement_may_be_waiting() -> None:

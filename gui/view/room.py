@@ -18,6 +18,7 @@ from gui.events import (
     LeaveRoom,
     OpenInvite,
     OpenRecent,
+    OpenReport,
     OpenWords,
     ShowReaders,
     ThemeToggled,
@@ -373,6 +374,7 @@ class RoomPage:
         look = "Light look" if self.kit.p.dark else "Dark look"
         return [
             ("Words of this room…", lambda: self.emit(OpenWords())),
+            ("Connection report…", lambda: self.emit(OpenReport())),
             (look, lambda: self.emit(ThemeToggled())),
             ("Close this room and stay a member", lambda: self.emit(CloseRoom())),
             ("Leave this room for good…", lambda: self.emit(LeaveRoom())),

@@ -26,6 +26,7 @@ from gui.shown import (
     KnockState,
     ProfileState,
     ReadersState,
+    ReportState,
     RoomState,
     StartState,
     WaitingState,
@@ -39,6 +40,7 @@ from gui.view.kit import BARS, Kit, make_window, place_over
 from gui.view.knock import WaitingPage, open_knock, open_waiting
 from gui.view.profile import ImportPage, ProfilePage, open_import, open_profile
 from gui.view.readers import open_readers
+from gui.view.report import open_report
 from gui.view.room import LEAST, SIZE, RoomPage
 from gui.view.start import StartPage, open_start
 from gui.view.words import open_words
@@ -174,6 +176,10 @@ class Windows:
         if shown is not None and shown[0].state.pair != state.pair:
             self.close_sheet(Sheet.WORDS)
         self._sheet(Sheet.WORDS, state, open_words)
+
+    def show_report(self, state: ReportState) -> None:
+        """Open the connection report, or show this state in the one that is open."""
+        self._sheet(Sheet.REPORT, state, open_report)
 
     def show_confirm(self, state: ConfirmState) -> None:
         """Ask; replaces a question that is open."""
