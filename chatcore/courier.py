@@ -36,6 +36,7 @@ from chatcore.talk import SLACK_BEATS, Send, Talk
 from chatcore.text import parse_quote, parse_text
 
 ACK_AT_ONCE = 64  # messages taken since the last ACK: their sender's window must not run dry
+EXPIRE_S = 600.0
 HELD_TRIES, HELD_HEARD_S = 2, 2.0  # said again so often, and they were heard so long after it went out first
 MAX_TAKEN = 8192  # messages remembered, to show none twice that is said again in a new log
 
@@ -59,6 +60,7 @@ class Courier:
         self.archive = BlockArchive()
         first = next(iter(kept.lines.values()), None) if kept is not None else None
         self.answers = Answers(first.at_ms if first is not None else now.ms, emit, self._is_here)
+        self._expire_s = now.s  # when to look for what is too old, also for those who are away
         self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
         self.ignored = 0  # messages of kinds we can't show
         self._room_id, self._fp, self._members = room_id, fp, members
@@ -226,6 +228,7 @@ class Courier:
             self.answers.here(fp, now)
             self._touched.add(fp)
             self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
+            self._give_up(fp, self._outbox(fp).expire(now.ms), now)
             self._pump(fp, now)
 
     def disconnect(self, now: Moment) -> None:
@@ -325,7 +328,11 @@ class Courier:
         return outbox.reached > reached
 
     def resend(self, now: Moment) -> None:
-        """Send again, from the cursor on, to those who have made no progress for too long."""
+        """Send again, from the cursor on, to those who have made no progress for too long; give up what is too old."""
+        if now.s >= self._expire_s:
+            self._expire_s = now.s + EXPIRE_S
+            for fp, outbox in self._outboxes.items():
+                self._give_up(fp, outbox.expire(now.ms), now)
         for fp, talk in list(self._sending.items()):
             outbox = self._outbox(fp)
             if outbox.resend_s is None or now.s < outbox.resend_s:
@@ -344,6 +351,7 @@ class Courier:
         """Return when `resend`, the lists or the answers have something to do, in monotonic seconds; None if never."""
         times = [self.lists.next_tick(), self.answers.next_tick()]
         times += [self._outbox(fp).resend_s for fp in self._sending]
+        times += [self._expire_s] if any(map(len, self._outboxes.values())) else []
         return min((time for time in times if time is not None), default=None)
 
     def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:

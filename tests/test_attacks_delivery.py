@@ -1,0 +1,164 @@
+"""Delivery to the end, without a network: relays that die, disks in other hands, days between; attacks by number."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+from world import Client, Memory, World, fp
+
+from chatcore.clock import Moment
+from chatcore.delivery import MAX_OUTBOX_AGE_MS
+from chatcore.events import Alarm, AlarmKind, Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered
+
+DAY_MS = 24 * 3600 * 1000
+
+
+def again(world: World, old: Client) -> Client:
+    """Start a client from what it kept."""
+    if old.address is not None:
+        world.leave(old)
+    client = world.client(old.name, statements=old.room.statements(), store=old.store, connect=False)
+    client.connections = old.connections + 100
+    client.connect()
+    return client
+
+
+def days_pass(world: World, days: float) -> None:
+    """Nobody is there for so long."""
+    ms = round(days * DAY_MS)
+    world.now = Moment(world.now.s + ms / 1000, world.now.ms + ms)
+
+
+def heard(client: Client) -> list[str]:
+    return [event.text for event in client.events if isinstance(event, MessageReceived)]
+
+
+def test_attack_29_a_relay_that_dies_a_hundred_times_loses_and_doubles_nothing() -> None:
+    """At any moment, also in the middle of what somebody says, and for some longer than for others."""
+    rng = random.Random(29)
+    world = World()
+    people = {name: world.client(name, store=Memory()) for name in ("alice", "bob")}
+    world.advance(2)
+    said: dict[str, list[str]] = {name: [] for name in people}
+    passed = 0
+    dies_at = 0
+
+    def mortal(source: str, to: str, block: bytes) -> list[tuple[str, str, bytes]]:
+        nonlocal passed
+        passed += 1
+        return [(source, to, block)] if passed < dies_at else []
+
+    world.tamper = mortal
+    for death in range(100):
+        dies_at = passed + rng.randrange(1, 40)
+        for name, client in people.items():
+            for number in range(rng.randrange(3)):
+                text = f"{name} {death} {number} " + "x" * rng.randrange(400)
+                client.say(text)
+                said[name].append(text)
+        world.advance(rng.random() * 2)
+        for client in people.values():
+            client.disconnect()
+        dies_at = passed + 10**9
+        for client in people.values():
+            client.connect()
+            world.advance(rng.random())
+    world.advance(60)
+    for name, client in people.items():
+        for other in people.keys() - {name}:
+            assert [text for text in heard(client) if text.startswith(f"{other} ")] == said[other]
+        assert client.room.owed == 0
+        assert not client.of(Gap)
+        assert not client.of(NotDelivered)
+    assert sum(map(len, said.values())) > 150
+
+
+def test_attack_33_a_thief_who_reads_as_carol_is_found_out_when_carol_returns() -> None:
+    world = World()
+    alice, store = world.client("alice"), Memory()
+    carol = world.client("carol", store=store)
+    world.advance(2)
+    alice.say("for carol herself")
+    world.advance(2)
+    world.leave(carol)
+    thief = world.client("thief", identity="carol", store=copy.deepcopy(store), statements=carol.room.statements())
+    alice.say("carol is thought to be here")
+    world.advance(2)
+    assert heard(thief)[-1] == "carol is thought to be here"
+    thief.disconnect()
+    carol = again(world, carol)
+    world.advance(3)
+    alarms = [event for event in carol.events if isinstance(event, Alarm)]
+    assert [(event.kind, event.fp, event.nick) for event in alarms] == [
+        (AlarmKind.ACKNOWLEDGED_ELSEWHERE, fp("alice"), "alice")
+    ]
+    assert [event.count for event in carol.events if isinstance(event, Gap)] == [1]
+
+
+def test_attack_34_a_message_lists_those_away_and_who_joins_later_never_gets_it() -> None:
+    world = World()
+    alice, carol = world.client("alice", store=Memory()), world.client("carol", store=Memory())
+    world.advance(2)
+    world.leave(carol)
+    mid = alice.say("for carol, when she is back")
+    world.advance(1)
+    (sent,) = [event for event in alice.events if isinstance(event, MessageSent)]
+    assert (sent.mid, sent.readers) == (mid, (fp("carol"),))
+    nina = world.client("nina")
+    world.advance(3)
+    alice = again(world, alice)
+    carol = again(world, carol)
+    world.advance(5)
+    assert heard(carol) == ["for carol, when she is back"]
+    assert heard(nina) == []
+    assert not nina.of(Gap)
+    assert [e.by for e in alice.events if isinstance(e, MessageArrived) and mid in e.mids] == [fp("carol")]
+
+
+def test_what_is_owed_is_delivered_days_later_to_the_same_identity() -> None:
+    world = World()
+    alice, bob = world.client("alice", store=Memory()), world.client("bob", store=Memory())
+    world.advance(2)
+    bob.disconnect()
+    texts = [f"day {day}" for day in range(1, 7)]
+    for text in texts:
+        alice.say(text)
+        world.settle()
+        alice.disconnect()
+        days_pass(world, 2.3)
+        alice = again(world, alice)
+        world.advance(1)
+    bob = again(world, bob)
+    world.advance(5)
+    assert heard(bob) == texts
+    assert alice.room.owed == 0
+    assert not bob.of(Gap)
+
+
+def test_what_has_waited_for_two_weeks_is_given_up_and_said_so_at_both_ends() -> None:
+    world = World()
+    alice, bob = world.client("alice", store=Memory()), world.client("bob", store=Memory())
+    world.advance(2)
+    bob.disconnect()
+    old = [alice.say("too old"), alice.say("too old as well")]
+    world.settle()
+    alice.disconnect()
+    days_pass(world, MAX_OUTBOX_AGE_MS / DAY_MS - 1)
+    alice = again(world, alice)
+    new = alice.say("in time")
+    world.settle()
+    alice.disconnect()
+    days_pass(world, 2)
+    alice = again(world, alice)
+    world.advance(1)
+    assert [event.to for event in alice.events if isinstance(event, NotDelivered)] == [fp("bob")]  # though he is away
+    bob = again(world, bob)
+    world.advance(20)
+    lost = [(event.mids, event.to) for event in alice.events if isinstance(event, NotDelivered)]
+    assert [mid for mids, _ in lost for mid in mids] == old
+    assert {to for _, to in lost} == {fp("bob")}
+    assert heard(bob) == ["in time"]
+    assert [event.count for event in bob.events if isinstance(event, Gap)] == [2]
+    assert [mid for e in alice.events if isinstance(e, MessageArrived) and e.by == fp("bob") for mid in e.mids] == [new]
+    assert alice.room.owed == 0
