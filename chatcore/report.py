@@ -1,8 +1,9 @@
 """What this relay did: counted, for the people in the room to see.  Pure.  docs/PROTOCOL.md, "What a client counts".
 
-Frames between two seats keep their order, and nothing is lost on a connection that stands.  So on a link that is up a
-block that is missing, late, doubled or not to be opened is the doing of whoever carries it.  All of it is mended or
-refused where it is found; here it is only counted: numbers and times, no content.
+Frames between two seats keep their order, and on a connection that stands nothing is lost but what pours over a reader
+who doesn't keep up.  So on a link that is up a block that is missing, late, doubled or not to be opened is the doing of
+whoever carries it.  All of it is mended or refused where it is found; here it is only counted: numbers and times, no
+content.
 """
 
 from __future__ import annotations

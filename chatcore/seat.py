@@ -31,6 +31,7 @@ CALM_S = 10.0  # whoever came longer ago and isn't up by now won't be soon
 KEY_BUDGET = (1024.0, 50.0)
 SIGNATURE_BUDGET = (600.0, 20.0)
 DECRYPTION_BUDGET = (8192.0, 200.0)
+SLEPT_S = 45.0  # with links that are up, time passes in smaller steps, unless the computer slept: then we were silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class Seat:
         self._decryptions = Bucket(*DECRYPTION_BUDGET)
         self._provisional = Bucket(*DECRYPTION_BUDGET)
         self._expected = 0  # PRESENT frames that belong to the WELCOME
+        self._ticked_s = NEVER_S
 
     # -- bytes
 
@@ -409,13 +411,14 @@ class Seat:
 
     def tick(self, now: Moment) -> Iterator[SeatEvent]:
         """Repeat, end and retry what is due."""
+        slept, self._ticked_s = now.s > self._ticked_s + SLEPT_S, now.s
         for place in list(self._places.values()):
             if place.link is not None:
                 if now.s < place.link.next_tick():
                     continue
                 full = place.link.state is State.UP and not place.link.provisional
                 place.link.tick(now)
-                if full and place.link.state is State.ENDED:
+                if full and place.link.state is State.ENDED and not slept:
                     yield Odd(place.link, Oddity.SILENT)
                 if place.link.state is State.ENDED:
                     place.retry_s = now.s + RETRY_JITTER_S * self._jitter()

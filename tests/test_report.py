@@ -225,6 +225,14 @@ def test_who_falls_silent_though_the_relay_says_they_are_there_is_told_of() -> N
     everything_came(world, alice, bob, texts=["are you there"])
 
 
+def test_a_computer_that_slept_blames_nobody() -> None:
+    world, (alice, _bob) = room("alice", "bob")
+    world.now = Moment(world.now.s + 600, world.now.ms + 600_000)
+    alice.room.tick(world.now)
+    world.advance(3)
+    assert noticed(alice) == []
+
+
 def test_a_seat_that_the_relay_hides_is_told_of_when_it_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     alice = world.client("alice")
