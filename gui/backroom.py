@@ -353,7 +353,7 @@ class Backroom:
         """Work out the words of these people."""
         if room_id in self._rooms:
             invite, _ = self._rooms[room_id]
-            self._desk.ask(invite, fps, lambda words: self._put(RoomWordsReady(room_id, fps, words)))
+            self._desk.ask(invite, fps, lambda words: self._put(RoomWordsReady(room_id, fps, words)), instead=room_id)
 
     def words_compared(self, room_id: bytes, fps: Sequence[bytes], page: Page, same: bool) -> None:
         """Keep that words were compared with these people."""

@@ -78,7 +78,7 @@ def test_who_asks_goes_on_at_once_and_the_newest_wish_comes_first(
     slips = [Slip() for _ in range(3)]
     desk.ask(INVITE, frozenset((ALICE,)), slips[0])
     deadline = time.monotonic() + 30
-    while not desk._wishes.empty():  # it has begun
+    while desk._wishes:  # until it has begun
         assert time.monotonic() < deadline
         time.sleep(0.01)
     desk.ask(INVITE, frozenset((ALICE, BOB)), slips[1])
@@ -87,6 +87,27 @@ def test_who_asks_goes_on_at_once_and_the_newest_wish_comes_first(
     for slip in slips:
         slip.wait()
     assert order == [1, 3, 2]
+
+
+def test_of_a_room_whose_people_change_only_the_last_wish_is_worked_out(
+    desk: WordsDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, order = threading.Event(), []
+
+    def slow(_: object, room_id: bytes, epoch: int, fps: frozenset[bytes]) -> tuple[str, ...]:
+        assert go.wait(30)
+        order.append(len(fps))
+        return ("x",) * 8
+
+    monkeypatch.setattr(words_desk, "room_words", slow)
+    slips = [Slip() for _ in range(100)]
+    for number, slip in enumerate(slips):
+        fps = frozenset(bytes([one]) * 32 for one in range(number + 1))
+        desk.ask(INVITE, fps, slip, instead=INVITE.room_id)
+    go.set()
+    slips[-1].wait()
+    assert order[-1] == 100
+    assert len(order) <= 2
 
 
 def test_what_is_kept_is_bounded(desk: WordsDesk, monkeypatch: pytest.MonkeyPatch) -> None:
