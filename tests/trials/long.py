@@ -9,6 +9,7 @@ would show.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import signal
 import statistics
@@ -42,6 +43,7 @@ class Plan:
     offline: int = 10
     offline_s: float = 300.0
     most_owed: int = 20_000  # copies that may wait before nothing more is said for a while
+    most_s: float = 0.0  # after so long nobody is killed any more, and nothing more is said; 0: no such end
     seed: int = 1
 
 
@@ -171,20 +173,20 @@ class Trial:
             turns.insert(self.dice.randrange(early + 1), self.send_away)
         moments = sorted(self.dice.randrange(plan.messages) for _ in turns)
         begun_s = time.monotonic()
-        for moment, turn in zip(moments, turns, strict=True):
+        end_s = begun_s + (plan.most_s or math.inf)
+        for moment, turn in [*zip(moments, turns, strict=True), (plan.messages, lambda: None)]:
             self.allowed = moment
-            while self.asked < moment:
+            while self.asked < moment and time.monotonic() < end_s:
                 self.talk()
                 time.sleep(0.01)
+            if time.monotonic() >= end_s:
+                break
             self.allowed = min(plan.messages, moment + plan.messages // len(turns))  # they talk while it is mended, too
             self.fetch()
             turn()
-        self.allowed = plan.messages
-        while self.asked < plan.messages:
-            self.talk()
-            time.sleep(0.01)
+        self.allowed = self.asked
         while self.away:
-            self.fetch()
+            self.fetch(everybody=time.monotonic() >= end_s)
             time.sleep(0.5)
         self.outcome.talk_s = time.monotonic() - begun_s
         self.outcome.last_s = self.stage.until_settled(PATIENCE_S * 5)
@@ -223,7 +225,7 @@ def long(sheet: Sheet, home: Path) -> None:
     finally:
         trial.end_all()
     sheet.note("members", PLAN.members)
-    sheet.note("messages asked for", PLAN.messages)
+    sheet.note("messages asked for", trial.asked)
     sheet.note("committed", outcome.said)
     sheet.note("relay killed", len(outcome.after_relay_s))
     sheet.note("members killed", len(outcome.after_member_s))

@@ -60,11 +60,13 @@ class Program:
         talkative: bool = True,
         timing: dict[str, float] | None = None,
         under: Sequence[str] = (),
+        program: str = "member.py",
         **env: str,
     ) -> None:
         """`under` is a command that runs it, as `ip netns exec NAME` does; `env` is more for its environment."""
         self.name, self.directory = name, directory
         self.talkative, self.timing, self.under, self.env = talkative, timing or {}, under, env
+        self.program = program
         self.here = self.owed = -1
         self.said: set[str] = set()  # what it told to have committed, in all its lives
         self.told: list[list[Any]] = []  # everything else, of all its lives
@@ -74,7 +76,7 @@ class Program:
         """Start it: with an invite the first time, then from its profile."""
         self.here = self.owed = -1
         self.process = subprocess.Popen(
-            [*self.under, sys.executable, str(ROOT / "tests" / "member.py")],
+            [*self.under, sys.executable, str(ROOT / "tests" / self.program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
