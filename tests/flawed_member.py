@@ -23,5 +23,5 @@ def take(cable: Cable, frame: Frame) -> None:
 
 
 if __name__ == "__main__":
-    Cable._take = take  # type: ignore[method-assign]
+    Cable._take = take  # type: ignore[method-assign, assignment]
     Member().run()

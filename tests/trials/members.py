@@ -15,7 +15,7 @@ from attacker import Puppet, talk
 from relay_help import BareClient, any_certificate, join_frame, send_frame
 from world import World, fp, key
 
-from chatcore.events import Gap, MessageReceived
+from chatcore.events import Gap, MessageReceived, OtherVersion
 from chatcore.invite import Mode
 from chatcore.link import ContentKind
 from chatcore.members import StatementType, make_statement
@@ -25,6 +25,18 @@ from trials.sheet import Sheet, case
 from trials.stage import Stage, judge, paced, real_room, rss_mib, seconds_between, share, wait
 
 FLOOD_S = 8.0
+
+
+def answer(world: World, name: str) -> None:
+    """Have somebody answer what they were told last."""
+    client = world.clients[name]
+    last = cast(MessageReceived, client.of(MessageReceived)[-1])
+    client.room.say("an answer", world.now, last.mid)
+    world.advance(35)  # what it answers may be on its way still
+
+
+def other_versions(world: World, name: str) -> int:
+    return len(world.clients[name].of(OtherVersion))
 
 
 @case("M1", "tells different people different things under one number")
@@ -39,6 +51,8 @@ def two_faces(sheet: Sheet, home: Path) -> None:
     world.advance(2)
     mids = {cast(MessageReceived, world.clients[name].of(MessageReceived)[-1]).mid for name in ("alice", "bob")}
     sheet.must("ids of what is one message to its sender", len(mids), 2, 2)
+    answer(world, "alice")
+    sheet.must("answers until the other is told that there is another version", other_versions(world, "bob"), 1, 1)
     talk(world, "alice", "bob")
 
 
@@ -55,6 +69,8 @@ def leaves_out(sheet: Sheet, home: Path) -> None:
     world.advance(30)
     sheet.none("shown out of its turn to the one", len(world.clients["bob"].texts()))
     sheet.note("gaps shown to him", len(world.clients["bob"].of(Gap)))
+    answer(world, "alice")
+    sheet.must("answers until he is told that something never came to him", other_versions(world, "bob"), 1, 1)
     talk(world, "alice", "bob")
 
 
