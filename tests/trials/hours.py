@@ -142,7 +142,7 @@ def partitions(sheet: Sheet, home: Path) -> None:
         world.advance(HOUR_S / 12, step=1.0)
     sheet.note("copies that wait after an hour", conversation.missing())
     world.tamper = lambda source, to, block: [(source, to, block)]
-    sheet.must("arrived after s", conversation.until_all(1, 600), 120)
+    sheet.must("arrived after s", conversation.until_all(1, 600), 200)
     sheet.none("gaps shown", sum(len(client.of(Gap)) for client in world.clients.values()))
     conversation.judge(sheet)
 
