@@ -23,7 +23,7 @@ def test_it_holds(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_three_members_and_their_relay_are_killed_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_attack_29_three_members_and_their_relay_are_killed_and_nothing_is_lost(tmp_path: Path) -> None:
     trial = Trial(tmp_path, Plan(3, 30, 1, 3, 2, 1.0, seed=5))
     try:
         trial.begin()
