@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 from trials import long  # noqa: E402
 from trials import sheet as sheets  # noqa: E402
 
-FAMILIES = ("relay", "hours", "members", "faults", "network", "timing", "long")
+FAMILIES = ("relay", "hours", "members", "faults", "network", "timing", "steady", "long")
 PAPER = ROOT / "docs" / "RELIABILITY.md"
 
 

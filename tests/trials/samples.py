@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Sequence
+
+from capture import distance
 
 
 def mann_whitney(one: Sequence[float], other: Sequence[float]) -> float:
@@ -29,13 +30,8 @@ def mann_whitney(one: Sequence[float], other: Sequence[float]) -> float:
 
 def kolmogorov_smirnov(one: Sequence[float], other: Sequence[float]) -> float:
     """Return how likely a distance between two distributions as great as this is by chance (Smirnov 1948)."""
-    first, second = sorted(one), sorted(other)
-    distance = max(
-        abs(bisect_right(first, value) / len(first) - bisect_right(second, value) / len(second))
-        for value in (*first, *second)
-    )
     size = math.sqrt(len(one) * len(other) / (len(one) + len(other)))
-    root = (size + 0.12 + 0.11 / size) * distance
+    root = (size + 0.12 + 0.11 / size) * distance(one, other)
     if root < 0.2:
         return 1.0
     return min(1.0, max(0.0, 2 * sum((-1.0) ** (k - 1) * math.exp(-2 * (k * root) ** 2) for k in range(1, 101))))

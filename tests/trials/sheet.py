@@ -11,7 +11,7 @@ from pathlib import Path
 
 Number = int | float
 
-FAMILIES = ("R", "M", "F", "A", "LONG")
+FAMILIES = ("R", "M", "F", "A", "STEADY", "LONG")
 HEAD = "| case | what is done | what came of it | held | date |\n|---|---|---|---|---|"
 BEGIN, END = "<!-- the table begins -->\n", "<!-- the table ends -->"
 _ROW = re.compile(r"^\| \*\*([A-Z]+\d*[a-z]?)\*\* \|.*$", re.MULTILINE)
