@@ -241,7 +241,7 @@ class Courier:
     def part(self, fp: bytes, now: Moment) -> None:
         """Somebody has left: nothing is owed to them any more.  The numbers go on if they come back."""
         self._sending.pop(fp, None)
-        self._give_up(fp, self._outbox(fp).give_up_all(), now)
+        self._give_up(fp, self._outbox(fp).give_up_all(), now, left=True)
 
     # -- messages go out
 
@@ -361,9 +361,9 @@ class Courier:
             if self._changes is not None:
                 self._changes.arrived += [(mid, fp, now.ms) for mid in mids]
 
-    def _give_up(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
+    def _give_up(self, fp: bytes, mids: list[bytes], now: Moment, *, left: bool = False) -> None:
         if mids:
-            self._emit(events.NotDelivered(tuple(mids), fp))
+            self._emit(events.NotDelivered(tuple(mids), fp, left=left))
             self._touched.add(fp)
             if self._changes is not None:
                 self._changes.undelivered += [(mid, fp) for mid in mids]

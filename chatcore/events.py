@@ -252,7 +252,7 @@ class MessageArrived:
 
 @dataclass(frozen=True, slots=True)
 class NotDelivered:
-    """These of one's own messages will never reach `to`: too old, or too many waiting.
+    """These of one's own messages will never reach `to`: too old, or too many waiting; or `to` has `left` the room.
 
     `earlier`: that was so in an earlier run already.
     """
@@ -260,6 +260,7 @@ class NotDelivered:
     mids: tuple[bytes, ...]
     to: bytes
     earlier: bool = False
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ class RoomController:
             case NotDelivered():
                 self.history.not_delivered(event)
                 if not event.earlier:
-                    text = sentences.not_delivered(self.name(event.to), len(event.mids))
+                    text = sentences.not_delivered(self.name(event.to), len(event.mids), event.left)
                     self.history.line(text, self._now_ms(), Tone.WARN)
                 self._renew_readers(event.mids)
             case TakenBack():

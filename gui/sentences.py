@@ -160,9 +160,12 @@ def gap(name: str, number: int, before_visit: bool) -> str:
     return f"{wording.count(number, 'message')} from {name} went missing and can't be fetched again"
 
 
-def not_delivered(name: str, number: int) -> str:
-    """Say that somebody was away for too long."""
-    return f"{wording.count(number, 'message')} will not reach {name}: {name} was away for too long"
+def not_delivered(name: str, number: int, left: bool) -> str:
+    """Say what somebody will never get, and why."""
+    lost = f"{wording.count(number, 'message')} will not reach {name}"
+    if left:
+        return f"{lost}, who left the room"
+    return f"{lost}: {'it' if number == 1 else 'they'} waited for two weeks, or too much was waiting"
 
 
 def taken_back(message: Message, spared: tuple[bytes, ...], name_of: NameOf) -> str:

@@ -369,10 +369,13 @@ def test_gaps_and_lost_messages_are_said_in_plain_words() -> None:
     stage = Stage().talking()
     stage.core(stage.sent(1, "hello", BOB))
     stage.core(Gap(BOB, "Bob", 3, False), Gap(BOB, "Bob", 1, True), NotDelivered((mid(1),), BOB))
+    stage.core(NotDelivered((mid(1), mid(2)), BOB), NotDelivered((mid(1),), BOB, left=True))
     assert stage.log.lines == [
         "3 messages from Bob went missing and can't be fetched again",
         "1 earlier message from Bob can't be shown: this computer doesn't keep them",
-        "1 message will not reach Bob: Bob was away for too long",
+        "1 message will not reach Bob: it waited for two weeks, or too much was waiting",
+        "2 messages will not reach Bob: they waited for two weeks, or too much was waiting",
+        "1 message will not reach Bob, who left the room",
     ]
     assert stage.log.ticks[mid(1)] is Tick.FAILED
 

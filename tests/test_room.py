@@ -296,7 +296,9 @@ def test_a_member_who_leaves_is_gone_for_everybody_and_what_waited_is_given_up()
     for client in (alice, bob):
         assert [e.nick for e in client.events if isinstance(e, MemberLeft)] == ["carol"]
         assert presence(client, fp("carol")) is None
-    assert [(e.mids, e.to) for e in alice.events if isinstance(e, NotDelivered)] == [((mid,), fp("carol"))]
+    assert [(e.mids, e.to, e.left) for e in alice.events if isinstance(e, NotDelivered)] == [
+        ((mid,), fp("carol"), True)
+    ]
     assert alice.room.owed == 0
     talk(world, "alice", "bob")
 
