@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those that are named: `python -m benchmarks [fanout] [relay]`.  See README.md."""
+"""Run all benchmarks, or those that are named: `python -m benchmarks [fanout] [keeping] [relay]`.  See README.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("fanout", "relay")
+NAMES = ("fanout", "keeping", "relay")
 
 
 def main() -> int:

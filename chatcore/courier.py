@@ -63,6 +63,7 @@ class Courier:
         self._expire_s = now.s  # when to look for what is too old, also for those who are away
         self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
         self.ignored = 0  # messages of kinds we can't show
+        self.promised = False  # a cursor is on its way: whoever gets it won't send again what is below
         self._room_id, self._fp, self._members = room_id, fp, members
         self._random, self._send, self._emit, self._report = random, send, emit, report
         self._log = random(LOG_SIZE)
@@ -176,6 +177,7 @@ class Courier:
 
     def ready(self, fp: bytes, now: Moment) -> Ready:
         """Say where both logs stand, to a member."""
+        self.promised = True
         outbox, inbox = self._outbox(fp), self._inbox(fp)
         return Ready(
             self._log,
@@ -455,6 +457,7 @@ class Courier:
             self._send_ack(talk, now)
 
     def _send_ack(self, talk: Talk, now: Moment) -> None:
+        self.promised = True
         cursor = self._inbox(talk.fp).cursor(talk.log)
         ack = Ack(talk.log, cursor, self._outbox(talk.fp).head, self._members.set_digest)
         talk.ack_sent(now)

@@ -109,4 +109,7 @@ class Store(Protocol):
         """Return what was committed."""
 
     def commit(self, changes: Changes) -> None:
-        """Keep changes, all or none; when this returns they are there for good."""
+        """Keep changes, all or none; when this returns they outlive the program, however it ends."""
+
+    def settle(self) -> None:
+        """Have what was committed outlive a power cut, too: before anything is promised to others because of it."""

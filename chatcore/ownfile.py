@@ -97,8 +97,7 @@ def scratch(path: Path) -> Iterator[Path]:
 
 def put(new: Path, path: Path, *, replace: bool) -> None:
     """Give a whole file its name, durably, all or nothing.  Raises ProfileError if there is one it may not replace."""
-    with open(new, "rb+") as file:
-        os.fsync(file.fileno())
+    sync(new)
     if replace:
         os.replace(new, path.with_name(path.name + _WHOLE))
         sync_directory(path.parent)
@@ -170,6 +169,12 @@ def erase_directory(directory: Path, *within: str) -> None:
                 (directory / name).rmdir()
         with contextlib.suppress(OSError):
             directory.rmdir()
+
+
+def sync(path: Path) -> None:
+    """Have a file survive a power cut.  Raises OSError."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sync_directory(directory: Path) -> None:

@@ -192,6 +192,11 @@ class Room:
         """Whether so much went over a link that the connection should be renewed now."""
         return any(talk.link.worn for talk in self._talks.values())
 
+    def promises(self) -> bool:
+        """Say whether what is to be sent tells somebody how far they were heard, since the last call."""
+        promised, self._courier.promised = self._courier.promised, False
+        return promised
+
     @property
     def stale(self) -> bool:
         """Whether the shell must connect anew: our log was begun again, and the present links know the old one."""

@@ -33,11 +33,10 @@ def _pack_line(line: Line, numbers: dict[bytes, int]) -> bytes:
     """
     readers = line.readers or ()
     head = _LINE.pack(line.sender, line.at_ms, -1 if line.readers is None else len(readers))
-    owed = [numbers.get(fp, 0) for fp in readers] if numbers else []
-    bits = sum(1 << index for index, fp in enumerate(readers) if fp in line.away)
+    bits = sum(1 << index for index, fp in enumerate(readers) if fp in line.away) if line.away else 0
     away = bits.to_bytes(_bytes_of_bits(len(readers))) if bits else b""
-    flags = (_HAS_NUMBERS if owed else 0) | (_HAS_AWAY if away else 0)
-    numbered = struct.pack(f">{len(owed)}Q", *owed)
+    flags = (_HAS_NUMBERS if numbers and readers else 0) | (_HAS_AWAY if away else 0)
+    numbered = struct.pack(f">{len(readers)}Q", *map(numbers.get, readers, (0,) * len(readers))) if numbers else b""
     return b"".join((head, *readers, bytes((flags,)), numbered, away, line.mid, line.rest))
 
 
@@ -184,6 +183,12 @@ class RoomVault:
             else:
                 rows += [self._closed_up(base, mid, changed) for mid, changed in numbers.items()]
             base.executemany(PUT, rows)
+        if changes.log is not None:
+            self._vault.settle()  # after a power cut the old one mustn't be gone on with
+
+    def settle(self) -> None:
+        """Have what was committed outlive a power cut.  Raises VaultError."""
+        self._vault.settle()
 
     def _closed_up(self, base: sqlite3.Connection, mid: bytes, changed: dict[bytes, int]) -> Row:
         """Return a line of before with the numbers that it has since another was taken back."""

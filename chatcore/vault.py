@@ -69,6 +69,8 @@ class Vault:
         self._path, self._base = path, base
         self._take_keys(keys)
         self._mutex = threading.Lock()
+        self._settled = -1  # how many changes have outlived a power cut for sure
+        self._unsure = False  # the disk didn't take what it was given: what is on it nobody knows
         self.own = self.hidden(b"profile")  # the rows that belong to no room
 
     def __repr__(self) -> str:
@@ -206,6 +208,25 @@ class Vault:
         with self.transaction() as base:
             base.executemany(TAKE_AWAY, gone)
             base.executemany(PUT, rows)
+        self.settle()
+
+    def settle(self) -> None:
+        """Have all that was committed outlive a power cut; nothing is done if it does already.  Raises VaultError.
+
+        SQLite hands a commit to the system, which is enough for a program that is killed; asking the disk for each
+        message alone would take longer than encrypting it.
+        """
+        with self._mutex, explained(self._path):
+            changes = self._base.total_changes
+            if changes == self._settled and not self._unsure:
+                return
+            if self._unsure:
+                raise VaultError(ownfile.UNWRITABLE.format(self._path, "an earlier write failed"))
+            self._unsure = True
+            ownfile.sync(self._path.with_name(self._path.name + "-wal"))
+            if self._settled < 0:
+                ownfile.sync_directory(self._path.parent)
+            self._settled, self._unsure = changes, False
 
     def read(
         self, base: sqlite3.Connection, room: bytes, first: Kind, last: Kind, since: int = 0
@@ -287,7 +308,9 @@ class Vault:
 
     def hidden(self, *parts: bytes) -> bytes:
         """Return 16 bytes that stand for something in the file, and tell nothing about it ("On the disk")."""
-        return hmac.digest(self._hide, LABEL + b"row" + b"".join(parts), "sha256")[:KEY_SIZE]
+        mac = self._hide.copy()  # its key is set up
+        mac.update(b"".join(parts))
+        return mac.digest()[:KEY_SIZE]
 
     def row(self, room: bytes, kind: Kind, what: bytes, data: bytes) -> Row:
         """Seal a row; `what` it is about tells it from the others of its room and kind."""
@@ -306,7 +329,8 @@ class Vault:
         return open_record(self._keys, _context(place), record)
 
     def _take_keys(self, keys: bytes) -> None:
-        self.keys, self._keys, self._hide = keys, SealKeys(keys[:32], keys[32:64]), keys[64:]
+        self.keys, self._keys = keys, SealKeys(keys[:32], keys[32:64])
+        self._hide = hmac.new(keys[64:], LABEL + b"row", "sha256")
 
 
 def _unlock(path: Path, lock: Lock, passphrase: str | None, keyring: Keyring) -> bytes:

@@ -110,7 +110,7 @@ def connect(path: Path) -> sqlite3.Connection:
             base.execute("PRAGMA trusted_schema = OFF")
             base.execute("PRAGMA locking_mode = EXCLUSIVE")
             base.execute("PRAGMA journal_mode = WAL")
-            base.execute("PRAGMA synchronous = FULL")
+            base.execute("PRAGMA synchronous = NORMAL")  # see `Vault.settle`
             base.execute("PRAGMA secure_delete = ON")
             base.execute("BEGIN IMMEDIATE")  # takes the lock now, not at the first message
             laid_out = {sql for (sql,) in base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}

@@ -24,6 +24,8 @@ from chatcore.worker import Worker, log_fault, moment
 
 BATCH_FRAMES = 64  # taken in one go, some 20 ms of RSA: the other rooms, and what goes out, wait no longer
 
+SETTLE_S = 0.5  # after one has said something
+
 UNKEPT = "What was said here last could not be kept, so nothing more is said. Close the room and open it again."
 
 Emit = Callable[[bytes, RoomEvent], None]
@@ -53,6 +55,7 @@ class Visit:
         self.set_digest = b""
         self.tick_s: float | None = None
         self.muted = False
+        self._settle_s: float | None = None  # when what one has said is to outlive a power cut, at the latest
         self._worker, self._soon, self._emit = worker, soon, emit
 
     # -- called by a cable, on the loop
@@ -115,6 +118,9 @@ class Visit:
         except VaultError as error:
             self.fail(str(error))
             return
+        except Exception:  # a mistake of ours: a room that doesn't open has to say so
+            self.fail(UNKEPT)
+            raise
         self._worker.rooms.append(self)
         self.after()
 
@@ -129,16 +135,14 @@ class Visit:
         room = self.room
         if room is None:
             return
-        changes = room.changes()
-        if changes and self.store is not None:
-            try:
-                self.store.commit(changes)
-            except VaultError as error:  # what isn't kept is neither shown nor sent nor acknowledged
-                self.fail(str(error))
-                return
-            except Exception:  # a mistake of ours must not show what isn't kept either
-                self.fail(UNKEPT)
-                raise
+        try:
+            self._keep(room)
+        except VaultError as error:  # what isn't kept is neither shown nor sent nor acknowledged
+            self.fail(str(error))
+            return
+        except Exception:  # a mistake of ours must not show what isn't kept either
+            self.fail(UNKEPT)
+            raise
         for event in room.events_received():
             self.tell(event)
         self.member = room.is_member
@@ -150,7 +154,22 @@ class Visit:
             self._write(room)
         if room.worn:
             self._soon(self.worn.set)
-        self.tick_s = room.next_tick()
+        times = [time for time in (room.next_tick(), self._settle_s) if time is not None]
+        self.tick_s = min(times, default=None)
+
+    def _keep(self, room: Room) -> None:
+        """Commit what has happened, and have it outlive a power cut before anybody rests on it.  Raises VaultError."""
+        changes, promised = room.changes(), room.promises()
+        if self.store is None:
+            return
+        now_s = time.monotonic()
+        if changes:
+            self.store.commit(changes)
+            if changes.lines and self._settle_s is None:
+                self._settle_s = now_s + SETTLE_S
+        if promised or (self._settle_s is not None and now_s >= self._settle_s):
+            self.store.settle()
+            self._settle_s = None
 
     def _write(self, room: Room) -> None:
         held = room.seats

@@ -254,6 +254,9 @@ class Full:
             raise VaultError("The disk can't be read.")
         return self.kept
 
+    def settle(self) -> None:
+        pass
+
     def commit(self, changes: Changes) -> None:
         if self.commits == 0:
             raise VaultError("The disk is full.")
@@ -282,6 +285,51 @@ def test_what_cant_be_kept_is_neither_shown_nor_sent(tmp_path: Path) -> None:
             alice.client.open_room(invite, alice.identity, "alice", (), store)
             alice.until_text("what alice doesn't take, she doesn't acknowledge")
             assert [text for _, text in bob.ear.texts()] == ["one"]
+
+
+def test_what_a_power_cut_could_still_take_isnt_acknowledged(tmp_path: Path) -> None:
+    class Unsettled(Full):
+        def settle(self) -> None:
+            if any(line.rest.endswith(b"two") for line in self.kept.lines.values()):
+                raise VaultError("The disk doesn't take it.")
+
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        with people(invite, "bob") as (bob,), Person("alice", invite, store=Unsettled(1000)) as alice:
+            alice.until_here("bob")
+            bob.say("one")
+            bob.ear.until(lambda: bool(bob.ear.of(MessageArrived)), "alice has it")
+            bob.say("two")
+            assert alice.ear.until_state(Connection.STOPPED).reason == "The disk doesn't take it."
+            bob.ear.until(lambda: bob.ear.here() == set(), "alice is away")
+            assert len(bob.ear.of(MessageArrived)) == 1
+
+
+def test_what_one_has_said_is_settled_soon(tmp_path: Path) -> None:
+    class Settling(Full):
+        settled = 0
+
+        def settle(self) -> None:
+            self.settled = len(self.kept.lines)
+
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite, store = room_on(RelayAddress.parse(relay.server.line)), Settling(1000)
+        with Person("alice", invite, store=store) as alice:
+            alice.ear.until_state(Connection.CONNECTED)
+            alice.say("to nobody")
+            until(lambda: store.settled == 1, "the disk was asked to have it")
+
+
+def test_a_mistake_in_opening_a_room_is_said(tmp_path: Path, faults: list[str]) -> None:
+    class Mistaken(Full):
+        def load(self) -> Kept:
+            raise ValueError
+
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite = room_on(RelayAddress.parse(relay.server.line))
+        with Person("alice", invite, store=Mistaken(1000)) as alice:
+            assert alice.ear.until_state(Connection.STOPPED).reason == UNKEPT
+            until(lambda: bool(faults), "the mistake is logged")
 
 
 def test_a_mistake_in_keeping_shows_and_sends_no_more_than_a_full_disk(tmp_path: Path, faults: list[str]) -> None:

@@ -73,6 +73,9 @@ class Deadly:
     def load(self) -> Kept:
         return self.store.load()
 
+    def settle(self) -> None:
+        pass
+
     def commit(self, changes: Changes) -> None:
         self.left -= 1
         if self.left == 0 and not self.after:

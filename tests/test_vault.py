@@ -294,6 +294,42 @@ def test_a_directory_that_isnt_there_is_told_in_a_sentence(tmp_path: Path) -> No
         make_vault(tmp_path / "file" / "vault")
 
 
+def test_the_disk_is_asked_only_when_something_changed_and_not_believed_after_it_failed(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def count(handle: int) -> None:
+        synced.append(handle)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", count)
+    room = room_in(vault, ROOM)
+    vault.settle()
+    before = len(synced)
+    room.commit(Changes(lines=[line(1)]))
+    room.load()
+    assert len(synced) == before
+    room.settle()
+    room.settle()
+    assert len(synced) == before + 1
+    room.commit(Changes(LOG))  # a log that was begun is never forgotten
+    assert len(synced) == before + 2
+    room.commit(Changes(lines=[line(2)]))
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(ProfileError, match="can't be written"):
+            vault.settle()
+    for _ in range(2):  # what the system dropped then it won't write later
+        with pytest.raises(ProfileError, match="an earlier write failed"):
+            vault.settle()
+
+
 WRITER = """
 import sys
 sys.path.insert(0, sys.argv[2])

@@ -51,6 +51,9 @@ class Memory:
     def load(self) -> Kept:
         return copy.deepcopy(self.kept)
 
+    def settle(self) -> None:
+        pass
+
     def commit(self, changes: Changes) -> None:
         self.kept.commit(changes)
 
