@@ -391,6 +391,10 @@ class Backroom:
         """Write a report to a file."""
         self._jobs.put(lambda: self._put(ReportWritten(room_id, report.write(place, text))))
 
+    def keep_steady(self, room_id: bytes, period_s: int) -> None:
+        """Set the rhythm of the room."""
+        self._client.keep_steady(room_id, period_s)
+
     def leave(self, room_id: bytes) -> None:
         """Leave a room for good; it leaves the list of recent rooms too."""
         self._jobs.put(lambda: self._end(room_id, for_good=True))

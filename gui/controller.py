@@ -148,6 +148,8 @@ class Controller:
                 events.StopWaiting()
                 | events.Send()
                 | events.Answer()
+                | events.OpenSteady()
+                | events.SetSteady()
                 | events.OpenInvite()
                 | events.CopyInvite()
                 | events.ShowKnock()
@@ -370,6 +372,12 @@ class Controller:
                 room.say(event.text)
             case events.Answer():
                 room.answer(event.mid)
+            case events.OpenSteady():
+                room.show_steady()
+            case events.SetSteady():
+                room.steady.set(event.period_s)
+                self._view.close_sheet(Sheet.STEADY)
+                room.sheet_closed(Sheet.STEADY)
             case events.OpenInvite():
                 room.show_invite()
             case events.CopyInvite():
@@ -479,6 +487,8 @@ RoomAct = (
     events.StopWaiting
     | events.Send
     | events.Answer
+    | events.OpenSteady
+    | events.SetSteady
     | events.OpenInvite
     | events.CopyInvite
     | events.ShowKnock

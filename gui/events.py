@@ -28,6 +28,7 @@ class Sheet(Enum):
     CONFIRM = "confirm"
     REPORT = "report"
     WORDS = "words"
+    STEADY = "steady"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,18 @@ class Answer:
     """Answer this message with what is said next; none takes that back."""
 
     mid: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSteady:
+    """The owner wants to see, or set, the room's steady rhythm."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetSteady:
+    """This rhythm is to be kept by everybody: seconds, 0 for none."""
+
+    period_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +364,8 @@ ViewEvent = (
     | StopWaiting
     | Send
     | Answer
+    | OpenSteady
+    | SetSteady
     | OpenInvite
     | CopyInvite
     | ShowKnock

@@ -34,6 +34,7 @@ from gui.shown import (
     RoomState,
     StartState,
     Status,
+    SteadyState,
     Tick,
     WaitingState,
     WordsState,
@@ -179,6 +180,9 @@ class View(Protocol):
     def show_report(self, state: ReportState) -> None:
         """Open the connection report, or show this state in the one that is open."""
 
+    def show_steady(self, state: SteadyState) -> None:
+        """Open the sheet for the steady rhythm, or show this state in the one that is open."""
+
     def show_confirm(self, state: ConfirmState) -> None:
         """Ask; replaces a question that is open."""
 
@@ -265,6 +269,9 @@ class Behind(Protocol):
 
     def let_in(self, room_id: bytes, fp: bytes) -> None:
         """Let a knocker in."""
+
+    def keep_steady(self, room_id: bytes, period_s: int) -> None:
+        """Set the rhythm of the room: seconds, 0 for none."""
 
     def turn_away(self, room_id: bytes, fp: bytes) -> None:
         """Turn a knocker away."""

@@ -64,6 +64,7 @@ from gui.shown import (
     Tone,
     WaitingState,
 )
+from gui.steady import Steady
 from gui.trial import Trial
 from gui.trust import Trust
 
@@ -91,6 +92,7 @@ class RoomController:
         self.title = sentences.room_title(opened.title)
         self.history = History()
         self.trial = Trial(view, behind, opened, self.name, now_ms)
+        self.steady = Steady(view, behind, self.room_id, self.title)
         self.trust = Trust(view, behind, opened, self.name, now_ms)
         self._page: RoomView | None = None
         self._door: WaitingView | None = None
@@ -105,7 +107,6 @@ class RoomController:
         self._joined: set[bytes] = set()  # "joined" was said of them, and they haven't been here yet
         self._let_in: set[bytes] = set()  # by this window
         self._connected_ms = 0
-        self.period_s = 0  # of the room's steady rhythm; 0: there is none
         self._tries = 0  # in vain, since it was connected last
         self._strangers: set[bytes] = set()  # their last message was for other people than ours
         self._differing: set[bytes] = set()  # they go on having another list of people
@@ -167,7 +168,7 @@ class RoomController:
             case GoesOut():
                 self.history.goes_out(event)
             case SteadyChanged():
-                self.period_s = event.period_s
+                self.steady.period_s = event.period_s
                 if self._members:  # else it was set at an earlier visit: no news
                     self.history.line(
                         sentences.rhythm_set(self.name(self.opened.owner_fp), event.period_s), self._now_ms()
@@ -377,6 +378,11 @@ class RoomController:
                 self._behind.ask_sealed_blocks(self.room_id, mid)
             self._show_readers()
 
+    def show_steady(self) -> None:
+        """Show its owner the room's rhythm."""
+        if self.opened.own_fp == self.opened.owner_fp:
+            self.steady.show(len(self._members))
+
     def ask_to_leave(self) -> None:
         """Ask whether to leave for good."""
         self._view.show_confirm(sentences.leave_question(self.title, self.opened))
@@ -387,6 +393,8 @@ class RoomController:
             self.knocks.closed()
         elif sheet is Sheet.INVITE:
             self._invite_shown = False
+        elif sheet is Sheet.STEADY:
+            self.steady.close()
         elif sheet is Sheet.WORDS:
             self.trust.close()
         elif sheet is Sheet.REPORT:
@@ -454,6 +462,7 @@ class RoomController:
             self._show_readers()
         self.trust.show_again()
         self.trial.show()
+        self.steady.show_again(len(self._members))
 
     def flush(self) -> None:
         """Tell the page what is different since the last time."""
@@ -513,7 +522,7 @@ class RoomController:
         )
 
     def _header(self) -> Header:
-        return sentences.header(self._members, self.trust.count_compared(), self.period_s)
+        return sentences.header(self._members, self.trust.count_compared(), self.steady.period_s)
 
     def _status(self) -> Status:
         here = [m.fp for m in self._members if m.presence in (Presence.HERE, Presence.ARRIVING)]

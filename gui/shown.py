@@ -261,6 +261,18 @@ class WaitingState:
 
 
 @dataclass(frozen=True, slots=True)
+class SteadyState:
+    """The sheet for the room's steady rhythm.  `choices` are seconds (0: off) and what is said of each."""
+
+    room_title: str
+    what: str
+    hides: str
+    cost: str
+    choices: tuple[tuple[int, str], ...]
+    period_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class InviteState:
     """The invite sheet."""
 

@@ -46,6 +46,7 @@ from gui.shown import (
     RoomState,
     StartState,
     Status,
+    SteadyState,
     Tick,
     WaitingState,
     WordsState,
@@ -217,6 +218,9 @@ class FakeView:
     def show_readers(self, state: ReadersState) -> None:
         self.sheets[Sheet.READERS] = state
 
+    def show_steady(self, state: SteadyState) -> None:
+        self.sheets[Sheet.STEADY] = state
+
     def show_words(self, state: WordsState) -> None:
         self.sheets[Sheet.WORDS] = state
 
@@ -321,6 +325,9 @@ class FakeBackroom:
 
     def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
         self.asked.append(("blocks", mid))
+
+    def keep_steady(self, room_id: bytes, period_s: int) -> None:
+        self.asked.append(("keep_steady", period_s))
 
     def leave(self, room_id: bytes) -> None:
         self.asked.append(("leave", room_id))

@@ -16,7 +16,7 @@ from screen import Screen
 
 from chatcore.events import Presence
 from chatcore.invite import Mode
-from gui import events
+from gui import events, steady
 from gui.bridge import Bridge
 from gui.controller import check_invite
 from gui.events import AppEvent, Sheet, ViewEvent
@@ -318,6 +318,24 @@ def test_the_invite_is_shown_and_copied(screen: Screen) -> None:
     assert "Copied." in screen.reads(top)
 
 
+def test_the_owner_chooses_a_steady_rhythm(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_steady(steady.state("Cabin weekend", 5, 0))
+    top = screen.sheet(Sheet.STEADY)
+    words = screen.reads(top)
+    assert "Off: a block goes out when there is something to say" in words
+    assert "Every 5 s · 40 MB a day" in words
+    assert any("can't tell talk from silence" in text and "who comes and goes" in text for text in words)
+    screen.press("Every 5 s · 40 MB a day", top)
+    screen.press("Set for everyone", top)
+    assert screen.last() == events.SetSteady(5)
+    screen.windows.show_steady(steady.state("Cabin weekend", 5, 2))  # it keeps what is being chosen
+    screen.key("Return", top)
+    assert screen.last() == events.SetSteady(5)
+    screen.key("Escape", top)
+    assert screen.last() == events.SheetClosed(Sheet.STEADY)
+
+
 def test_who_could_read_a_message(screen: Screen) -> None:
     screen.windows.show_start(StartState("Maya"))
     screen.windows.show_readers(READERS)
@@ -554,6 +572,7 @@ def test_every_page_and_sheet_in_dark() -> None:
     screen.windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this link can knock."))
     screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", events.Close()))
     screen.windows.show_words(WordsState("Room words", "Cabin weekend", WORDS, "Read them out.", "", ()))
+    screen.windows.show_steady(steady.state("Cabin weekend", 5, 0))
     screen.update()
     assert set(screen.windows.sheets) == set(Sheet)
     code = screen.windows.sheets[Sheet.INVITE][0].code.image.convert("RGB")

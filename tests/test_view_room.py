@@ -19,6 +19,8 @@ from gui.events import (
     LeaveRoom,
     OpenInvite,
     OpenRecent,
+    OpenReport,
+    OpenSteady,
     OpenWords,
     Send,
     ShowKnock,
@@ -423,9 +425,11 @@ def test_the_gear_offers_the_words_the_look_and_two_ways_out(opened: Open) -> No
     for words, act in room.page.gear_entries():
         assert words
         act()
-    assert room.emitted == [OpenWords(), ThemeToggled(), CloseRoom(), LeaveRoom()]
-    assert room.page.gear_entries()[1][0] == "Dark look"
-    assert opened(dark=True).page.gear_entries()[1][0] == "Light look"
+    assert room.emitted == [OpenWords(), OpenReport(), OpenSteady(), ThemeToggled(), CloseRoom(), LeaveRoom()]
+    assert room.page.gear_entries()[3][0] == "Dark look"
+    assert opened(dark=True).page.gear_entries()[3][0] == "Light look"
+    room.page.set_roster((Person(fp("carol"), "carol", Presence.SELF, "You", is_self=True),))
+    assert "Steady rhythm…" not in [words for words, _ in room.page.gear_entries()]
 
 
 # -- the empty room --------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from gui.events import (
     OpenInvite,
     OpenRecent,
     OpenReport,
+    OpenSteady,
     OpenWords,
     ShowReaders,
     ThemeToggled,
@@ -372,9 +373,11 @@ class RoomPage:
     def gear_entries(self) -> list[tuple[str, Callable[[], None]]]:
         """Return the entries of the menu behind the gear."""
         look = "Light look" if self.kit.p.dark else "Dark look"
+        own = any(person.is_self and person.is_owner for person in self._people)
         return [
             ("Words of this room…", lambda: self.emit(OpenWords())),
             ("Connection report…", lambda: self.emit(OpenReport())),
+            *([("Steady rhythm…", lambda: self.emit(OpenSteady()))] if own else []),
             (look, lambda: self.emit(ThemeToggled())),
             ("Close this room and stay a member", lambda: self.emit(CloseRoom())),
             ("Leave this room for good…", lambda: self.emit(LeaveRoom())),

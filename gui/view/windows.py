@@ -29,6 +29,7 @@ from gui.shown import (
     ReportState,
     RoomState,
     StartState,
+    SteadyState,
     WaitingState,
     WordsState,
 )
@@ -43,6 +44,7 @@ from gui.view.readers import open_readers
 from gui.view.report import open_report
 from gui.view.room import LEAST, SIZE, RoomPage
 from gui.view.start import StartPage, open_start
+from gui.view.steady import open_steady
 from gui.view.words import open_words
 
 WAKE = "-WAKE-"
@@ -158,6 +160,10 @@ class Windows:
     def show_invite(self, state: InviteState) -> None:
         """Open the invite sheet, or show this state in the one that is open."""
         self._sheet(Sheet.INVITE, state, open_invite)
+
+    def show_steady(self, state: SteadyState) -> None:
+        """Open the sheet for the steady rhythm, or show this state in the one that is open."""
+        self._sheet(Sheet.STEADY, state, open_steady)
 
     def show_knock(self, state: KnockState) -> None:
         """Open the knock sheet, or show this state in the one that is open."""
