@@ -23,7 +23,7 @@ from chatcore.wire import VERSION as WIRE_VERSION
 from relay import config as configuration
 from relay import doctor, install, keys, monitor, renewal, server, service
 from relay.config import Config
-from relay.system import own_address
+from relay.system import own_address, remark_on
 
 EXIT_UNAVAILABLE = 1
 EXIT_CONFIG = 78
@@ -143,7 +143,7 @@ def _init(options: argparse.Namespace) -> int:
     if config.spare_pin:
         print(f"Made {state / keys.SPARE_NAME}: move it to another computer, for the day on which the key is stolen.")
         print(f"Let TCP port {config.port} in, in the firewall of this computer and in that of its provider.")
-    if remark := configuration.remark_on(host):
+    if remark := remark_on(host):
         print(remark)
     print("The line that people need to create rooms on this relay:")
     print(server.line_of(config))
@@ -179,7 +179,7 @@ def _change_host(options: argparse.Namespace) -> int:
         renewal.set_key(path, "host", options.host)
     except OSError as error:
         raise ConfigError(f"{path}: can't be written ({error.strerror}); ask as its owner, or as root.") from None
-    if remark := configuration.remark_on(options.host):
+    if remark := remark_on(options.host):
         print(remark)
     print("From the next reload on (systemctl reload parley-relay) the line for new rooms is:")
     print(server.line_of(configuration.load(path)))
@@ -233,7 +233,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _control(path: Path) -> Path:
     """Return where the relay with this configuration is asked; without one, where the service would be."""
     config = configuration.load(path) if path.exists() else Config()
-    return config.control or configuration.default_control() or configuration.SERVICE_CONTROL
+    return configuration.asked_at(config)
 
 
 def _path(options: argparse.Namespace) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 from chatcore.errors import ConfigError
 from chatcore.wire import DEFAULT_PORT, NO_PASS, PASS_SIZE
 from relay import across, engine, keys
-from relay.limits import Limits, Network, is_among
+from relay.limits import Limits, Network
 from relay.template import configuration_text
 
 CONFIG_NAME = "parley-relay.toml"
@@ -29,14 +29,6 @@ PACKAGED = Path("/etc/parley-relay") / CONFIG_NAME  # where the Debian package k
 SERVICE_CONTROL = Path("/run/parley-relay/control.sock")  # where the relay of deploy/parley-relay.service is asked
 
 Place = Path | tuple[str, int]  # a unix socket, or a host of this computer and a port
-
-# Addresses that mean something in one network only (RFC 1918, 3927, 4193, 4291, 6598).
-NOT_THE_WORLD = tuple(
-    map(
-        ipaddress.ip_network,
-        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"),
-    )
-)
 
 _METRICS_EXAMPLES = '"127.0.0.1:9256", "[::1]:9256" or "unix:/run/parley-relay/metrics.sock"'
 _MAY_BE_ZERO = {
@@ -101,6 +93,14 @@ def default_control() -> Path | None:
     return Path(given.split(":")[0]) / SERVICE_CONTROL.name if given else None
 
 
+def asked_at(config: Config) -> Path:
+    """Return where a relay with this configuration is asked by somebody outside of its service."""
+    if found := config.control or default_control():
+        return found
+    own = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere") / "parley-relay" / SERVICE_CONTROL.name
+    return own if own.exists() else SERVICE_CONTROL  # somebody's own service, or the system's
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a server on this host name or address is reached from this computer only."""
     try:
@@ -132,20 +132,6 @@ def is_host(host: str) -> bool:
 def is_dialable(host: str) -> bool:
     """Tell whether people can dial this: not with a zone, which means something on one computer only."""
     return is_host(host) and "%" not in host and not is_wildcard(host)
-
-
-def remark_on(host: str) -> str:
-    """Return a sentence about an address at which only some can reach this computer, or ""."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return ""
-    if not is_among(str(address), NOT_THE_WORLD):
-        return ""
-    return (
-        f"{host} can only be dialled from the same network; for all others set what they dial (`parley-relay host "
-        "NAME-OR-IP`), and let the router pass the port on."
-    )
 
 
 def init_state(state: Path, host: str = LOOPBACK, certificate: Path | None = None) -> Path:

@@ -27,7 +27,7 @@ from relay.config import Config
 from relay.engine_doctor import examine_engine
 from relay.limits import is_among
 from relay.server import check, connections_within, files_for, listener, why_not_listening
-from relay.system import open_file_limit
+from relay.system import open_file_limit, remark_on
 
 PATIENCE_S = 10.0
 LITTLE_DISK_BYTES = 64 * 2**20
@@ -140,7 +140,7 @@ def _name(config: Config) -> Finding:
             "name",
             f"{config.host} leads to this computer itself, at least here; see that it leads others to it, too.",
         )
-    if remarks := list(filter(None, map(configuration.remark_on, found))):
+    if remarks := list(filter(None, map(remark_on, found))):
         return Finding("warn", "name", remarks[0])
     return Finding("ok", "name", f"{config.host} leads to {', '.join(sorted(found))}.")
 
@@ -239,7 +239,7 @@ def _frame(sock: socket.socket) -> Frame:
 
 
 def _counts(config: Config) -> tuple[dict[str, Any], Finding]:
-    place = config.control or configuration.default_control() or configuration.SERVICE_CONTROL
+    place = configuration.asked_at(config)
     if config.control is None and not place.exists():
         return {}, Finding("ok", "room", "for one at least; set `control`, and it can be asked how many more.")
     try:

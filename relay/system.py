@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 
 from chatcore.errors import ConfigError
+from relay.limits import is_among
 
 FIRST_PASSED = 3  # where the sockets begin that a service manager hands over (sd_listen_fds(3))
 MANAGER_S = 0.2  # a service manager that doesn't take what it is told must not hold up the relay
+
+# Addresses that mean something in one network only (RFC 1918, 3927, 4193, 4291, 6598).
+NOT_THE_WORLD = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"),
+    )
+)
 
 
 def open_file_limit() -> int | None:
@@ -77,3 +87,17 @@ def own_address() -> str:
             sock.connect((somewhere, 9))
             return str(sock.getsockname()[0])
     return ""
+
+
+def remark_on(host: str) -> str:
+    """Return a sentence about an address at which only some can reach this computer, or ""."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    if not is_among(str(address), NOT_THE_WORLD):
+        return ""
+    return (
+        f"{host} can only be dialled from the same network; for all others set what they dial (`parley-relay host "
+        "NAME-OR-IP`), and let the router pass the port on."
+    )

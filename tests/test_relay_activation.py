@@ -146,6 +146,17 @@ def test_the_configuration_is_where_the_package_keeps_it(monkeypatch: pytest.Mon
     assert default_config() == tmp_path / "state" / PACKAGED.name
 
 
+def test_who_asks_finds_the_systems_relay_or_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert configuration.asked_at(Config()) == configuration.SERVICE_CONTROL
+    own = tmp_path / "parley-relay" / "control.sock"
+    own.parent.mkdir()
+    own.touch()
+    assert configuration.asked_at(Config()) == own
+    assert configuration.asked_at(Config(control=tmp_path / "x")) == tmp_path / "x"
+
+
 def test_the_address_in_the_world_is_one_that_can_be_dialled() -> None:
     address = own_address()
     assert address == "" or configuration.is_dialable(address)
