@@ -119,7 +119,8 @@ def write_new_file(path: Path, data: bytes, *, private: bool) -> None:
 def replace_file(path: Path, data: bytes, *, private: bool = False, like: Path | None = None) -> None:
     """Put a file into the place of one, whole or not at all: with its owner and mode, or those of `like`.
 
-    Else it is as `write_new_file` makes it.  Raises OSError if it can't be written.
+    What is private is never for everybody, whatever that one was.  Where there is none, it is as `write_new_file` makes
+    it.  Raises OSError if it can't be written.
     """
     temporary = _written(path, data)
     try:
@@ -129,7 +130,7 @@ def replace_file(path: Path, data: bytes, *, private: bool = False, like: Path |
             before = model.stat()
             if hasattr(os, "geteuid") and os.geteuid() == 0:
                 os.chown(temporary, before.st_uid, before.st_gid)
-            temporary.chmod(stat.S_IMODE(before.st_mode))
+            temporary.chmod(stat.S_IMODE(before.st_mode) & (0o660 if private else 0o777))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -128,4 +128,4 @@ def set_key(path: Path, key: str, value: str) -> None:
         written = ""
     if (keys.to_base64url(written) if isinstance(written, bytes) else written) != value:
         raise ConfigError(f"{path}: {key} can't be set there; write {line} into it by hand, under [relay].")
-    keys.replace_file(path, changed.encode(), private=True)
+    keys.replace_file(path.resolve(), changed.encode())  # with the owner and mode it has

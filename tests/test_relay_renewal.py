@@ -181,7 +181,10 @@ def test_the_spare_key_may_come_from_elsewhere_and_the_key_may_be_lost(path: Pat
     (path.parent / keys.KEY_NAME).unlink()
     with pytest.raises(ConfigError, match="bring the spare key from where you keep it, and name it with --spare"):
         renewal.rotate(path)
+    path.chmod(0o644)
     renewal.rotate(path, away)
+    assert stat.S_IMODE((path.parent / keys.KEY_NAME).stat().st_mode) == 0o640  # as the configuration, but not for all
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert pins(path)[0] == spare
     assert away.exists()
     check(load(path))
@@ -241,6 +244,14 @@ def test_the_host_is_changed_and_all_else_stays(path: Path, capsys: pytest.Captu
     assert relay_server.main(["host", "10.1.2.3", "--config", str(path)]) == 0
     assert "can only be dialled from the same network" in capsys.readouterr().out
     assert relay_server.main(["host", "0.0.0.0", "--config", str(path)]) == 78
+
+
+def test_a_link_to_the_configuration_stays_one(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.toml"
+    link.symlink_to(path)
+    renewal.set_key(link, "host", "chat.example.org")
+    assert link.is_symlink()
+    assert load(path).host == "chat.example.org"
 
 
 def test_a_key_that_is_not_there_yet_is_put_under_relay(tmp_path: Path) -> None:

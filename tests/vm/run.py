@@ -240,6 +240,24 @@ def rotated(play: Play) -> None:
     play.relay = fresh
 
 
+def counted(play: Play) -> None:
+    """Who has no network is read by Prometheus all the same."""
+    machine = play.machine
+    machine.run(
+        'sed -i \'s,^# listen = "127.*,listen = "unix:/run/parley-relay/metrics.sock",\' '
+        "/etc/parley-relay/parley-relay.toml; systemctl restart parley-relay; "
+        "systemctl enable --now parley-relay-metrics.socket"
+    )
+    until(lambda: seated(play.relay), "the relay gives a seat")
+    read = (
+        "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:9256/metrics\").read().decode())'"
+    )
+    said = machine.run(read)
+    demand("\nparley_relay_ready 1\n" in said, f"no counts:\n{said}")
+    play.talk()
+    tell(f"  {said.count('# HELP')} kinds of numbers at 127.0.0.1:9256")
+
+
 def killed(play: Play) -> None:
     """The relay is killed, then stopped dead, then restarted: how long until people are together again."""
     machine = play.machine
@@ -332,7 +350,7 @@ def gone(play: Play) -> None:
     tell("  removed, the same relay again, purged: nothing is left")
 
 
-SCENES = (two_talk, sandbox, upgraded, reloaded, killed, wrong, rotated, gone)
+SCENES = (two_talk, sandbox, upgraded, reloaded, counted, killed, wrong, rotated, gone)
 
 
 def sizes_of(suite: str) -> int:
