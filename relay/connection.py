@@ -23,7 +23,7 @@ from relay.seat import Seat
 from relay.switch import Switch
 
 KERNEL_SEND_BYTES = 512 * 1024  # else the kernel would keep several megabytes for a peer that doesn't read
-KERNEL_WAITING_BYTES = 128 * 1024  # of these, what is not on its way yet: what waits should wait here, in a fair order
+KERNEL_WAITING_BYTES = 64 * 1024  # of these, what is not on its way yet: what waits should wait here, in a fair order
 KERNEL_READ_BYTES = 4 * 1024 * 1024, 128 * 1024  # most, and least, that the kernel keeps of what a seat sent too fast
 STRANGER_BYTES = 16 * 1024  # of a handshake that is read at once; the rest stays in the kernel until its turn
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from relay.share import FarSeat
     from relay.switch import Switch
 
+WRITE_FRAMES = 240  # 64 KiB: more at once would stay in a port that fills up, where the order can't be changed
 STUCK_S = 5  # for whom too much waits may lose blocks for so long without reading any, and then the seat
 FAREWELL_S = 3  # how long a refused peer may take to read why
 
@@ -238,6 +239,16 @@ class Seat:
             self.waiting = None
             self.behind_s = -1
             self.switch.laggards.discard(self)
+
+    def write_long(self) -> None:
+        """Write as much of `out` as the port takes; the rest waits in a fair order."""
+        at = 0
+        while self.waiting is None and at < len(self.out):
+            self.write(_join(self.out[at : at + WRITE_FRAMES]))
+            at += WRITE_FRAMES
+        if self.waiting is not None:
+            self.waiting.add(self.out[at:])
+        self.out.clear()
 
     def owed_bytes(self) -> int:
         """Return how much waits because the peer doesn't read."""

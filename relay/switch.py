@@ -25,7 +25,7 @@ from chatcore.wire import (
 from relay.cluster import Cluster
 from relay.intake import Intake
 from relay.limits import Limits
-from relay.seat import Port, Room, Seat, frame, word_of
+from relay.seat import WRITE_FRAMES, Port, Room, Seat, frame, word_of
 
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
@@ -149,13 +149,12 @@ class Switch:
             room.dirty = False
             for seat in room.seats.values():
                 if out := seat.out:
-                    if seat.waiting is None:
+                    if seat.waiting is None and len(out) <= WRITE_FRAMES:
                         data = _join(out)
                         out.clear()
                         seat.write(data)
                     else:
-                        seat.waiting.add(out)
-                        out.clear()
+                        seat.write_long()
             if room.far and self.cluster is not None:
                 self.cluster.carry(room)
         if self.laggards:

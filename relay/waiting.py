@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER_SIZE, Kind
 
-PORTION_FRAMES = 240  # what a port gets at once, 64 KiB: behind so much, and what the kernel has, a new word waits
+PORTION_FRAMES = 120  # what a port gets at once, 32 KiB: behind so much, and what the kernel has, a new word waits
 _ADDRESS_AT = HEADER_SIZE - ADDRESS_SIZE
 _MUST_STAY = (Kind.PRESENT, Kind.LEFT)  # news of a seat comes once only
 

@@ -13,7 +13,7 @@ from relay_help import OTHER_ROOM, ROOM, Bench, Guest, frames_in, join_frame, se
 from chatcore.wire import EMPTY_BLOCK, FRAME_SIZE, NO_ADDRESS, Frame, Kind, Refusal, join_block
 from relay.intake import INTAKE_BYTES, LEAST_BYTES, budget
 from relay.limits import WAIT_RELAY_FULL_S, Limits
-from relay.seat import FAREWELL_S, STUCK_S
+from relay.seat import FAREWELL_S, STUCK_S, WRITE_FRAMES
 from relay.switch import WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 from relay.waiting import PORTION_FRAMES
 
@@ -120,7 +120,7 @@ def test_the_frames_of_one_turn_are_one_write() -> None:
     bench = Bench()
     alice, bob = bench.join(), bench.join()
     before = bob.port.writes
-    alice.feed(b"".join(send_frame(bob.address, mark) for mark in range(300)))
+    alice.feed(b"".join(send_frame(bob.address, mark) for mark in range(WRITE_FRAMES)))
     assert bob.port.writes == before + 1
 
 
@@ -512,6 +512,28 @@ def test_a_reader_that_reads_a_portion_now_and_then_keeps_its_seat() -> None:
     assert not slow.port.was_reset
     bench.beat(6)
     assert slow.port.was_reset
+
+
+def test_a_port_that_fills_up_holds_little_of_a_long_write() -> None:
+    bench = Bench()
+    reader, talker = bench.join(), bench.join()
+    reader.take()
+    write = reader.seat.write
+
+    def fill(data: bytes) -> None:
+        write(data)
+        if reader.port.writes > 5:
+            reader.seat.set_behind(True)
+
+    reader.seat.write, reader.port.writes = fill, 3
+    for number in range(5):  # all in one turn
+        talker.seat.get_buffer()[: FRAME_SIZE * 481] = send_frame(reader.address, number) * 481
+        talker.seat.buffer_updated(FRAME_SIZE * 481)
+    bench.turn()
+    assert reader.port.writes == 6
+    assert len(reader.port.written) == 3 * WRITE_FRAMES * FRAME_SIZE
+    marks = [f.block[0:4] for f in [*reader.take(), *drain(reader)]]
+    assert marks == [n.to_bytes(4, "big") for n in range(5) for _ in range(481)]
 
 
 def test_what_waits_goes_out_before_a_refusal() -> None:

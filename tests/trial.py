@@ -27,7 +27,9 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 from trials import long  # noqa: E402
 from trials import sheet as sheets  # noqa: E402
 
-FAMILIES = ("relay", "hours", "members", "faults", "network", "timing", "steady", "long")
+FAMILIES = (
+    "relay", "hours", "members", "faults", "network", "timing", "steady", "long", "strangers", "inputs", "load",
+)  # fmt: skip
 PAPER = ROOT / "docs" / "RELIABILITY.md"
 
 
@@ -71,7 +73,7 @@ def main() -> int:
         print(row, flush=True)
         print(f"{entry.name} took {time.monotonic() - begun_s:.0f} s", *sheet.broken[:20], sep="\n  ", file=sys.stderr)
         if not options.dry:
-            PAPER.write_text(sheets.merge(PAPER.read_text("utf-8"), [row]), "utf-8")
+            PAPER.write_text(sheets.merge(PAPER.read_text("utf-8"), [row], entry.table), "utf-8")
     return 1 if broken else 0
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 Number = int | float
 
-FAMILIES = ("R", "M", "F", "A", "STEADY", "LONG")
+FAMILIES = ("R", "M", "F", "A", "STEADY", "LONG", "S", "I", "L")
 HEAD = "| case | what is done | what came of it | held | date |\n|---|---|---|---|---|"
 BEGIN, END = "<!-- the table begins -->\n", "<!-- the table ends -->"
+STRANGERS = "<!-- the table of strangers begins -->\n"
 _ROW = re.compile(r"^\| \*\*([A-Z]+\d*[a-z]?)\*\* \|.*$", re.MULTILINE)
 
 
@@ -62,17 +63,21 @@ class Entry:
     what: str
     run: Case
     slow: bool
+    table: str = BEGIN
 
 
 REGISTER: dict[str, Entry] = {}
 
 
-def case(name: str, what: str, *, slow: bool = False) -> Callable[[Case], Case]:
-    """Enter a function as a case; `slow` ones take more than some seconds, and aren't part of `make test`."""
+def case(name: str, what: str, *, slow: bool = False, table: str = BEGIN) -> Callable[[Case], Case]:
+    """Enter a function as a case; `slow` ones take more than some seconds, and aren't part of `make test`.
+
+    `table` is the mark before the table in which it stands.
+    """
 
     def enter(run: Case) -> Case:
         assert name not in REGISTER, name
-        REGISTER[name] = Entry(name, what, run, slow)
+        REGISTER[name] = Entry(name, what, run, slow, table)
         return run
 
     return enter
@@ -97,9 +102,9 @@ def row(entry: Entry, sheet: Sheet, date: str) -> str:
     return f"| **{entry.name}** | {entry.what} | {'; '.join(sheet.figures)} | {held} | {date} |"
 
 
-def merge(paper: str, rows: Iterable[str]) -> str:
+def merge(paper: str, rows: Iterable[str], begin: str = BEGIN) -> str:
     """Put rows into the table between the marks of a paper: new ones take the place of old, all in their order."""
-    before, rest = paper.split(BEGIN, 1)
+    before, rest = paper.split(begin, 1)
     table, after = rest.split(END, 1)
     known = {match[1]: match[0] for match in _ROW.finditer(table)}
     for new in rows:
@@ -107,7 +112,7 @@ def merge(paper: str, rows: Iterable[str]) -> str:
         assert match, new
         known[match[1]] = new
     lines = "\n".join([HEAD, *(known[name] for name in sorted(known, key=order))])
-    return f"{before}{BEGIN}{lines}\n{END}{after}"
+    return f"{before}{begin}{lines}\n{END}{after}"
 
 
 def machine() -> str:
