@@ -103,9 +103,11 @@ class Reader:
                     continue
                 end = data.find(b"\r\n", at)
                 if end < 0:
-                    if len(data) - at > MAX_LINE_BYTES:
+                    if len(data) - at > MAX_LINE_BYTES + 1:
                         raise WireError("a line without an end")
                     break
+                if end - at > MAX_LINE_BYTES:
+                    raise WireError("a line too long")
                 said = self._line(data[at:end])
                 at = end + 2
                 skipped = min(self._skip, len(data) - at)

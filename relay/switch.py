@@ -29,7 +29,7 @@ from relay.seat import WRITE_FRAMES, Port, Room, Seat, frame, word_of
 
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
-WAIT_ELSEWHERE_S = (1, 8)  # where other relays are up: so that they are back before anybody is told that they left
+WAIT_ELSEWHERE_S = (1, 5)  # where other relays are up: so that they are back before anybody is told that they left
 
 _join = b"".join
 

@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from relay_help import Bench
+from cluster_help import Relays
+from relay_help import ROOM, Bench
 
 from chatcore.errors import ConfigError, WireError
 from chatcore.wire import FRAME_SIZE, HEADER, HEADER_SIZE, Frame, FrameReader, Kind, Refusal
-from relay import proxy
+from relay import across, nats, proxy
 from relay.config import CONFIG_NAME, Config, load
 from relay.limits import Limits
 
@@ -203,10 +204,59 @@ def vars_of(limits: Limits) -> list[int]:
     return [getattr(limits, name) for name in limits.__slots__]
 
 
+# -- what comes of an engine, and of whoever else uses it --------------------------------------------------------------
+
+
+def nats_server(data: bytes) -> str:
+    """Read what a NATS server says: how much of each kind, and how it ends.  The pieces must not matter."""
+    verdicts = {_hear(pieces(data)) for pieces in (_whole, _single, _odd)}
+    assert len(verdicts) == 1, verdicts
+    return verdicts.pop()
+
+
+def _hear(pieces: list[bytes]) -> str:
+    reader, said, end = nats.Reader(across.MAX_MESSAGE_BYTES), Counter[str](), "open"
+    try:
+        for piece in pieces:
+            for one in reader.receive_data(piece):
+                said[type(one).__name__.lower() if not isinstance(one, bytes) else "ping or pong"] += 1
+            assert reader.kept_bytes <= nats.MAX_LINE_BYTES + across.MAX_MESSAGE_BYTES + 2
+    except WireError:
+        end = "refused"
+    return ", ".join([*(f"{count} {name}" for name, count in sorted(said.items())), end])
+
+
+def other_relay(data: bytes) -> str:
+    """Take bytes from the engine, as all that they could be, in a room of two: what they say, and what changes."""
+    relays = Relays(1)
+    bench, cluster = relays.benches[0], relays.cluster(0)
+    seats = [bench.join().seat for _ in range(2)]
+    for word in (across.Message(across.About.CHANGE, b"a relay.", 1, 0, come=(across.RECORD.pack(1, b"far seat"),)),):
+        cluster.take_word(across.token_of(ROOM), "other", word.to_bytes())
+    before = cluster.refused
+    cluster.take_word(across.token_of(ROOM), "other", data)
+    cluster.take_heart("third", data)
+    cluster.take_blocks(across.token_of(ROOM), data)
+    relays.beat()
+    room = bench.switch.rooms[ROOM]
+    assert [*room.seats.values()] == seats
+    assert room.keys() == room.seats.keys() | room.far.keys()
+    assert cluster.far_seats == len(room.far) <= bench.switch.limits.max_seats_per_room
+    assert len(cluster.relays) <= 3
+    try:
+        what = across.parse(data).about.name
+    except WireError:
+        what = "no message"
+    refused = cluster.refused - before
+    return f"{what}: {len(room.far)} far, {len(cluster.relays)} relays, {cluster.blocks_in} blocks, {refused} refused"
+
+
 TARGETS: dict[str, Callable[[bytes], str]] = {
     "frames": frames,
     "seat": seat,
     "join": join,
     "proxy": proxied,
     "configuration": configuration,
+    "nats_server": nats_server,
+    "other_relay": other_relay,
 }

@@ -99,12 +99,18 @@ def test_nonsense_is_refused_or_means_something_and_nothing_piles_up(pieces: lis
         b'INFO {"max_payload":"lots"}\r\n',
         b"INFO " + b"[" * 30_000 + b"\r\n",
         b"\r\n",
-        b"x" * (MAX_LINE_BYTES + 1),
+        b"x" * (MAX_LINE_BYTES + 2),
+        b"PING " + b"x" * (MAX_LINE_BYTES - 4) + b"\r\n",
     ],
 )
 def test_what_no_engine_of_ours_says_is_refused(data: bytes) -> None:
     with pytest.raises(WireError):
         read(data)
+
+
+def test_the_longest_line_is_read_in_any_pieces() -> None:
+    line = b"PING " + b"x" * (MAX_LINE_BYTES - 5) + b"\r\n"
+    assert read(line) == read(line, 1) == read(line, MAX_LINE_BYTES + 1) == [nats.PING]
 
 
 def test_of_what_is_too_long_nothing_is_kept() -> None:

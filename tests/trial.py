@@ -28,7 +28,8 @@ from trials import long  # noqa: E402
 from trials import sheet as sheets  # noqa: E402
 
 FAMILIES = (
-    "relay", "hours", "members", "faults", "network", "timing", "steady", "long", "strangers", "inputs", "load",
+    "relay", "hours", "members", "faults", "network", "engine", "timing", "steady", "long", "strangers", "inputs",
+    "load",
 )  # fmt: skip
 PAPER = ROOT / "docs" / "RELIABILITY.md"
 
