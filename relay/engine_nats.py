@@ -190,8 +190,10 @@ class NatsEngine:
             places.append(places.pop(0))
             try:
                 reader, writer, said = await self._connect(places[-1])
-            except (OSError, EOFError, TimeoutError, WireError, ssl.SSLError) as error:
+            except Exception as error:  # none that comes of a server, or of its name, may end the search
                 tried += 1
+                if not isinstance(error, (OSError, EOFError, WireError, UnicodeError)):
+                    self._fault(error)
                 self._note("engine_denied" if isinstance(error, PermissionError) else "engine_away")
                 continue
             tried += 1
@@ -267,7 +269,7 @@ async def connect(
             line = await reader.readuntil(b"\r\n")
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             raise WireError("no INFO") from None
-        (info,) = nats.Reader(MAX_MESSAGE_BYTES).receive_data(line)
+        info = next(nats.Reader(MAX_MESSAGE_BYTES).receive_data(line), None)
         if not isinstance(info, nats.Info) or info.max_payload < MAX_MESSAGE_BYTES:
             raise WireError("no engine, or one for shorter messages")
         if info.tls_required and not place.tls:

@@ -73,7 +73,7 @@ class Reader:
 
     def __init__(self, max_message_bytes: int) -> None:
         self._most = max_message_bytes
-        self._data = b""
+        self._data = bytearray()
         self._skip = 0
         self._head: tuple[int, str, int] | None = None  # sid, subject and size of the message whose bytes are to come
 
@@ -84,39 +84,39 @@ class Reader:
 
     def receive_data(self, data: bytes) -> Iterator[Said]:
         """Take bytes in pieces of any size.  Raises WireError at what no server of ours says."""
-        at = min(self._skip, len(data))
+        kept, at = self._data, min(self._skip, len(data))
         self._skip -= at
-        data = self._data + data[at:]
+        kept += data[at:]
         at = 0
         try:
             while not self._skip:
                 if self._head is not None:
                     sid, subject, size = self._head
-                    if len(data) - at < size + 2:
+                    if len(kept) - at < size + 2:
                         break
-                    if data[at + size : at + size + 2] != b"\r\n":
+                    if kept[at + size : at + size + 2] != b"\r\n":
                         raise WireError("a message that doesn't end")
                     self._head = None
-                    payload = data[at : at + size]
+                    payload = bytes(kept[at : at + size])
                     at += size + 2
                     yield Delivery(sid, subject, payload)
                     continue
-                end = data.find(b"\r\n", at)
+                end = kept.find(b"\r\n", at)
                 if end < 0:
-                    if len(data) - at > MAX_LINE_BYTES + 1:
+                    if len(kept) - at > MAX_LINE_BYTES + 1:
                         raise WireError("a line without an end")
                     break
                 if end - at > MAX_LINE_BYTES:
                     raise WireError("a line too long")
-                said = self._line(data[at:end])
+                said = self._line(bytes(kept[at:end]))
                 at = end + 2
-                skipped = min(self._skip, len(data) - at)
+                skipped = min(self._skip, len(kept) - at)
                 self._skip -= skipped
                 at += skipped
                 if said is not None:
                     yield said
         finally:
-            self._data = data[at:]
+            del kept[:at]
 
     def _line(self, line: bytes) -> Said | None:
         word, _, rest = line.partition(b" ")

@@ -15,7 +15,7 @@ from nats_help import SERVER, Cluster, Nats, needs_nats, settings_for, up
 from relay_help import ROOT, BareClient, RelayThread, run_relay, send_frame
 
 from relay import config as configuration
-from relay import doctor, nats
+from relay import doctor, engine_doctor, nats
 from relay.across import Subjects
 from relay.config import Config
 from relay.engine import Place, Settings
@@ -82,7 +82,8 @@ def test_an_engine_that_is_well() -> None:
     assert all(finding.sentence.startswith("it carries what this relay says, in ") for finding in findings)
 
 
-def test_an_engine_that_is_off_silent_or_something_else() -> None:
+def test_an_engine_that_is_off_silent_or_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_doctor, "PATIENCE_S", 0.5)
     ((grade, text),) = said(settings_for(free_port()))
     assert (grade, text) == ("bad", "it can't be reached (Connection refused); start it, or correct nats.")
     place = Place("no-such-name.invalid", 4222, False)
