@@ -92,7 +92,11 @@ class Machine:
         run("ip", "link", "set", "outside", "up")
         for address in (HERE, *GUESTS):
             run("ip", "address", "add", f"{address}/24", "dev", "outside")
-        self.boot()
+        try:
+            self.boot()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -336,6 +336,7 @@ def gone(play: Play) -> None:
     left = machine.run("ls /etc/parley-relay; ss -ltn; systemctl list-units --all 'parley*' --plain --no-legend")
     demand("parley-relay.toml" in left and "relay.key" in left, "remove took the configuration")
     demand("7256" not in left, "something still listens")
+    machine.put(ROOT / "build" / f"parley-relay_{NEXT}_all.deb")
     machine.run(f"apt-get install -y ./parley-relay_{NEXT}_all.deb")
     demand(machine.run("parley-relay line") == line, "it is another relay")
     until(lambda: seated(play.relay), "it serves again")
