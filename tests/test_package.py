@@ -109,7 +109,10 @@ def test_the_package_has_this_version() -> None:
     assert f"parley-relay_{version}_all.deb" in (ROOT / "docs" / "SELF_HOSTING.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["deploy/debian/postinst", "deploy/debian/postrm", "tools/make-deb"])
+@pytest.mark.parametrize(
+    "name",
+    ["deploy/debian/postinst", "deploy/debian/prerm", "deploy/debian/postrm", "deploy/acme-hook", "tools/make-deb"],
+)
 def test_its_scripts_are_scripts(name: str) -> None:
     subprocess.run(["/bin/sh", "-n", str(ROOT / name)], check=True, timeout=60)
     if found := shutil.which("shellcheck"):
