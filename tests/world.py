@@ -124,6 +124,8 @@ class Client:
         self.world.leave(self)
         self.room.receive_eof(self.world.now, *([] if self.seat is None else [self.seat]))
         self.keep_up()
+        if self.address is None:
+            self.seat = None
 
     def say(self, text: str) -> bytes:
         return self.room.say(text, self.world.now)
