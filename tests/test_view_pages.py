@@ -34,6 +34,8 @@ from gui.shown import (
     Reader,
     ReadersState,
     RecentRoom,
+    ReportRow,
+    ReportState,
     RoomState,
     SealedLine,
     StartState,
@@ -573,6 +575,12 @@ def test_every_page_and_sheet_in_dark() -> None:
     screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", events.Close()))
     screen.windows.show_words(WordsState("Room words", "Cabin weekend", WORDS, "Read them out.", "", ()))
     screen.windows.show_steady(steady.state("Cabin weekend", 5, 0))
+    screen.windows.show_report(
+        ReportState(
+            "Connection report", "Cabin weekend", "Nothing out of order", Tone.GOOD, ((0.0, 20), (1.0, 30)), (),
+            ("12:00", "12:13"), (ReportRow("link", "Reconnects", "The connection never broke", "0"),), "Numbers and times.", "report.txt",
+        )
+    )  # fmt: skip
     screen.update()
     assert set(screen.windows.sheets) == set(Sheet)
     code = screen.windows.sheets[Sheet.INVITE][0].code.image.convert("RGB")
