@@ -578,7 +578,8 @@ def test_every_page_and_sheet_in_dark() -> None:
     screen.windows.show_report(
         ReportState(
             "Connection report", "Cabin weekend", "Nothing out of order", Tone.GOOD, ((0.0, 20), (1.0, 30)), (),
-            ("12:00", "12:13"), (ReportRow("link", "Reconnects", "The connection never broke", "0"),), "Numbers and times.", "report.txt",
+            ("12:00", "12:13"), (ReportRow("link", "Reconnects", "The connection never broke", "0"),),
+            "Numbers and times.", "report.txt",
         )
     )  # fmt: skip
     screen.update()
