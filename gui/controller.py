@@ -389,11 +389,11 @@ class Controller:
             case events.TurnAway():
                 room.answer_knock(event.fp, let_in=False)
             case events.ShowReaders():
-                room.show_readers(event.mid)
+                room.readers.show(event.mid)
             case events.TakeBack():
                 room.take_back(event.mid)
             case events.ShowSealed():
-                room.show_sealed(event.mid, event.hide)
+                room.readers.unfold(event.mid, event.hide)
             case (
                 events.OpenWords() | events.TickWords() | events.WordsSame() | events.WordsDiffer() | events.SettleKey()
             ):

@@ -24,7 +24,6 @@ from chatcore.events import (
     LetIn,
     ListsAgree,
     ListsDiffer,
-    Member,
     MemberJoined,
     MemberLeft,
     MessageArrived,
@@ -33,8 +32,6 @@ from chatcore.events import (
     NotDelivered,
     Noticed,
     OtherVersion,
-    People,
-    Presence,
     PresenceChanged,
     ReadersLearned,
     RoomEvent,
@@ -45,17 +42,18 @@ from chatcore.events import (
     Waiting,
 )
 from chatcore.invite import Mode
-from gui import sentences, wording
+from gui import sentences
 from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
 from gui.history import History
 from gui.knocks import Knocks
+from gui.lists import Lists
 from gui.pages import Behind, RoomView, View, WaitingView
-from gui.safetext import can_be_seen
+from gui.readers import Readers
+from gui.roster import Roster
 from gui.shown import (
     Banner,
     Composer,
     Header,
-    Person,
     Quiet,
     Quoted,
     RecentRoom,
@@ -91,6 +89,9 @@ class RoomController:
         self.room_id = opened.room_id
         self.title = sentences.room_title(opened.title)
         self.history = History()
+        self.roster = Roster(opened, self.history, self._rename)
+        self._lists = Lists(self.history, self.roster, now_ms)
+        self.name = self.roster.name
         self.trial = Trial(view, behind, opened, self.name, now_ms)
         self.steady = Steady(view, behind, self.room_id, self.title)
         self.trust = Trust(view, behind, opened, self.name, now_ms)
@@ -100,32 +101,18 @@ class RoomController:
         self._waiting: Waiting | None = None
         self._connection = ConnectionChanged(Connection.CONNECTING)
         self._told: dict[str, object] = {}  # what the page shows, so that it is told only what is new
-        self._members: tuple[Member, ...] = ()
-        self._nicks: dict[bytes, str] = {opened.own_fp: opened.own_nick}
-        self._names: dict[bytes, str] = wording.told_apart(self._nicks)
-        self._went: set[bytes] = set()  # "went away" was said of them
-        self._joined: set[bytes] = set()  # "joined" was said of them, and they haven't been here yet
-        self._let_in: set[bytes] = set()  # by this window
         self._connected_ms = 0
         self._tries = 0  # in vain, since it was connected last
-        self._strangers: set[bytes] = set()  # their last message was for other people than ours
-        self._differing: set[bytes] = set()  # they go on having another list of people
         self.knocks = Knocks(view, behind, opened, self.name, self.trust.warning)
+        self.readers = Readers(view, behind, opened, self.history, self.roster, self.trust.is_compared, now_ms)
         self._alarms: dict[str, Banner] = {}
         self._invite_shown = False
-        self._readers_shown = b""
         self._answering = b""  # the message that is answered with what is said next
-        self._blocks: SealedBlocks | None = None
-        self._unfolded = False
         self._people_shown = True
         self._focused = True
         self._unread = 0
 
     # -- what is known -------------------------------------------------------------------------------------------------
-
-    def name(self, fp: bytes) -> str:
-        """Return the name to show for an identity."""
-        return self._names.get(fp) or sentences.NOBODY
 
     def core(self, event: RoomEvent) -> None:
         """Take in what the core says."""
@@ -133,25 +120,26 @@ class RoomController:
             case ConnectionChanged():
                 self._connect(event)
             case RosterChanged():
-                self._members = event.members
-                self._learn({member.fp: member.nick for member in event.members})
+                self.roster.members = event.members
+                self.roster.learn({member.fp: member.nick for member in event.members})
                 self.trust.roster(event.members)
             case MemberJoined():
-                self._learn({event.fp: event.nick})
+                self.roster.learn({event.fp: event.nick})
                 self.trust.came(event.fp, event.at_ms)
-                self._say_joined(event)
-            case MemberLeft():
-                self._learn({event.fp: event.nick})
-                self._went.discard(event.fp)
-                self.trust.left(event.fp, event.at_ms)
-                self.history.gone(event.fp)
                 if event.fp != self.opened.own_fp:
-                    self.history.line(f"{self.name(event.fp)} left the room", event.at_ms)
+                    self.knocks.end(event.fp)  # let in from elsewhere, while the sheet is open here
+                self.roster.joined(event)
+            case MemberLeft():
+                self.roster.learn({event.fp: event.nick})
+                self.trust.left(event.fp, event.at_ms)
+                self.roster.left(event)
             case PresenceChanged():
-                self._learn({event.fp: event.nick})
-                self._say_presence(event)
+                self.roster.learn({event.fp: event.nick})
+                # What follows from one's own connection coming or going is said by that.
+                if self._connection.state is Connection.CONNECTED:
+                    self.roster.came_or_went(event, settled=event.at_ms - self._connected_ms > SETTLE_MS)
             case Knocked():
-                self._learn({event.fp: event.nick})
+                self.roster.learn({event.fp: event.nick})
                 self.knocks.came(event)
             case KnockEnded():
                 self.knocks.lose(event.fp)
@@ -169,47 +157,47 @@ class RoomController:
                 self.history.goes_out(event)
             case SteadyChanged():
                 self.steady.period_s = event.period_s
-                if self._members:  # else it was set at an earlier visit: no news
+                if self.roster.members:  # else it was set at an earlier visit: no news
                     self.history.line(
                         sentences.rhythm_set(self.name(self.opened.owner_fp), event.period_s), self._now_ms()
                     )
             case MessageReceived():
                 self._receive(event)
             case ReadersLearned():
-                self._learn_readers(event)
-            case ListsDiffer(fp, theirs, ours):
-                self._differing.add(fp)
-                self._say_difference(sentences.lists_differ, fp, theirs, ours)
-            case ListsAgree(fp):
-                self._differing.discard(fp)
-                self.history.line(sentences.lists_agree(self.name(fp)), self._now_ms())
+                self.history.learn_readers(event)
+                self._lists.learn_readers(event)
+                self.readers.renew(event.mids)
+            case ListsDiffer():
+                self._lists.differ(event)
+            case ListsAgree():
+                self._lists.agree(event.fp)
             case OtherVersion():
-                self._learn({event.sender: event.nick})
-                author = "" if event.author == self.opened.own_fp else self._names.get(event.author, "somebody")
+                self.roster.learn({event.sender: event.nick})
+                author = "" if event.author == self.opened.own_fp else self.roster.name_or(event.author, "somebody")
                 text = sentences.other_version(self.name(event.sender), author, event.away)
                 self.history.line(text, self._now_ms(), Tone.PLAIN if event.away else Tone.WARN)
             case MessageArrived():
                 self.history.arrived(event)
-                self._renew_readers(event.mids)
+                self.readers.renew(event.mids)
             case NotDelivered():
                 self.history.not_delivered(event)
                 if not event.earlier:
                     text = sentences.not_delivered(self.name(event.to), len(event.mids), event.left)
                     self.history.line(text, self._now_ms(), Tone.WARN)
-                self._renew_readers(event.mids)
+                self.readers.renew(event.mids)
             case TakenBack():
                 message = self.history.take_back(event)
                 if message is not None and not event.earlier:
                     self.history.line(sentences.taken_back(message, event.spared, self.name), self._now_ms())
-                self._renew_readers((event.mid,))
+                self.readers.renew((event.mid,))
             case Gap():
-                self._learn({event.sender: event.nick})
+                self.roster.learn({event.sender: event.nick})
                 text = sentences.gap(self.name(event.sender), event.count, event.before_visit)
                 self.history.line(text, self._now_ms(), Tone.PLAIN if event.before_visit else Tone.WARN)
             case Damaged():
                 self.history.line(sentences.damaged(event.lines), self._now_ms(), Tone.BAD)
             case Alarm():
-                self._learn({event.fp: event.nick})
+                self.roster.learn({event.fp: event.nick})
                 self._alarms[f"alarm {event.kind.value}"] = sentences.alarm(event.kind, self.name(event.fp))
             case Noticed():
                 if line := self.trial.notice(event):
@@ -217,9 +205,7 @@ class RoomController:
             case ConnectionReport():
                 self.trial.take(event)
             case SealedBlocks():
-                if event.mid == self._readers_shown:
-                    self._blocks = event
-                    self._show_readers()
+                self.readers.take(event)
             case _:
                 assert_never(event)
 
@@ -247,74 +233,24 @@ class RoomController:
         elif event.reason and (self._tries > 1 or not self._connected_ms):  # a short break needs no banner
             self._alarms["connection"] = Banner("connection", Tone.WARN, "Not connected", event.reason)
 
-    def _learn(self, nicks: dict[bytes, str]) -> None:
-        known = {fp: nick if can_be_seen(nick) else self._nameless(fp) for fp, nick in nicks.items()}
-        if all(self._nicks.get(fp) == nick for fp, nick in known.items()):
-            return
-        self._nicks.update(known)
-        before, self._names = self._names, wording.told_apart(self._nicks)
-        for fp, name in self._names.items():
-            if before.get(fp, name) != name and self._page is not None:
-                self._page.log.rename(fp, name)
-
-    def _nameless(self, fp: bytes) -> str:
-        """Return what to call one whose name isn't known (any more), or is nothing that can be seen."""
-        unheard = sentences.UNHEARD_OWNER if fp == self.opened.owner_fp else sentences.NOBODY
-        return self._nicks.get(fp, unheard)
-
-    def _say_joined(self, event: MemberJoined) -> None:
-        if event.fp == self.opened.own_fp:
-            return
-        name = self.name(event.fp)
-        text = f"You let {name} in" if event.fp in self._let_in else f"{name} joined"
-        self._let_in.discard(event.fp)
-        self._joined.add(event.fp)
-        self.knocks.end(event.fp)  # let in from elsewhere, while the sheet is open here
-        self.history.line(text, event.at_ms)
-
-    def _say_presence(self, event: PresenceChanged) -> None:
-        """Say who went and who is back; not what follows from one's own connection coming or going."""
-        if self._connection.state is not Connection.CONNECTED:
-            return
-        name = self.name(event.fp)
-        if event.presence is Presence.AWAY and event.fp not in self._went:
-            self._went.add(event.fp)
-            self.history.line(f"{name} went away", event.at_ms)
-        elif event.presence is Presence.HERE:
-            fresh, settled = event.fp in self._joined, event.at_ms - self._connected_ms > SETTLE_MS
-            self._joined.discard(event.fp)
-            if event.fp in self._went or (settled and not fresh):
-                self._went.discard(event.fp)
-                self.history.line(f"{name} is back", event.at_ms)
+    def _rename(self, fp: bytes, name: str) -> None:
+        if self._page is not None:
+            self._page.log.rename(fp, name)
 
     def _wait(self, event: Waiting) -> None:
         self.inside, self._waiting = False, event
         if event.keeper:
-            self._learn({event.keeper_fp: event.keeper})
+            self.roster.learn({event.keeper_fp: event.keeper})
         if not self.knocks.words(event.keeper_fp):
             self._behind.work_out_words(self.room_id, event.keeper_fp)
 
     def _receive(self, event: MessageReceived) -> None:
-        self._learn({event.sender: event.nick})
+        self.roster.learn({event.sender: event.nick})
         self.history.received(event)
         if event.readers is not None:
-            self._strangers.discard(event.sender)
+            self._lists.wrote_to_ours(event.sender)
         if not self._focused:
             self._unread += 1
-
-    def _learn_readers(self, event: ReadersLearned) -> None:
-        self.history.learn_readers(event)
-        if event.readers is not None and not event.theirs and not event.ours:
-            self._strangers.discard(event.sender)
-        elif event.sender not in self._strangers:
-            self._strangers.add(event.sender)
-            self._say_difference(sentences.other_list, event.sender, event.theirs, event.ours)
-        self._renew_readers(event.mids)
-
-    def _say_difference(self, say: Callable[..., str], fp: bytes, theirs: People, ours: People) -> None:
-        self._learn({one: nick for one, nick in theirs if one not in self._nicks})
-        names = (sorted(self.name(one) for one, _ in people) for people in (theirs, ours))
-        self.history.line(say(self.name(fp), *names), self._now_ms(), Tone.WARN)
 
     # -- what the person does ------------------------------------------------------------------------------------------
 
@@ -352,36 +288,22 @@ class RoomController:
         if fp not in self.knocks:
             return
         if let_in:
-            self._let_in.add(fp)
+            self.roster.let_in(fp)
             self._behind.let_in(self.room_id, fp)
         else:
             self._behind.turn_away(self.room_id, fp)
             self.history.line(f"You turned {self.name(fp)} away", self._now_ms())
         self.knocks.end(fp)
 
-    def show_readers(self, mid: bytes) -> None:
-        """Show who could read a message."""
-        if self.history.message(mid) is not None:
-            self._readers_shown, self._blocks, self._unfolded = mid, None, False
-            self._show_readers()
-
     def take_back(self, mid: bytes) -> None:
         """Take back one's own message, as far as it hasn't gone."""
         if self.history.message(mid) is not None:
             self._behind.take_back(self.room_id, mid)
 
-    def show_sealed(self, mid: bytes, hide: bool) -> None:
-        """Unfold or fold the sealed blocks."""
-        if mid == self._readers_shown:
-            self._unfolded = not hide
-            if self._unfolded and self._blocks is None:
-                self._behind.ask_sealed_blocks(self.room_id, mid)
-            self._show_readers()
-
     def show_steady(self) -> None:
         """Show its owner the room's rhythm."""
         if self.opened.own_fp == self.opened.owner_fp:
-            self.steady.show(len(self._members))
+            self.steady.show(len(self.roster.members))
 
     def ask_to_leave(self) -> None:
         """Ask whether to leave for good."""
@@ -400,7 +322,7 @@ class RoomController:
         elif sheet is Sheet.REPORT:
             self.trial.close()
         elif sheet is Sheet.READERS:
-            self._readers_shown, self._blocks = b"", None
+            self.readers.closed()
 
     def dismiss(self, key: str) -> None:
         """Put a banner away."""
@@ -437,7 +359,7 @@ class RoomController:
                 self.opened.own_fp,
                 self.name(self.opened.own_fp),
                 tuple(self.history.items(self.name)),
-                self._people(),
+                self.roster.people(self.trust, self._now_ms()),
                 self._header(),
                 self._status(),
                 self._composer(),
@@ -458,11 +380,10 @@ class RoomController:
         if self._invite_shown:
             self.show_invite()
         self.knocks.show_again()
-        if self._readers_shown:
-            self._show_readers()
+        self.readers.show_again()
         self.trust.show_again()
         self.trial.show()
-        self.steady.show_again(len(self._members))
+        self.steady.show_again(len(self.roster.members))
 
     def flush(self) -> None:
         """Tell the page what is different since the last time."""
@@ -485,7 +406,7 @@ class RoomController:
             page.log.set_note(mid, note)
         if rows or ticks:
             page.log.set_delivery(sentences.delivery(history.last_own, self.name))
-        self._tell("people", page.set_roster, self._people())
+        self._tell("people", page.set_roster, self.roster.people(self.trust, self._now_ms()))
         self._tell("header", page.set_header, self._header())
         self._tell("status", page.set_status, self._status())
         self._tell("composer", page.set_composer, self._composer())
@@ -502,53 +423,33 @@ class RoomController:
         door = next((f"{self.name(fp)} is at the door · " for fp in self.knocks if not self._focused), "")
         self._tell("title", self._view.set_title, f"{unread}{door}{self.title} — Parley")
 
-    def _alone(self) -> bool:
-        return all(member.presence is Presence.SELF for member in self._members)
-
-    def _people(self) -> tuple[Person, ...]:
-        now = self._now_ms()
-        return tuple(
-            Person(
-                m.fp,
-                self.name(m.fp),
-                m.presence,
-                wording.presence(m, now),
-                m.presence is Presence.SELF,
-                m.is_owner,
-                self.trust.is_compared(m.fp),
-                self.trust.is_other_key(m.fp),
-            )
-            for m in self._members
-        )
-
     def _header(self) -> Header:
-        return sentences.header(self._members, self.trust.count_compared(), self.steady.period_s)
+        return sentences.header(self.roster.members, self.trust.count_compared(), self.steady.period_s)
 
     def _status(self) -> Status:
-        here = [m.fp for m in self._members if m.presence in (Presence.HERE, Presence.ARRIVING)]
-        going, waiting = self.history.outstanding(here)
+        going, waiting = self.history.outstanding(self.roster.here)
         said = self.history.last_own is not None
-        trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._strangers | self._differing)
-        trouble = trouble or bool(self.trust.warnings(m.fp for m in self._members))
+        trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._lists)
+        trouble = trouble or bool(self.trust.warnings(self.roster.fps))
         return Status(
             *sentences.privacy(self._connection.state is Connection.STOPPED, trouble),
             *sentences.connection(self._connection, going, waiting, said),
         )
 
     def _composer(self) -> Composer:
-        composer = sentences.composer(self.title, self._alone(), self._connection.state is Connection.STOPPED)
-        unsettled = self.trust.warnings(m.fp for m in self._members)
+        composer = sentences.composer(self.title, self.roster.alone, self._connection.state is Connection.STOPPED)
+        unsettled = self.trust.warnings(self.roster.fps)
         if composer.enabled and unsettled:
             composer = replace(composer, hint=sentences.compare_first(self.name(unsettled[0].fp)))
         return composer
 
     def _banners(self) -> tuple[Banner, ...]:
-        keys = self.trust.banners((m.fp for m in self._members), self.knocks)
+        keys = self.trust.banners(self.roster.fps, self.knocks)
         return (*keys, *self._alarms.values(), *self.knocks.banners(), *self.trial.banners())
 
     def _quiet(self) -> Quiet | None:
         stopped = self._connection.state is Connection.STOPPED  # then there is no room to invite anybody to
-        if stopped or not self._alone() or len(self.history):
+        if stopped or not self.roster.alone or len(self.history):
             return None
         return sentences.quiet(self.opened)
 
@@ -556,25 +457,3 @@ class RoomController:
         words = self.knocks.words(self._waiting.keeper_fp) if self._waiting is not None else ()
         keeper = self.name(self._waiting.keeper_fp) if self._waiting is not None and self._waiting.keeper else ""
         return sentences.waiting_state(self.opened, self.title, self._waiting, keeper, words, self._connection)
-
-    def _renew_readers(self, mids: tuple[bytes, ...]) -> None:
-        if self._readers_shown in mids:
-            self._show_readers()
-
-    def _show_readers(self) -> None:
-        message = self.history.message(self._readers_shown)
-        if message is None:
-            return
-        away = {m.fp for m in self._members if m.presence is Presence.AWAY}
-        self._view.show_readers(
-            sentences.readers_state(
-                message,
-                self.opened.own_fp,
-                self.name,
-                away,
-                self._blocks,
-                self._unfolded,
-                self.trust.is_compared,
-                self._now_ms(),
-            )
-        )
