@@ -6,28 +6,25 @@ create, unlock, or a room (`RoomController`).
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
 from typing import assert_never
-from urllib.parse import urlsplit
 
-from chatcore.errors import InviteError, TextError
-from chatcore.invite import Invite, Mode, RelayAddress
+from chatcore.errors import TextError
+from chatcore.invite import Mode
 from chatcore.lock import Guard
 from chatcore.names import clean_name
 from gui import events, profile_words, sentences, wording
+from gui.checks import check_invite, check_name, check_room, is_web_link, link_question
 from gui.events import AppEvent, Sheet
 from gui.pages import Behind, CreateView, StartView, View
 from gui.room_controller import RoomController
-from gui.safetext import safe_name, safe_text
-from gui.shown import Check, ConfirmState, CreateState, RecentRoom, StartState
+from gui.safetext import safe_name
+from gui.shown import Check, CreateState, RecentRoom, StartState
 
 MAX_RECENT = 3  # what fits below the card without scrolling
-LINK_SHOWN = 160  # characters of a link in the question whether to open it
-ROOM_NAME_MISSING = "Give the room a name first: it stands in the invite."
 
 
 class Page(Enum):
@@ -84,15 +81,19 @@ class Controller:
 
     def handle(self, event: AppEvent) -> bool:
         """Take in one event; False once the program is to end."""
+        if isinstance(event, events.RoomNews):
+            self._from_room(event)
+        elif isinstance(event, events.ProfileAct):
+            self._about_profile(event)
+        elif isinstance(event, events.RoomAct):
+            if self._room is not None and self._page is Page.ROOM:
+                self._in_room(self._room, event)
+        else:
+            self._handle(event)
+        return self._open
+
+    def _handle(self, event: events.PageAct | events.PageNews) -> None:
         match event:
-            case (
-                events.FromRoom()
-                | events.WordsReady()
-                | events.RoomWordsReady()
-                | events.PeopleKnown()
-                | events.ReportWritten()
-            ):
-                self._from_room(event)
             case events.ProfileFound():
                 self._profile_found(event)
             case events.Failed():
@@ -120,15 +121,6 @@ class Controller:
             case events.ProfileKnown():
                 self._known = event
                 self._show_profile()
-            case (
-                events.OpenProfile()
-                | events.Protect()
-                | events.ExportProfile()
-                | events.BeginImport()
-                | events.ImportProfile()
-                | events.EraseProfile()
-            ):
-                self._about_profile(event)
             case events.Back():
                 self._back()
             case events.ThemeToggled():
@@ -144,38 +136,8 @@ class Controller:
                     self._room.focus(event.focused)
             case events.Close():
                 self._open = False
-            case (
-                events.StopWaiting()
-                | events.Send()
-                | events.Answer()
-                | events.OpenSteady()
-                | events.SetSteady()
-                | events.OpenInvite()
-                | events.CopyInvite()
-                | events.ShowKnock()
-                | events.LetIn()
-                | events.TurnAway()
-                | events.ShowReaders()
-                | events.TakeBack()
-                | events.ShowSealed()
-                | events.OpenWords()
-                | events.TickWords()
-                | events.WordsSame()
-                | events.WordsDiffer()
-                | events.SettleKey()
-                | events.OpenReport()
-                | events.TickNames()
-                | events.SaveReport()
-                | events.DismissBanner()
-                | events.LeaveRoom()
-                | events.CloseRoom()
-                | events.TogglePeople()
-            ):
-                if self._room is not None and self._page is Page.ROOM:
-                    self._in_room(self._room, event)
             case _:
                 assert_never(event)
-        return self._open
 
     # -- the start page ------------------------------------------------------------------------------------------------
 
@@ -254,7 +216,7 @@ class Controller:
 
     # -- one's profile -------------------------------------------------------------------------------------------------
 
-    def _about_profile(self, event: AboutProfile) -> None:
+    def _about_profile(self, event: events.ProfileAct) -> None:
         if self._busy:
             return
         match event:
@@ -345,10 +307,7 @@ class Controller:
         self._room = RoomController(self._view, self._behind, event, others, self._now_ms)
         self._page, self._busy = Page.ROOM, False
 
-    def _from_room(
-        self,
-        event: events.FromRoom | events.WordsReady | events.RoomWordsReady | events.PeopleKnown | events.ReportWritten,
-    ) -> None:
+    def _from_room(self, event: events.RoomNews) -> None:
         room = self._room
         if room is None or event.room_id != room.room_id:
             return  # of a room that was closed a moment ago
@@ -366,7 +325,7 @@ class Controller:
             case _:
                 assert_never(event)
 
-    def _in_room(self, room: RoomController, event: RoomAct) -> None:
+    def _in_room(self, room: RoomController, event: events.RoomAct) -> None:
         match event:
             case events.Send():
                 room.say(event.text)
@@ -464,97 +423,4 @@ class Controller:
             self._view.close_sheet(Sheet.CONFIRM)
             self._view.open_link(event.url)
             return
-        shown = safe_text(event.url) if len(event.url) <= LINK_SHOWN else safe_text(event.url[:LINK_SHOWN]) + "…"
-        self._view.show_confirm(
-            ConfirmState(
-                "Open this page in your browser?",
-                f"{shown}\n\nThe page is at {host_of(event.url)}. It will see that your computer asks for it.",
-                "Open the page",
-                events.OpenLink(event.url, sure=True),
-            )
-        )
-
-
-AboutProfile = (
-    events.OpenProfile
-    | events.Protect
-    | events.ExportProfile
-    | events.BeginImport
-    | events.ImportProfile
-    | events.EraseProfile
-)
-RoomAct = (
-    events.StopWaiting
-    | events.Send
-    | events.Answer
-    | events.OpenSteady
-    | events.SetSteady
-    | events.OpenInvite
-    | events.CopyInvite
-    | events.ShowKnock
-    | events.LetIn
-    | events.TurnAway
-    | events.ShowReaders
-    | events.TakeBack
-    | events.ShowSealed
-    | events.TrustAct
-    | events.TrialAct
-    | events.DismissBanner
-    | events.LeaveRoom
-    | events.CloseRoom
-    | events.TogglePeople
-)
-
-
-def check_name(text: str) -> Check:
-    """Say what is wrong with a name while it is typed; an empty field is no fault yet."""
-    if not text:
-        return Check()
-    try:
-        clean_name(text)
-    except TextError as refusal:
-        return Check(False, str(refusal))
-    return Check(True)
-
-
-def check_invite(text: str) -> Check:
-    """Say what a pasted invite is, or what is wrong with it and what helps."""
-    if not text.strip():
-        return Check()
-    try:
-        invite = Invite.parse(text)
-    except InviteError as refusal:
-        sentence, _, cure = str(refusal).partition(". ")
-        return Check(False, f"{sentence.rstrip('.')}.", cure)
-    rule = "you knock first" if invite.mode is Mode.ASK else "you come in at once"
-    return Check(True, f"Invite to “{sentences.room_title(invite.title)}” · {rule}")
-
-
-def check_room(event: events.Create) -> str:
-    """Return what is wrong with a room that is to be made, or nothing."""
-    if not event.title.strip():
-        return ROOM_NAME_MISSING
-    try:
-        # The relay of this computer isn't there yet: any address will do for the title to be looked at.
-        relay = RelayAddress("127.0.0.1", 1) if event.relay_line is None else RelayAddress.parse(event.relay_line)
-        Invite(bytes(32), bytes(32), 0, event.mode, relay, " ".join(event.title.split()))
-    except InviteError as refusal:
-        return str(refusal)
-    return ""
-
-
-def host_of(url: str) -> str:
-    """Return where a link leads, as computers write it: letters of other alphabets can look like others of ours."""
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(UnicodeError):
-        host = host.encode("idna").decode("ascii")
-    return safe_name(host, limit=LINK_SHOWN)
-
-
-def is_web_link(url: str) -> bool:
-    """Say whether a link may be handed to the browser: http or https, with a host."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False
+        self._view.show_confirm(link_question(event.url))

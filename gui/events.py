@@ -344,24 +344,9 @@ class Close:
     """Close the program."""
 
 
-ViewEvent = (
-    NameEdited
-    | InviteEdited
-    | Join
-    | BeginCreate
-    | Create
-    | OpenRecent
-    | ForgetRecent
-    | Unlock
-    | SkipUnlock
-    | OpenProfile
-    | Protect
-    | ExportProfile
-    | BeginImport
-    | ImportProfile
-    | EraseProfile
-    | Back
-    | StopWaiting
+ProfileAct = OpenProfile | Protect | ExportProfile | BeginImport | ImportProfile | EraseProfile
+RoomAct = (
+    StopWaiting
     | Send
     | Answer
     | OpenSteady
@@ -379,13 +364,26 @@ ViewEvent = (
     | DismissBanner
     | LeaveRoom
     | CloseRoom
-    | OpenLink
     | TogglePeople
+)
+PageAct = (
+    NameEdited
+    | InviteEdited
+    | Join
+    | BeginCreate
+    | Create
+    | OpenRecent
+    | ForgetRecent
+    | Unlock
+    | SkipUnlock
+    | Back
+    | OpenLink
     | ThemeToggled
     | FocusChanged
     | SheetClosed
     | Close
 )
+ViewEvent = ProfileAct | RoomAct | PageAct
 
 Emit = Callable[[ViewEvent], None]
 """What a page is given to report with.  Called in the GUI thread, it only queues, so a page may call it anywhere."""
@@ -501,16 +499,8 @@ class FromRoom:
     event: RoomEvent
 
 
-BackroomEvent = (
-    ProfileFound
-    | ProfileKnown
-    | Failed
-    | RoomOpened
-    | WordsReady
-    | RoomWordsReady
-    | PeopleKnown
-    | FromRoom
-    | ReportWritten
-)
+RoomNews = FromRoom | WordsReady | RoomWordsReady | PeopleKnown | ReportWritten
+PageNews = ProfileFound | ProfileKnown | Failed | RoomOpened
+BackroomEvent = RoomNews | PageNews
 AppEvent = ViewEvent | BackroomEvent
 """All that goes through the queue into the GUI thread."""

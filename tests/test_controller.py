@@ -41,7 +41,7 @@ from chatcore.events import (
 from chatcore.invite import CUT_SHORT, NOT_A_RELAY, TITLE_TOO_LONG, Mode
 from chatcore.lock import Guard
 from chatcore.profile import Loss
-from gui import controller, events, sentences, wording
+from gui import checks, events, sentences, wording
 from gui.events import Sheet
 from gui.shown import Check, DayItem, MessageItem, Note, Tick, Tone
 
@@ -188,8 +188,8 @@ def test_making_a_room_keeps_what_was_chosen_on_the_start_page() -> None:
 @pytest.mark.parametrize(
     ("title", "line", "sentence"),
     [
-        ("", LINE, controller.ROOM_NAME_MISSING),
-        ("  ", None, controller.ROOM_NAME_MISSING),
+        ("", LINE, checks.ROOM_NAME_MISSING),
+        ("  ", None, checks.ROOM_NAME_MISSING),
         ("x" * 65, None, TITLE_TOO_LONG),
         ("Cabin", "hello", NOT_A_RELAY),
         ("Cabin", "", NOT_A_RELAY),

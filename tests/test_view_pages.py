@@ -18,7 +18,7 @@ from chatcore.events import Presence
 from chatcore.invite import Mode
 from gui import events, steady
 from gui.bridge import Bridge
-from gui.controller import check_invite
+from gui.checks import check_invite
 from gui.events import AppEvent, Sheet, ViewEvent
 from gui.psg import hidden_root
 from gui.shown import (

@@ -10,7 +10,7 @@ import pytest
 from gui_help import an_invite, mid
 from screen import Screen
 
-from gui.controller import check_invite
+from gui.checks import check_invite
 from gui.events import Sheet
 from gui.psg import hidden_root
 from gui.shown import (
