@@ -9,6 +9,7 @@ with a flaw of a millisecond (`tests/flawed_member.py`): a test that can't fail 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 import time
@@ -140,12 +141,32 @@ class Opposite:
 
 
 @contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Stay on one core.
+
+    The client is given another: where both wake at once on one, we would measure how long we wait for its worker, which
+    nobody on the far side of a network does.
+    """
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextlib.contextmanager
 def opposite(home: Path, program: str) -> Iterator[Opposite]:
     """Meet a client, and be all that it sees."""
     certificate, secret = keys.ensure_keys(home / "relay")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = RelayAddress("127.0.0.1", listener.getsockname()[1], (keys.pin_of(certificate),))
-        with Stage(home, ("alice",), lambda name: address, talkative=False, program=program) as stage:
+        cores = sorted(os.sched_getaffinity(0))
+        with (
+            on_core(cores[0]),
+            Stage(home, ("alice",), lambda name: address, talkative=False, program=program) as stage,
+        ):
+            stage["alice"].under = ("taskset", "-c", str(cores[-1]))
             stage["alice"].start(stage.invite.to_text())
             listener.settimeout(DEADLINE_S)
             tcp, _ = listener.accept()
