@@ -27,6 +27,7 @@ from chatcore.delivery import (
 )
 from chatcore.events import Oddity, RoomEvent
 from chatcore.kept import Changes, Kept, Line, Standing
+from chatcore.ledger import Ledger
 from chatcore.link import ContentKind
 from chatcore.lists import Lists
 from chatcore.members import Members
@@ -70,8 +71,7 @@ class Courier:
         self.period_s = 0  # of steady mode
         self._outboxes: dict[bytes, Outbox] = {}
         self._inboxes: dict[bytes, Inbox] = {}
-        self._changes = Changes(log=self._log) if kept is not None else None
-        self._touched: set[bytes] = set()  # peers whose standing has changed
+        self._ledger = Ledger(self._log, keeps=kept is not None)
         self._taken: dict[bytes, None] = {}  # by mid, the newest last
         self._earlier = False  # our log is of an earlier run: the disk may have been put back since
         self.lists = Lists(room_id, fp, members, send, emit, self._keep_line)
@@ -82,7 +82,7 @@ class Courier:
     # -- what is kept between runs
 
     def _restore(self, kept: Kept) -> None:
-        self._log, self._changes, self._earlier = kept.log, Changes(), True
+        self._log, self._ledger, self._earlier = kept.log, Ledger(None, keeps=True), True
         self._taken = dict.fromkeys(kept.lines)
         self.lists.restore(kept.lines.values())
         owed = {mid: Owed.of(kept.lines[mid]) for numbers in kept.owed.values() for mid in numbers.values()}
@@ -94,60 +94,23 @@ class Courier:
             self._begin_log()
             self.stale = False  # there are no links yet
 
-    def tell_kept(self, kept: Kept, now: Moment) -> None:
-        """Emit the lines of earlier runs, and what became of them, as if it happened now."""
-        for mid, line in kept.lines.items():
-            self.answers.hold(mid, line.sender, line.at_ms)
-        for mid, line in kept.lines.items():
-            message = Message.parse(line.rest)
-            text, quote = parse_text(message.app), parse_quote(message.app)
-            if text is None:
-                continue
-            if quote is not None and line.sender != self._fp:
-                self.answers.read(quote, mid, line.sender, self._members.nick(line.sender), now)
-            if line.sender != self._fp:
-                nick, sent_ms = self._members.nick(line.sender), min(message.time_ms, line.at_ms)
-                self._emit(
-                    events.MessageReceived(mid, line.sender, nick, text, sent_ms, line.at_ms, line.readers, quote)
-                )
-                continue
-            self._emit(events.MessageSent(mid, text, line.at_ms, line.readers or (), quote, line.away))
-            for fp, at_ms in kept.arrived.get(mid, {}).items():
-                self._emit(events.MessageArrived((mid,), fp, at_ms))
-            for fp in sorted(kept.undelivered.get(mid, ())):
-                self._emit(events.NotDelivered((mid,), fp, earlier=True))
-            if mid in kept.taken_back:
-                self._emit(events.TakenBack(mid, tuple(sorted(kept.taken_back[mid])), earlier=True))
-        if kept.lost_lines is not None:
-            self._emit(events.Damaged(kept.lost_lines))
-
     def _keep_line(self, line: Line) -> None:
-        if self._changes is not None:
-            self._changes.lines.append(line)
+        self._ledger.line(line)  # whichever ledger there is by then
 
     def changes(self) -> Changes:
         """Return what has changed since the last call; always empty when nothing is kept."""
-        if self._changes is None:
-            return Changes()
-        changes, self._changes = self._changes, Changes()
-        for fp in self._touched:
-            outbox, logs = self._outbox(fp), self._inbox(fp).cursors
-            changes.standings[fp] = Standing(outbox.head, outbox.cursor, outbox.low, logs, outbox.reached)
-        self._touched.clear()
-        return changes
+        return self._ledger.take(self._standing)
+
+    def _standing(self, fp: bytes) -> Standing:
+        outbox = self._outbox(fp)
+        return Standing(outbox.head, outbox.cursor, outbox.low, self._inbox(fp).cursors, outbox.reached)
 
     def _begin_log(self) -> None:
         """Somebody has more of our log than we do: the disk was put back to an earlier state.  Number all anew."""
         self._log, self.stale, self._earlier = self._random(LOG_SIZE), True, False
         for outbox in self._outboxes.values():
             outbox.renumber()
-        if self._changes is not None:
-            self._changes.log, self._changes.owed = (
-                self._log,
-                [(fp, number, owed.mid) for fp, outbox in self._outboxes.items() for number, owed in outbox.owed()],
-            )
-            self._changes.gone.clear()
-            self._touched.update(self._outboxes)
+        self._ledger.begin_log(self._log, ((fp, outbox.owed()) for fp, outbox in self._outboxes.items()))
 
     def _is_here(self, fp: bytes) -> bool:
         return fp == self._fp or fp in self._sending
@@ -209,7 +172,7 @@ class Courier:
         talk.told_cursor |= not self._earlier or ready.your_log in (self._log, NO_LOG)
         well = not ready.echo > inbox.cursor(ready.my_log) > 0
         gone, fresh = inbox.open_log(ready.my_log, ready.low)
-        self._touched.add(talk.fp)
+        self._ledger.touch(talk.fp)
         if gone:
             self._emit(events.Gap(talk.fp, talk.nick(self._members), gone, fresh))
         if not talk.open:
@@ -228,7 +191,7 @@ class Courier:
         elif self._sending.get(fp) is not newest:
             self._sending[fp] = newest
             self.answers.here(fp, now)
-            self._touched.add(fp)
+            self._ledger.touch(fp)
             self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
             self._give_up(fp, self._outbox(fp).expire(now.ms), now)
             self._pump(fp, now)
@@ -260,8 +223,7 @@ class Courier:
         for fp in readers:
             outbox = self._outbox(fp)
             too_much = outbox.add(owed)
-            if self._changes is not None:
-                self._changes.owed.append((fp, outbox.head, owed.mid))
+            self._ledger.owe(fp, outbox.head, owed.mid)
             if self._put_on_link(fp, now):
                 self._note_gone(fp, outbox)
             if too_much:
@@ -291,11 +253,11 @@ class Courier:
                 self._pump(fp, now)
 
     def _note_gone(self, fp: bytes, outbox: Outbox) -> None:
-        """Keep that a new message goes out at once: with its line, for a standing each would cost more than that."""
-        if self._changes is not None and outbox.reached == outbox.head:
-            self._changes.gone[fp] = outbox.head
+        """Keep that a new message goes out."""
+        if outbox.reached == outbox.head:
+            self._ledger.goes_at_once(fp, outbox.head)
         else:
-            self._touched.add(fp)
+            self._ledger.touch(fp)
 
     def take_back(self, mid: bytes) -> None:
         """Owe a message no more to those for whom it was never put on a link; tells who they are."""
@@ -305,15 +267,12 @@ class Courier:
             if behind is None:
                 continue
             spared.append(fp)
-            self._touched.add(fp)
-            if self._changes is not None:
-                self._changes.owed += [(fp, 0, mid), *((fp, number, owed.mid) for number, owed in behind)]
-                self._changes.taken_back.append((mid, fp))
+            self._ledger.take_back(fp, mid, behind)
         self._emit(events.TakenBack(mid, tuple(sorted(spared))))
 
     def _pump(self, fp: bytes, now: Moment) -> None:
         if self._put_on_link(fp, now):
-            self._touched.add(fp)
+            self._ledger.touch(fp)
 
     def _put_on_link(self, fp: bytes, now: Moment) -> bool:
         """Send what may go out now; says whether any of it goes for the first time.  That is kept before it goes."""
@@ -359,16 +318,12 @@ class Courier:
     def _arrived(self, fp: bytes, mids: list[bytes], now: Moment) -> None:
         if mids:
             self._emit(events.MessageArrived(tuple(mids), fp, now.ms))
-            self._touched.add(fp)
-            if self._changes is not None:
-                self._changes.arrived += [(mid, fp, now.ms) for mid in mids]
+            self._ledger.arrived(fp, mids, now.ms)
 
     def _give_up(self, fp: bytes, mids: list[bytes], now: Moment, *, left: bool = False) -> None:
         if mids:
             self._emit(events.NotDelivered(tuple(mids), fp, left=left))
-            self._touched.add(fp)
-            if self._changes is not None:
-                self._changes.undelivered += [(mid, fp) for mid in mids]
+            self._ledger.gave_up(fp, mids)
             if fp in self._sending:
                 self.tell_ready(self._sending[fp], now)
 
@@ -381,7 +336,7 @@ class Courier:
         if not self._inbox(talk.fp).take(talk.log, number):
             return
         mid = message.mid(self._room_id, talk.fp)
-        self._touched.add(talk.fp)
+        self._ledger.touch(talk.fp)
         if mid not in self._taken:  # else they have begun a new log, and say again what they can't know that we have
             self.archive.open(mid, len(blocks))
             self.archive.put(mid, self._fp, blocks)
@@ -423,7 +378,7 @@ class Courier:
                 return False
             talk.told_cursor = True
             talk.acked = ack.cursor
-            self._touched.add(talk.fp)
+            self._ledger.touch(talk.fp)
             talk.head = ack.head
             self._look_whole(talk, now)
             if self._sending.get(talk.fp) is talk:  # what an older session has says nothing of what the newest has

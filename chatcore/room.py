@@ -28,6 +28,7 @@ from chatcore.kept import Changes, Kept
 from chatcore.link import ContentKind, Greeting, Link, Self, State
 from chatcore.members import Members, Statement, StatementType, make_statement
 from chatcore.report import Report
+from chatcore.retelling import retell
 from chatcore.rhythm import MOST_PERIOD_S, Rhythm
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
@@ -89,7 +90,7 @@ class Room:
         self._join(now)
         self._known = self._members.fps()
         if kept is not None:
-            self._courier.tell_kept(kept, now)
+            retell(kept, self.fp, self._members, self._courier.answers, self._emit, now)
         self._settle(now)
 
     # -- the connection
