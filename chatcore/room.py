@@ -1,8 +1,8 @@
 """One member's view of one room: bytes, time and commands in; bytes and events out.  Pure.  docs/PROTOCOL.md.
 
 Ties the rest of the core together: the seat finds who is there, `Members` says who belongs, the `Courier` carries the
-messages, the `Gossip` the statements, the `Door` knows who waits.  Here it is decided who is answered, who may speak,
-and what a person gets to see.
+messages, the `Gossip` the statements, the `Greetings` say who is answered.  Here it is decided who may speak, and what
+a person gets to see.
 
 The face of a room: `connect` with a fresh session key, and `renew` with another while the first goes on; then
 `receive_data`, `receive_eof` and `tick` in any order, each followed by `events_received` and `data_to_send`.  None of
@@ -18,14 +18,14 @@ from chatcore import events
 from chatcore.clock import Moment
 from chatcore.courier import Courier
 from chatcore.delivery import Ready, parse_ack, parse_ready
-from chatcore.door import Door
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import AlarmKind, Presence, RoomEvent
 from chatcore.gossip import Gossip
+from chatcore.greetings import Greetings
 from chatcore.invite import Invite
 from chatcore.kept import Changes, Kept
-from chatcore.link import ContentKind, Greeting, Link, Self, State
+from chatcore.link import ContentKind, Link, Self, State
 from chatcore.members import Members, Statement, StatementType, make_statement
 from chatcore.report import Report
 from chatcore.retelling import retell
@@ -70,7 +70,9 @@ class Room:
         self._members = Members(engine, invite.room_id, invite.owner_fp, invite.mode)
         self._members.key(identity.modulus)
         self._roster = Roster(self.fp)
-        self._door = Door()
+        self._greetings = Greetings(
+            self.fp, invite.owner_fp, self._members, self._answer, self._drop, self._alarm, self._emit
+        )
         self._report = Report(now, self._emit)
         self._courier = Courier(
             invite.room_id, self.fp, self._members, random, self._send, self._emit, kept, now, self._report
@@ -255,7 +257,7 @@ class Room:
             raise StateError("only the owner of the room lets people in")
         self._publish(self._sign(StatementType.ADMIT, fp, now.ms), now)
         self._publish(self._members.find(StatementType.JOIN, fp), now)
-        self._end_knock(fp)
+        self._greetings.end_knock(fp)
         self._settle(now)
 
     def keep_steady(self, period_s: int, now: Moment) -> None:
@@ -273,8 +275,7 @@ class Room:
 
     def turn_away(self, fp: bytes, now: Moment) -> None:
         """Don't let somebody in, and don't hear them again in this run.  They aren't told: there is no word for it."""
-        self._door.turn_away(fp)
-        self._end_knock(fp)
+        self._greetings.turn_away(fp)
         for talk in [talk for talk in self._talks.values() if talk.fp == fp and not self._members.is_member(fp)]:
             self._drop(talk.link, now)
         self._settle(now)
@@ -303,7 +304,15 @@ class Room:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
         times = [
             part.next_tick()
-            for part in (self._rhythm, self._seats, self._roster, self._door, self._courier, self._gossip, self._report)
+            for part in (
+                self._rhythm,
+                self._seats,
+                self._roster,
+                self._greetings,
+                self._courier,
+                self._gossip,
+                self._report,
+            )
         ]
         times += [talk.next_tick() for talk in self._talks.values()]
         if len(self._talks) > len(self._courier.sending):
@@ -328,8 +337,7 @@ class Room:
             self._courier.answers.tick(now)
         if (due_s := self._rhythm.due(now)) is not None:
             self._beat(due_s, now)
-        for fp in self._door.expired(now):
-            self._end_knock(fp)
+        self._greetings.tick(now)
         self._gossip.ask(self._talks.values(), now)
         self._courier.lists.tick(self._courier.sending, now)
         self._report.tick(now)
@@ -367,7 +375,8 @@ class Room:
             case Turned() | Garbled():
                 self.refusal = event
             case Greeted(link, greeting):
-                self._on_greeting(link, greeting, now)
+                self._forget(link, now)  # a provisional link that begins anew
+                self._greetings.take(link, greeting, now)
             case Heard(link, content):
                 try:
                     self._on_content(link, content.kind, content.data, content.blocks, now)
@@ -379,40 +388,10 @@ class Room:
             case Gone(link, left):
                 self._forget(link, now, left=left)
 
-    def _on_greeting(self, link: Link, greeting: Greeting, now: Moment) -> None:
-        fp = greeting.fp
-        self._forget(link, now)  # a provisional link that begins anew
-        if fp == self.fp:
-            self._alarm(AlarmKind.OWN_IDENTITY_ELSEWHERE, fp, greeting.nick)
-            self._drop(link, now)
-        elif self._members.may_join(fp):
-            self._answer(link, fp, now)
-        elif self.is_owner:
-            self._on_knock(link, greeting, now)
-        elif link.first:
-            self._answer(link, fp, now)  # our HELLO is out already; they know us, and we shall learn of them
-        elif not self._door.keep(link, fp):
-            self._drop(link, now)
-
     def _alarm(self, kind: AlarmKind, fp: bytes, nick: str) -> None:
         if (kind, fp) not in self._alarms:  # once a connection: they try again and again, and it is the same news
             self._alarms.add((kind, fp))
             self._events.append(events.Alarm(kind, fp, nick))
-
-    def _on_knock(self, link: Link, greeting: Greeting, now: Moment) -> None:
-        if self._door.turned_away(greeting.fp):
-            return
-        new = self._door.knock(greeting.fp, now)
-        if new is None:
-            self._drop(link, now)
-            return
-        if new:
-            self._events.append(events.Knocked(greeting.fp, greeting.nick, now.ms))
-        self._answer(link, greeting.fp, now)
-
-    def _end_knock(self, fp: bytes) -> None:
-        if self._door.open(fp):
-            self._events.append(events.KnockEnded(fp))
 
     def _answer(self, link: Link, fp: bytes, now: Moment) -> None:
         ready = self._ready(fp, now)
@@ -429,7 +408,7 @@ class Room:
             return
         self._changed = True
         if all(other.fp != talk.fp for other in self._talks.values()):
-            self._door.gone(talk.fp, now, left=left)
+            self._greetings.gone(talk.fp, now, left=left)
         if self._courier.sending.get(talk.fp) is talk:
             self._choose(talk, now)
 
@@ -567,11 +546,7 @@ class Room:
             self._settle_rhythm(now)
             for talk in list(self._talks.values()):
                 self._reconsider(talk, now)
-            for link, fp in self._door.take_kept():
-                if self._members.may_join(fp):
-                    self._answer(link, fp, now)
-                elif not self._door.keep(link, fp):
-                    self._drop(link, now)
+            self._greetings.look_again(now)
             self._show(now)
 
     def _settle_rhythm(self, now: Moment) -> None:
@@ -598,7 +573,7 @@ class Room:
         self._was_member = self.is_member
         self._courier.lists.view()
         for fp in sorted(fps - self._known - {self.fp}):
-            self._end_knock(fp)
+            self._greetings.end_knock(fp)
             since_ms = self._members.member_since_ms(fp)
             if since_ms >= self._opened_ms - RECENT_MS:
                 self._events.append(events.MemberJoined(fp, self._members.nick(fp), min(since_ms, now.ms)))
