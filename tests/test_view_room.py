@@ -432,6 +432,18 @@ def test_the_gear_offers_the_words_the_look_and_two_ways_out(opened: Open) -> No
     assert "Steady rhythm…" not in [words for words, _ in room.page.gear_entries()]
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (480, 420)])
+def test_the_menu_of_the_gear_opens_above_it(
+    opened: Open, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at: list[int] = []
+    monkeypatch.setattr("tkinter.Menu.tk_popup", lambda menu, x, y: at.append(y))
+    room = opened(size=size)
+    room.page._gear_menu()
+    gear = (room.page.rail_gear if size[0] < 820 else room.page.gear).Widget
+    assert at[0] + gear.popup_menu.winfo_reqheight() <= gear.winfo_rooty(), "no second click closes the room"
+
+
 # -- the empty room --------------------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,10 @@ from gui import theme
 from gui.view.kit import Kit
 
 
-def popup(kit: Kit, over: Any, entries: Sequence[tuple[str, Callable[[], None]]], x: int, y: int) -> tk.Menu:
-    """Show a menu at a place on the screen."""
+def popup(
+    kit: Kit, over: Any, entries: Sequence[tuple[str, Callable[[], None]]], x: int, y: int, *, above: bool = False
+) -> tk.Menu:
+    """Show a menu at a place on the screen: under it, or `above` it so that none of its entries is under the mouse."""
     p = kit.p
     old = getattr(over, "popup_menu", None)
     if old is not None:
@@ -27,5 +29,8 @@ def popup(kit: Kit, over: Any, entries: Sequence[tuple[str, Callable[[], None]]]
             label=f"  {words}   ", command=act, image=space, compound="left",
             background=p.field,  # what is left of the menu's own colour is its border
         )  # fmt: skip
+    if above:
+        menu.update_idletasks()  # or it has no height yet
+        y -= menu.winfo_reqheight()
     menu.tk_popup(x, y)
     return menu

@@ -122,9 +122,11 @@ class RoomPage:
             ]
         )
         self.own_face = kit.picture()
-        self.gear = kit.icon_button("gear", tooltip="Look, and leaving the room", command=self._gear_menu)
+        self.gear = kit.icon_button("gear", tooltip="This room: words, report, look, leaving", command=self._gear_menu)
         self.head_gaps = (kit.gap(21, 62), kit.gap(12))
-        self.rail_gear = kit.icon_button("gear", tooltip="Look, and leaving the room", command=self._gear_menu)
+        self.rail_gear = kit.icon_button(
+            "gear", tooltip="This room: words, report, look, leaving", command=self._gear_menu
+        )
         self.rail_gap = kit.gap(18, 44)
         self.foot_gaps = (kit.gap(20, 56), kit.gap(12), kit.gap(12))
         self.foot_push, self.head_push = kit.push(), kit.push()
@@ -385,7 +387,7 @@ class RoomPage:
 
     def _gear_menu(self) -> None:
         widget = (self.rail_gear if self._narrow else self.gear).Widget
-        popup(self.kit, widget, self.gear_entries(), widget.winfo_rootx(), widget.winfo_rooty() - self.kit.px(110))
+        popup(self.kit, widget, self.gear_entries(), widget.winfo_rootx(), widget.winfo_rooty(), above=True)
 
     # -- arranging ---------------------------------------------------------------------------------------------------
 
