@@ -151,6 +151,7 @@ class Controller:
             for room in sorted(found.rooms, key=lambda room: -room.last_visit_ms)[:MAX_RECENT]
         )
         erased = self._page is Page.PROFILE and found.first_time
+        before = self._start
         self._start = replace(
             self._start,
             name="" if erased else self._start.name or found.nick,
@@ -163,7 +164,7 @@ class Controller:
         if found.locked:
             self._page, self._other_page = Page.UNLOCK, self._view.show_unlock(found.nick)
             self._view.set_title("Parley")
-        elif self._page is Page.START and self._start_page is not None:
+        elif self._page is Page.START and self._start_page is not None and _offers(before) == _offers(self._start):
             self._start_page.set_recent(recent)
         elif self._page is not Page.ROOM:
             self._show_start()
@@ -424,3 +425,8 @@ class Controller:
             self._view.open_link(event.url)
             return
         self._view.show_confirm(link_question(event.url))
+
+
+def _offers(start: StartState) -> tuple[bool, bool, bool]:
+    """Return what a start page that is already shown can't take in: it is shown anew if this changes."""
+    return start.first_time, start.has_profile, start.unprotected

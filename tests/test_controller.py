@@ -761,6 +761,15 @@ def test_closing_a_room_keeps_the_membership_and_its_late_events_are_dropped() -
     assert stage.view.page == "start"
 
 
+def test_after_the_first_room_the_start_page_knows_of_the_profile_that_was_made() -> None:
+    stage = Stage().start(first_time=True).open()
+    stage(events.CloseRoom(), events.ProfileFound("Alice", guard=Guard.PASSPHRASE))
+    shown = stage.page.state
+    assert (shown.first_time, shown.has_profile, shown.unprotected) == (False, True, False)
+    stage(events.ProfileFound("Alice", guard=Guard.PASSPHRASE))
+    assert stage.page.state is shown, "without a change the page stays, with what is typed in it"
+
+
 def test_one_goes_from_room_to_room() -> None:
     other = events.Remembered(b"o" * 32, "Book club", "relay.example.org:7256", NOON)
     stage = Stage().start(other, nick="Alice", first_time=False).open()
