@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from client_help import free_port
 from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,11 +35,6 @@ from relay.monitor import MAX_AT_ONCE, MAX_HEAD_BYTES, Monitor, Page
 
 ROOT = Path(relay_server.__file__).parent
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def get(place: int | Path, target: str = "/metrics", method: str = "GET") -> tuple[int, str, http.client.HTTPMessage]:
