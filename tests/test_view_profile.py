@@ -47,6 +47,7 @@ def test_what_is_changed_asks_for_the_passphrase_that_holds(screen: Screen) -> N
     screen.type(profile.CURRENT, "old")
     screen.press("Remove the protection")
     assert screen.last() == events.Protect(Guard.NOBODY, "", "old")
+    assert "Your new passphrase holds from now on." not in screen.reads(), "it would stand beside what went wrong next"
     screen.type(profile.NEW, "new")
     screen.type(profile.NEW_AGAIN, "new")
     screen.press("Change the passphrase")

@@ -164,6 +164,11 @@ class ProfilePage(_Page):
         window[FILE].Widget.xview_moveto(1.0)
         window[CURRENT if state.has_passphrase else NEW].Widget.focus_set()
 
+    def set_problem(self, sentence: str) -> None:
+        """As in `_Page`; what was done before is no longer said."""
+        self.done.tell(Check())
+        super().set_problem(sentence)
+
     def buttons(self) -> tuple[Any, ...]:
         """Return what can be pressed."""
         return self.set, self.keyring, self.remove, self.browse, self.save, self.erase, self.back
