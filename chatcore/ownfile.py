@@ -23,6 +23,10 @@ _BLOCK = 2**20
 
 NO_PROFILE = "There is no profile at {} yet. Make one, or choose another directory."
 TAKEN = "There is a profile at {} already, and it was left as it is. Open it, or choose another directory."
+LEFT_BESIDE = (
+    "Beside the place of the profile lies {}, which belongs to one that isn't there any more. "
+    "Move it along with that one, or delete it, then try again."
+)
 EXPOSED = "Others on this computer can get at the profile at {}. Make it yours alone (chmod 600), then try again."
 NOT_A_FILE = "What is at {} is no file of its own but a link or a device. Put the profile itself there."
 IN_USE = "Parley is open already with the profile at {}. Go on in that window, or choose another directory (--profile)."
@@ -44,6 +48,21 @@ def check(path: Path) -> None:
         beside = path.with_name(path.name + end)
         with contextlib.suppress(FileNotFoundError):
             _check(beside, os.lstat(beside))
+
+
+def check_vacant(path: Path) -> None:
+    """See that there is no vault yet, nor what would be read into a new one.  Raises ProfileError.
+
+    What SQLite kept beside a file that was moved away is taken for part of whatever has its name; so it is neither
+    used nor thrown away here.
+    """
+    if os.path.lexists(path):
+        raise ProfileError(TAKEN.format(path))
+    for end in ("-wal", "-journal", _WHOLE):
+        left = path.with_name(path.name + end)
+        with contextlib.suppress(OSError):
+            if os.lstat(left).st_size or end == _WHOLE:
+                raise ProfileError(LEFT_BESIDE.format(left))
 
 
 def _check(path: Path, status: os.stat_result, *, others: bool = False) -> None:

@@ -97,8 +97,7 @@ class Profile:
         """
         check_nick(nick)
         path = Path(directory) / FILE_NAME
-        if os.path.lexists(path):
-            raise ProfileError(ownfile.TAKEN.format(path))
+        ownfile.check_vacant(path)
         identity, keys = engine.generate(), secrets.token_bytes(KEYS_SIZE)
         lock = _lock(keys, passphrase)
         rows = [(Kind.IDENTITY, b"", identity.to_der()), (Kind.NICK, b"", nick.encode())]
@@ -230,7 +229,7 @@ class Profile:
         """Have the file guarded otherwise from now on; everything in it is sealed anew, all or nothing.
 
         `current` is the passphrase that holds now, if one does.  Raises PassphraseError when it doesn't, and
-        ProfileError; then what was still holds.
+        ProfileError; then what was still holds, unless the sentence says otherwise.
         """
         vault, salt = self._kept(), secrets.token_bytes(SALT_SIZE)
         self._check(current)
@@ -244,7 +243,7 @@ class Profile:
         try:
             vault.change_lock(Lock.make(keys, guard, salt, secret), keys)
         except BaseException:
-            if guard is Guard.KEYRING:
+            if guard is Guard.KEYRING and vault.lock is old:
                 self._keyring.drop(salt.hex())
             raise
         if old.guard is Guard.KEYRING:
@@ -293,19 +292,21 @@ class Profile:
         Raises PassphraseError, and ProfileError for everything else; then there is still none.
         """
         path = Path(directory) / FILE_NAME
-        if os.path.lexists(path):
-            raise ProfileError(ownfile.TAKEN.format(path))
+        ownfile.check_vacant(path)
         data = ownfile.read(file, others=True)
         with ownfile.explained(path), ownfile.scratch(path) as new:
             new.write_bytes(data)
             try:
                 vault = Vault.open(new, passphrase, keyring or Keyring())
-                whole = cls._read(vault, engine, keyring or Keyring())
+                damage, whole = vault.damage, cls._read(vault, engine, keyring or Keyring())
                 (whole or vault).close()
             except ProfileError as error:
                 raise type(error)(str(error).replace(str(new), str(file))) from None
             ownfile.put(new, path, replace=False)
-        return cls.open(directory, passphrase, engine, keyring)
+        brought = cls.open(directory, passphrase, engine, keyring)
+        if damage and not brought.loss:
+            brought.loss = brought._loss(damage)
+        return brought
 
     def erase_all(self) -> None:
         """Leave nothing of the profile: the key in the keyring goes first, then the files, overwritten.
@@ -317,8 +318,11 @@ class Profile:
             self._keyring.drop(vault.lock.name)
         vault.close()
         with ownfile.explained(vault.path):
-            for name in (vault.path.name, twofiles.ROOMS_NAME):
-                for end in ("", *ownfile.BESIDE):
+            for name in (twofiles.ROOMS_NAME, vault.path.name):
+                for end in (
+                    *ownfile.BESIDE,
+                    "",
+                ):  # the profile last: killed here, it is still there to be erased
                     ownfile.wipe(vault.path.with_name(name + end))
 
     def close(self) -> None:

@@ -163,18 +163,10 @@ class RoomVault:
         for fp, number, mid in changes.owed:
             gone = _GONE if number and changes.gone.get(fp) == number else 0
             numbers.setdefault(mid, {})[fp] = number | gone
-        rows = [self._row(Kind.LINE, line.mid, _pack_line(line, numbers.pop(line.mid, {}))) for line in changes.lines]
-        for fp, standing in changes.standings.items():
-            rows.append(self._row(Kind.STANDING, fp, _pack_standing(fp, standing)))
-        for mid, fp, at_ms in changes.arrived:
-            rows.append(self._row(Kind.ARRIVAL, mid + fp, _ARRIVAL.pack(fp, at_ms, mid)))
-        for mid, fp in changes.undelivered:
-            rows.append(self._row(Kind.LOSS, mid + fp, _LOSS.pack(fp, mid)))
-        for mid, fp in changes.taken_back:
-            rows.append(self._row(Kind.TAKEN_BACK, mid + fp, _LOSS.pack(fp, mid)))
         with self._vault.transaction() as base:
             if self._erased:
                 return
+            rows = self._rows(changes, numbers)
             if changes.log is not None:
                 base.executemany("DELETE FROM item WHERE seq = ?", ((seq,) for seq in self._torn))
                 base.execute(TAKE_AWAY, self._vault.place(self._room, Kind.DAMAGE, b""))
@@ -185,6 +177,19 @@ class RoomVault:
             base.executemany(PUT, rows)
         if changes.log is not None:
             self._vault.settle()  # after a power cut the old one mustn't be gone on with
+
+    def _rows(self, changes: Changes, numbers: dict[bytes, dict[bytes, int]]) -> list[Row]:
+        """Seal what is new; what is left in `numbers` is of lines of before."""
+        rows = [self._row(Kind.LINE, line.mid, _pack_line(line, numbers.pop(line.mid, {}))) for line in changes.lines]
+        for fp, standing in changes.standings.items():
+            rows.append(self._row(Kind.STANDING, fp, _pack_standing(fp, standing)))
+        for mid, fp, at_ms in changes.arrived:
+            rows.append(self._row(Kind.ARRIVAL, mid + fp, _ARRIVAL.pack(fp, at_ms, mid)))
+        for mid, fp in changes.undelivered:
+            rows.append(self._row(Kind.LOSS, mid + fp, _LOSS.pack(fp, mid)))
+        for mid, fp in changes.taken_back:
+            rows.append(self._row(Kind.TAKEN_BACK, mid + fp, _LOSS.pack(fp, mid)))
+        return rows
 
     def settle(self) -> None:
         """Have what was committed outlive a power cut.  Raises VaultError."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatcore import ownfile
-from chatcore.errors import CryptoError, PassphraseError, VaultError
+from chatcore.errors import CryptoError, PassphraseError, ProfileError, VaultError
 from chatcore.lock import Guard, Lock
 from chatcore.oskeyring import Keyring
 from chatcore.salvage import Place, carve, committed
@@ -44,6 +44,10 @@ from chatcore.vaultfile import (
 
 LOCKED = "This profile is locked. Enter its passphrase."
 NOT_THIS_ONE = "This passphrase doesn't open the profile. Try again; capital and small letters count."
+OLD_STAYS = (
+    "What you chose holds from now on, but an older state of the profile at {} with its older protection "
+    "couldn't be overwritten. Close Parley and start it again: then it is."
+)
 NO_KEYRING = (
     "The key of the profile at {} is in the keyring of this system, which didn't hand it over. "
     "Unlock the keyring, then try again."
@@ -68,7 +72,7 @@ class Vault:
         self.damage: Damage | None = None
         self._path, self._base = path, base
         self._take_keys(keys)
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._settled = -1  # how many changes have outlived a power cut for sure
         self._unsure = False  # the disk didn't take what it was given: what is on it nobody knows
         self.own = self.hidden(b"profile")  # the rows that belong to no room
@@ -264,8 +268,9 @@ class Vault:
         self._checkpoint()
 
     def change_lock(self, lock: Lock, keys: bytes) -> None:
-        """Seal everything anew with other keys (96 bytes) behind another lock, all or nothing.  Raises VaultError.
+        """Seal everything anew with other keys (96 bytes) behind another lock, all or nothing.
 
+        Raises VaultError; if `lock` is the new one even so, it holds, and only the older state isn't overwritten.
         So whoever has an older copy of the file, and what opened that, can't read on.  The last 32 bytes, which hide
         what rows are about, have to be the same as before.
         """
@@ -280,13 +285,17 @@ class Vault:
             except CryptoError:  # what is damaged stays so
                 return value
 
-        with self.transaction() as base:
-            base.create_function("anew", 4, anew)
-            base.execute("UPDATE item SET value = anew(room, kind, key, value)")
-            base.execute("UPDATE spare SET value = anew(room, kind, key, value)")
-        self.lock = lock
-        self._take_keys(keys)
-        self._checkpoint()
+        with self._mutex:  # until the new keys are taken: nobody may seal with the old ones in between
+            with self.transaction() as base:
+                base.create_function("anew", 4, anew)
+                base.execute("UPDATE item SET value = anew(room, kind, key, value)")
+                base.execute("UPDATE spare SET value = anew(room, kind, key, value)")
+            self.lock = lock
+            self._take_keys(keys)
+        try:
+            self._checkpoint()
+        except ProfileError:
+            raise VaultError(OLD_STAYS.format(self._path)) from None
 
     def sealed_for(self, keys: bytes) -> list[Row]:
         """Return all rows that open, sealed with other keys, of which the last 32 bytes are the same."""
@@ -313,7 +322,10 @@ class Vault:
         return mac.digest()[:KEY_SIZE]
 
     def row(self, room: bytes, kind: Kind, what: bytes, data: bytes) -> Row:
-        """Seal a row; `what` it is about tells it from the others of its room and kind."""
+        """Seal a row; `what` it is about tells it from the others of its room and kind.
+
+        Within a transaction, unless no other thread can change the lock: the keys of a moment ago open nothing.
+        """
         key = self.place(room, kind, what)[2]
         return room, kind, key, seal_record(self._keys, _context((room, kind, key)), data)
 

@@ -24,7 +24,7 @@ from chatcore.worker import Worker, log_fault, moment
 
 BATCH_FRAMES = 64  # taken in one go, some 20 ms of RSA: the other rooms, and what goes out, wait no longer
 
-SETTLE_S = 0.5  # after one has said something
+SETTLE_S = 0.5  # after one has said something, or taken it back
 
 UNKEPT = "What was said here last could not be kept, so nothing more is said. Close the room and open it again."
 
@@ -55,7 +55,9 @@ class Visit:
         self.set_digest = b""
         self.tick_s: float | None = None
         self.muted = False
-        self._settle_s: float | None = None  # when what one has said is to outlive a power cut, at the latest
+        self._settle_s: float | None = (
+            None  # when what one has said or taken back is to outlive a power cut, at the latest
+        )
         self._worker, self._soon, self._emit = worker, soon, emit
 
     # -- called by a cable, on the loop
@@ -165,7 +167,7 @@ class Visit:
         now_s = time.monotonic()
         if changes:
             self.store.commit(changes)
-            if changes.lines and self._settle_s is None:
+            if (changes.lines or changes.taken_back) and self._settle_s is None:
                 self._settle_s = now_s + SETTLE_S
         if promised or (self._settle_s is not None and now_s >= self._settle_s):
             self.store.settle()

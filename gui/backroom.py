@@ -216,7 +216,13 @@ class Backroom:
         self._put(ProfileKnown(own.guard, own.keyring_offered, copy_path, done))
 
     def _protect(self, guard: Guard, passphrase: str, current: str) -> None:
-        self._own().protect(guard, passphrase, current)
+        own, before = self._own(), self._own().guard
+        try:
+            own.protect(guard, passphrase, current)
+        except ProfileError:
+            if own.guard is not before:  # it holds, but isn't all that was wanted: the page first, then why
+                self._say_known("")
+            raise
         self._say_known(CHANGED[guard])
 
     def _export(self, path: str, passphrase: str) -> None:

@@ -307,7 +307,8 @@ class RoomController:
 
     def ask_to_leave(self) -> None:
         """Ask whether to leave for good."""
-        self._view.show_confirm(sentences.leave_question(self.title, self.opened))
+        connected = self._connection.state is Connection.CONNECTED
+        self._view.show_confirm(sentences.leave_question(self.title, self.opened, connected))
 
     def sheet_closed(self, sheet: Sheet) -> None:
         """Note that a sheet is no longer shown."""

@@ -40,6 +40,7 @@ UNHEARD_OWNER = "The owner"  # of an open room, whom nobody here has heard yet
 NO_INVITE = "Paste the invite that you were sent first: a line that starts with parley:join."
 
 COPIED = "Copied."
+UNTOLD = "There is no connection, so the others can't be told: they see you as away"
 COPIED_FOR_NOW = f"Copied. It leaves the clipboard in {CLEAR_CLIPBOARD_S} seconds."
 BLOCKS_COMING = "One moment: fetching the sealed blocks."
 BLOCKS_GONE = "The sealed blocks of this message are no longer kept."
@@ -252,11 +253,12 @@ def quiet(opened: RoomOpened) -> Quiet:
     return Quiet("It is still quiet in here", text, steps, opened.invite_text)
 
 
-def leave_question(title: str, opened: RoomOpened) -> ConfirmState:
-    """Ask whether to leave for good."""
-    text = "The others see that you left, and nothing more reaches you. This can't be undone without a new way in."
+def leave_question(title: str, opened: RoomOpened, connected: bool) -> ConfirmState:
+    """Ask whether to leave for good; nobody is told of it without a connection, as none is made for that later."""
+    seen = "The others see that you left" if connected else UNTOLD
+    text = f"{seen}, and nothing more reaches you. This can't be undone without a new way in."
     if opened.own_fp == opened.owner_fp and opened.mode is Mode.ASK:
-        text = "You made this room: without you nobody new can be let in. The others see that you left."
+        text = f"You made this room: without you nobody new can be let in. {seen}."
     return ConfirmState(f"Leave “{title}” for good?", text, "Leave the room", events.LeaveRoom(sure=True), danger=True)
 
 

@@ -37,6 +37,7 @@ from chatcore.lock import Guard
 from chatcore.pins import Page
 from chatcore.profile import Loss, Profile
 from chatcore.roomvault import RoomVault
+from chatcore.vault import Vault
 from gui import backroom
 from gui.backroom import Backroom
 from gui.events import (
@@ -469,3 +470,22 @@ def test_a_profile_is_protected_copied_erased_and_brought_back(
     )  # fmt: skip
     alice.back.import_profile(str(copy), "for the stick")
     assert "There is a profile at" in alice.wait(Failed).sentence
+
+
+def test_a_protection_that_holds_though_not_all_was_written_is_shown_before_why(
+    meet: Meet, relay: EmbeddedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = meet("alice")
+    alice.back.close_room(room_of(alice, None).room_id)
+
+    def fail(_: Vault) -> None:
+        raise VaultError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Vault, "_checkpoint", fail)
+        alice.back.protect(Guard.PASSPHRASE, "open sesame", "")
+        known = alice.wait(ProfileKnown)
+        assert (known.guard, known.done) == (Guard.PASSPHRASE, "")
+        assert alice.wait(Failed).sentence.startswith("What you chose holds from now on, but")
+    alice.back.protect(Guard.NOBODY, "", "open sesame")
+    assert alice.wait(ProfileKnown).guard is Guard.NOBODY

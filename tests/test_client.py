@@ -320,6 +320,28 @@ def test_what_one_has_said_is_settled_soon(tmp_path: Path) -> None:
             until(lambda: store.settled == 1, "the disk was asked to have it")
 
 
+def test_what_was_taken_back_stays_so_after_a_power_cut(tmp_path: Path) -> None:
+    """Nobody is here, so no acknowledgement has the disk asked: it would go out after all."""
+
+    class Settling(Full):
+        settled = 0
+
+        def settle(self) -> None:
+            self.settled = len(self.kept.taken_back)
+
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite, store = room_on(RelayAddress.parse(relay.server.line)), Settling(1000)
+        with people(invite, "bob") as (bob,), Person("alice", invite, store=store) as alice:
+            alice.until_here("bob")
+            bob.until_here("alice")
+            bob.client.stop()
+            alice.ear.until(lambda: alice.ear.here() == set(), "bob is away")
+            alice.say("to be taken back")
+            until(lambda: bool(store.kept.lines), "it is kept")
+            alice.client.take_back(invite.room_id, next(iter(store.kept.lines)))
+            until(lambda: store.settled == 1, "the disk was asked to have it")
+
+
 def test_a_mistake_in_opening_a_room_is_said(tmp_path: Path, faults: list[str]) -> None:
     class Mistaken(Full):
         def load(self) -> Kept:

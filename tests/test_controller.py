@@ -745,11 +745,26 @@ def test_the_question_names_the_place_that_a_link_leads_to(url: str, host: str) 
 def test_leaving_for_good_asks_first() -> None:
     stage = Stage().talking()
     stage(events.LeaveRoom())
+    assert stage.view.sheets[Sheet.CONFIRM].text.endswith("The others see that you left.")
     assert ("leave", stage.room_id) not in stage.back.asked
     stage(stage.view.sheets[Sheet.CONFIRM].event)
     assert ("leave", stage.room_id) in stage.back.asked
     assert stage.view.page == "start"
     assert stage.view.sheets == {}
+
+
+def test_who_leaves_without_a_connection_is_told_that_nobody_learns_of_it() -> None:
+    """Of a room that stopped, because its disk is full say, nothing goes out any more."""
+    stage = Stage().talking()
+    stage.core(ConnectionChanged(Connection.STOPPED, "The disk is full."))
+    stage(events.LeaveRoom())
+    untold = "There is no connection, so the others can't be told: they see you as away"
+    assert stage.view.sheets[Sheet.CONFIRM].text.endswith(f" {untold}.")
+    opened = events.RoomOpened(stage.room_id, "", "Room", Mode.OPEN, ALICE, "Alice", BOB, False)
+    assert sentences.leave_question("Room", opened, False).text.startswith(f"{untold}, and nothing more reaches you.")
+    assert sentences.leave_question("Room", opened, True).text.startswith(
+        "The others see that you left, and nothing more"
+    )
 
 
 def test_closing_a_room_keeps_the_membership_and_its_late_events_are_dropped() -> None:

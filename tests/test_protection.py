@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from test_profile import PASSPHRASE, QUICK, everything_in, file_of, invite, leftovers, made, make, same
-from test_vault import LOG, all_sorts
+from test_vault import LOG, all_sorts, line
 from vault_help import MemoryBackend
 from world import ENGINE
 
+from chatcore import ownfile
 from chatcore import vault as vault_module
 from chatcore.errors import PassphraseError, ProfileError, VaultError
 from chatcore.kept import Changes, Line
 from chatcore.lock import Guard
 from chatcore.oskeyring import Keyring
 from chatcore.profile import FILE_NAME, Profile
+from chatcore.salvage import PAGE_SIZE
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
 
@@ -321,3 +326,138 @@ def test_without_a_keyring_none_is_offered(monkeypatch: pytest.MonkeyPatch) -> N
             keyring.keep("name", bytes(64))
         assert keyring.fetch("name") is None
         keyring.drop("name")
+
+
+# -- in the middle of it ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_said_while_everything_is_sealed_anew_is_sealed_with_the_new_keys(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A room's thread waits for the vault while another changes what opens it, which takes seconds if it is large."""
+    profile = with_room(tmp_path, None, keyring)
+    vault = profile._vault
+    assert vault is not None
+    transaction = vault.transaction
+
+    def late() -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        monkeypatch.setattr(vault, "transaction", transaction)
+        profile.protect(Guard.PASSPHRASE, PASSPHRASE)
+        return transaction()
+
+    monkeypatch.setattr(vault, "transaction", late)
+    profile.room(invite(1).room_id).commit(Changes(lines=[line(9)]))
+    profile.close()
+    with contextlib.closing(Profile.open(tmp_path, PASSPHRASE, ENGINE, keyring)) as opened:
+        kept = opened.room(invite(1).room_id).load()
+        assert kept.lost_lines is None
+        assert kept.lines[line(9).mid] == line(9)
+
+
+def test_nobody_seals_between_the_new_lock_and_its_keys(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    vault = profile._vault
+    assert vault is not None
+    take, free = vault._take_keys, []
+
+    def held(keys: bytes) -> None:
+        other = threading.Thread(target=lambda: free.append(vault._mutex.acquire(blocking=False)))
+        other.start()
+        other.join()
+        take(keys)
+
+    monkeypatch.setattr(vault, "_take_keys", held)
+    profile.protect(Guard.PASSPHRASE, PASSPHRASE)
+    assert free == [False]
+    profile.close()
+
+
+def test_a_new_lock_whose_older_state_cant_be_overwritten_holds_and_says_so(
+    tmp_path: Path, keyring: Keyring, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the keyring is then all that opens the profile."""
+    profile = with_room(tmp_path, None, keyring)
+    vault = profile._vault
+    assert vault is not None
+
+    def fail() -> None:
+        raise VaultError("The disk is full.")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(vault, "_checkpoint", fail)
+            with pytest.raises(
+                VaultError, match=r"What you chose holds from now on, .* Close Parley and start it again"
+            ):
+                profile.protect(Guard.KEYRING)
+        assert profile.guard is Guard.KEYRING
+        assert vault.lock.name in {name for _, name in backend.kept}
+    profile.close()
+    opens(tmp_path, None, keyring, profile)
+
+
+def test_a_killed_erasure_can_be_found_and_done_again(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    gone: list[str] = []
+    monkeypatch.setattr(ownfile, "wipe", lambda path: gone.append(path.name))
+    profile.erase_all()
+    assert gone[-1] == FILE_NAME
+
+
+def test_of_a_damaged_copy_that_is_brought_it_is_told_what_is_lost(tmp_path: Path, keyring: Keyring) -> None:
+    profile = with_room(tmp_path / "one", None, keyring)
+    for number in range(60):
+        profile.people.meet({bytes((number,)) * 32: f"person {number}"}, invite(1).room_id, number)
+    profile.save()
+    known = len(profile.people)
+    copy = tmp_path / "copy"
+    profile.export(copy, PASSPHRASE)
+    profile.close()
+    data, told = copy.read_bytes(), 0
+    for at in range(PAGE_SIZE, len(data), PAGE_SIZE):
+        copy.write_bytes(data[:at] + bytes(PAGE_SIZE) + data[at + PAGE_SIZE :])
+        home = tmp_path / f"home {at}"
+        try:
+            brought = Profile.bring(copy, home, PASSPHRASE, ENGINE, keyring)
+        except ProfileError:
+            assert not Profile.exists(home)
+            continue
+        lost = known - len(brought.people)
+        assert not lost or (brought.loss is not None and brought.loss.people == lost)
+        told += bool(lost)
+        brought.close()
+    assert told
+
+
+@pytest.mark.parametrize("end", ["-wal", "-journal", ".whole"])
+def test_what_is_left_of_a_profile_that_was_moved_away_doesnt_get_into_a_new_one(
+    end: str, tmp_path: Path, keyring: Keyring
+) -> None:
+    """SQLite would take it for part of the new file: the identity of before would be back, and the new one lost."""
+    profile = with_room(tmp_path, None, keyring)
+    profile.nick = "Alice of before"
+    profile.save()
+    log = file_of(tmp_path).with_name(FILE_NAME + "-wal").read_bytes()
+    profile.close()
+    copy = tmp_path / "copy"
+    copy.write_bytes(file_of(tmp_path).read_bytes())
+    file_of(tmp_path).unlink()
+    left = file_of(tmp_path).with_name(FILE_NAME + end)
+    left.write_bytes(log)
+    left.chmod(0o600)
+    sentence = f"Beside the place of the profile lies {left}, which belongs to one that isn't there any more. Move it"
+    with pytest.raises(ProfileError, match=re.escape(sentence)):
+        Profile.create(tmp_path, "Bob", None, QUICK, keyring)
+    with pytest.raises(ProfileError, match=re.escape(sentence)):
+        Profile.bring(copy, tmp_path, "", ENGINE, keyring)
+    assert left.read_bytes() == log
+    if end == ".whole":
+        left.unlink()
+    else:
+        left.write_bytes(b"")  # as SQLite leaves it when nothing is in it
+    Profile.create(tmp_path, "Bob", None, QUICK, keyring).close()
+    assert not Profile.needs_passphrase(tmp_path)
