@@ -337,7 +337,7 @@ class Link:
     def keep_time(self) -> None:
         """From now on say one part on each beat."""
         if self.waiting is None and self.state is _UP:
-            self.waiting = Waiting(ContentKind.DUMMY, ContentKind.ACK)
+            self.waiting = Waiting(ContentKind.DUMMY, (ContentKind.ACK, ContentKind.READY))
 
     def beat(self) -> None:
         """Say a part of what waits, or a dummy."""

@@ -17,6 +17,7 @@ from chatcore.clock import Moment
 from chatcore.delivery import DIGEST_SIZE, Message
 from chatcore.errors import WireError
 from chatcore.events import RoomEvent
+from chatcore.gossip import MOST_WAITING
 from chatcore.kept import Line
 from chatcore.link import ContentKind
 from chatcore.members import MAX_MEMBERS, Members, StatementType, pack_nick, parse_nick, who_digest
@@ -196,6 +197,8 @@ class Lists:
         """Answer who asks, take an answer; False when there is no place for it.  Raises WireError."""
         who, people = parse_list(data)
         if people is None:
+            if talk.link.waiting is not None and talk.link.waiting.others > MOST_WAITING:
+                return False  # in steady mode: earlier answers haven't even gone out
             if not talk.lists.take(now):
                 return False
             fps = self._members.fps() if who == NOW else self._views.get(who, ())

@@ -6,7 +6,7 @@ So that whoever counts blocks can't tell talk from silence.  docs/PROTOCOL.md, "
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from chatcore.clock import Moment
 from chatcore.seal import split
@@ -36,8 +36,8 @@ class Waiting:
     Messages and the rest take turns, so that neither holds the other up.
     """
 
-    def __init__(self, dummy: int, replaced: int) -> None:
-        """`dummy` is the kind of what is said when nothing waits; of kind `replaced` only the newest waits."""
+    def __init__(self, dummy: int, replaced: Collection[int]) -> None:
+        """`dummy` is the kind of what is said when nothing waits; of each kind in `replaced` only the newest waits."""
         self._dummy, self._replaced = split(dummy, b"")[0], replaced
         self._messages: deque[list[Part]] = deque()
         self._others: deque[tuple[int, list[Part]]] = deque()
@@ -50,7 +50,7 @@ class Waiting:
         parts = [(body, blocks) for body in split(kind, content)]
         if message:
             self._messages.append(parts)
-        elif kind == self._replaced and kind in (queued := [kind for kind, _ in self._others]):
+        elif kind in self._replaced and kind in (queued := [kind for kind, _ in self._others]):
             self._others[queued.index(kind)] = kind, parts
         else:
             self._others.append((kind, parts))

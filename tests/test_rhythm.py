@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from attacker import talk
+from attacker import Puppet, talk
 from hypothesis import given
 from hypothesis import strategies as st
 from world import Client, World, fp, key
@@ -17,6 +17,7 @@ from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import GoesOut, MemberLeft, MessageArrived, Noticed, PresenceChanged, SteadyChanged
 from chatcore.invite import Mode
 from chatcore.link import ContentKind
+from chatcore.lists import NOW, ask_list
 from chatcore.members import Members, StatementType, make_statement, parse_statement
 from chatcore.rhythm import DAY_S, MOST_PERIOD_S, Rhythm, Waiting, bytes_a_day
 from chatcore.seal import parse_body
@@ -199,6 +200,27 @@ def test_a_relay_that_does_not_read_makes_nothing_pile_up() -> None:
 # -- the setting -------------------------------------------------------------------------------------------------------
 
 
+def test_who_asks_faster_than_the_beats_makes_no_answers_pile_up() -> None:
+    world = World()
+    alice = world.client("alice")
+    mallory = Puppet(world, "mallory")
+    mallory.become_member("alice")
+    world.advance(2)
+    alice.room.keep_steady(30, world.now)
+    alice.say("given up before it came")
+    world.now = Moment(world.now.s + 601, world.now.ms + 15 * DAY_S * 1000)
+    (on_link,) = [on_link for on_link in alice.room._talks.values() if on_link.fp == mallory.fp]
+    assert on_link.link.waiting is not None
+    mallory.ack("alice", 0)
+    alice.room._courier.resend(world.now)
+    for _ in range(30):
+        mallory.ack("alice", 0)  # never came: each is answered with a READY that says it is gone
+        mallory.send("alice", ContentKind.LIST, ask_list(NOW))
+        world.now = Moment(world.now.s + 11, world.now.ms + 11_000)
+    assert alice.room._courier._outbox(mallory.fp).low == 2
+    assert on_link.link.waiting.others <= 5
+
+
 def test_only_the_owner_sets_it() -> None:
     _, (alice, bob, _) = steady(5)
     for client, period_s in ((bob, 5), (alice, 31), (alice, -1)):
@@ -254,7 +276,7 @@ def test_what_is_no_setting_is_refused() -> None:
 
 
 def test_messages_and_the_rest_take_turns_and_nothing_comes_between_the_parts_of_one() -> None:
-    waiting = Waiting(ContentKind.DUMMY, ContentKind.ACK)
+    waiting = Waiting(ContentKind.DUMMY, (ContentKind.ACK,))
     assert parse_body(waiting.take()[0]).kind == ContentKind.DUMMY
     waiting.put(ContentKind.MSG, b"m" * 400, message=True)
     for number in range(3):
