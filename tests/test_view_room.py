@@ -444,6 +444,16 @@ def test_the_menu_of_the_gear_opens_above_it(
     assert at[0] + gear.popup_menu.winfo_reqheight() <= gear.winfo_rooty(), "no second click closes the room"
 
 
+def test_under_a_long_warning_a_low_window_keeps_its_composer(opened: Open) -> None:
+    room = opened(size=(480, 420))
+    long = "Somebody came with a key that isn't the known one, under a name that is. " * 3
+    answer = ("Compare words", OpenWords())
+    room.page.set_banners([Banner("key", Tone.BAD, "alice has another key", long, action=answer, second=answer)])
+    room.page.kit.root.update()
+    card = room.page.composer.card.Widget
+    assert card.winfo_height() >= card.winfo_reqheight()
+
+
 # -- the empty room --------------------------------------------------------------------------------------------------
 
 

@@ -177,6 +177,8 @@ class RoomPage:
                 widget.bind(f"<{main_key}-{key}>", _stopping(act))
         for element in (self.status, self.status_rule):  # what is packed last gives way first, and these don't
             element.ParentRowFrame.pack_configure(side="bottom", before=self.columns.ParentRowFrame)
+        for element in (self.composer, self.answer_bar):  # a low window takes from the log, never from these
+            element.ParentRowFrame.pack_configure(side="bottom", before=self._log.ParentRowFrame)
         top.bind("<Escape>", self._escape)
         top.bind("<Configure>", self._resized, add="+")
         self._log.text.bind("<Key>", self._typed)
