@@ -17,7 +17,6 @@ import hmac
 import socket
 import ssl
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chatcore.errors import PinError, RelayError, WireError
 from chatcore.invite import RelayAddress
+from chatcore.turns import Turns
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class Owner(Protocol):
     """Whom a cable belongs to."""
 
     def frames_came(self, cable: Cable) -> None:
-        """Frames wait in the inbox (272 bytes each, without PINGs, PONGs and refusals), or the connection has ended."""
+        """Frames wait for the worker (272 bytes, no PINGs, PONGs or refusals), or the connection has ended."""
 
     def seat_given(self) -> None:
         """The relay has welcomed us."""
@@ -94,13 +94,13 @@ class Owner(Protocol):
 
 
 class Cable(asyncio.Protocol):
-    """One connection.  Lives on the I/O thread; the worker sees `inbox`, `scheduled`, `ended` and `open_to_write`.
+    """One connection.  Lives on the I/O thread; the worker takes frames, and sees what stands below.
 
     `lost` is done when the connection has ended, and says why; `gone` is set when its socket is closed, too.
     """
 
     def __init__(self, pins: tuple[bytes, ...], owner: Owner) -> None:
-        self.inbox: deque[tuple[float, bytes]] = deque()  # when it came (monotonic seconds), a frame
+        self._inbox, self._inbox_lock = Turns(), threading.Lock()
         self.scheduled = False  # the worker knows that something waits
         self.ended = False
         self.open_to_write = True
@@ -150,9 +150,9 @@ class Cable(asyncio.Protocol):
         except WireError:  # before it gave us a seat: no relay that we understand
             self.drop(End(GARBLED) if self.seated else End(refusal=Refusal.VERSION))
             return
-        if self.inbox:
+        if self.waiting:
             self._owner.frames_came(self)
-            if self._reading and len(self.inbox) * FRAME_SIZE > READ_HIGH_BYTES:
+            if self._reading and self.waiting * FRAME_SIZE > READ_HIGH_BYTES:
                 self._reading = False
                 self._pause(True)
 
@@ -173,9 +173,13 @@ class Cable(asyncio.Protocol):
             case Kind.WELCOME if not self.seated:
                 self.seated = True
                 self._owner.seat_given()
-                self.inbox.append((self.heard_s, frame.to_bytes()))
+                self._keep(frame)
             case _:
-                self.inbox.append((self.heard_s, frame.to_bytes()))
+                self._keep(frame)
+
+    def _keep(self, frame: Frame) -> None:
+        with self._inbox_lock:
+            self._inbox.add(self.heard_s, frame.to_bytes())
 
     def pause_writing(self) -> None:
         """The relay doesn't read as fast as we write."""
@@ -193,6 +197,24 @@ class Cable(asyncio.Protocol):
         """The socket is closed."""
         self.drop(End())
         self.gone.set()
+
+    # -- called by the worker
+
+    @property
+    def waiting(self) -> int:
+        """How many frames wait for the worker."""
+        return len(self._inbox)
+
+    @property
+    def waiting_since_s(self) -> float | None:
+        """When the one came that has waited longest (monotonic seconds); None when none waits."""
+        with self._inbox_lock:
+            return self._inbox.oldest_s
+
+    def take(self, most: int) -> list[bytes]:
+        """Return the next frames for the room, at most so many."""
+        with self._inbox_lock:
+            return self._inbox.take(most)
 
     # -- called by the client
 
@@ -226,7 +248,7 @@ class Cable(asyncio.Protocol):
         self.drop(End())
 
     def go_on_reading(self) -> None:
-        """The worker has taken enough from the inbox."""
+        """The worker has taken enough of what waits."""
         if not self._reading:
             self._reading = True
             self._pause(False)

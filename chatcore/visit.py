@@ -22,7 +22,7 @@ from chatcore.seat import Seat
 from chatcore.wire import FRAME_SIZE
 from chatcore.worker import Worker, log_fault, moment
 
-BATCH_FRAMES = 64  # taken in one go, some 20 ms of RSA: the other rooms, and what goes out, wait no longer
+BATCH_FRAMES = 16  # opened in one go, some 5 ms of RSA: other rooms, and what goes out, wait no longer
 
 SETTLE_S = 0.5  # after one has said something, or taken it back
 
@@ -93,11 +93,12 @@ class Visit:
 
         A room mustn't run out of patience for something that has come and that it hasn't been shown yet.
         """
-        return moment(min((cable.inbox[0][0] for cable in self.cables if cable.inbox), default=time.monotonic()))
+        since = [since_s for cable in self.cables if (since_s := cable.waiting_since_s) is not None]
+        return moment(min(since, default=time.monotonic()))
 
     def tick(self) -> None:
         """Do what is due."""
-        more = any(cable.inbox for cable in self.cables)
+        more = any(cable.waiting for cable in self.cables)
         self.step(lambda room, now: room.tick(now, more_waits=more))
 
     def guard(self, job: Callable[[], None]) -> None:
@@ -236,17 +237,17 @@ class Visit:
 
     def pump(self, cable: Cable) -> None:
         """Hand on what came in, a batch at a time, and at last that no more will come."""
-        cable.scheduled = False  # from here on whoever adds to the inbox calls again
-        batch = [cable.inbox.popleft() for _ in range(min(BATCH_FRAMES, len(cable.inbox)))]
+        cable.scheduled = False  # from here on whoever adds to what waits calls again
+        now = self.now()
+        data = b"".join(cable.take(BATCH_FRAMES))
         seat = self.cables.get(cable)
         if seat is None:
             return
-        if batch:
-            came, data = moment(batch[-1][0]), b"".join(frame for _, frame in batch)
-            self.step(lambda room, _: room.receive_data(data, came, seat))
-        if cable.inbox:
+        if data:
+            self.step(lambda room, _: room.receive_data(data, now, seat))
+        if cable.waiting:
             self.frames_came(cable)
         elif cable.ended:
             self.unplug(cable)
-        if len(cable.inbox) * FRAME_SIZE < READ_LOW_BYTES:
+        if cable.waiting * FRAME_SIZE < READ_LOW_BYTES:
             self._soon(cable.go_on_reading)
