@@ -448,6 +448,8 @@ def test_under_a_long_warning_a_low_window_keeps_its_composer(opened: Open) -> N
     room = opened(size=(480, 420))
     long = "Somebody came with a key that isn't the known one, under a name that is. " * 3
     answer = ("Compare words", OpenWords())
+    room.page.set_quiet(ALONE.quiet)
+    room.page.set_quiet(None)  # what comes back is packed anew
     room.page.set_banners([Banner("key", Tone.BAD, "alice has another key", long, action=answer, second=answer)])
     room.page.kit.root.update()
     card = room.page.composer.card.Widget

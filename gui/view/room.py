@@ -177,8 +177,7 @@ class RoomPage:
                 widget.bind(f"<{main_key}-{key}>", _stopping(act))
         for element in (self.status, self.status_rule):  # what is packed last gives way first, and these don't
             element.ParentRowFrame.pack_configure(side="bottom", before=self.columns.ParentRowFrame)
-        for element in (self.composer, self.answer_bar):  # a low window takes from the log, never from these
-            element.ParentRowFrame.pack_configure(side="bottom", before=self._log.ParentRowFrame)
+        self._keep_composer()
         top.bind("<Escape>", self._escape)
         top.bind("<Configure>", self._resized, add="+")
         self._log.text.bind("<Key>", self._typed)
@@ -283,6 +282,7 @@ class RoomPage:
             self.quiet_panel.tell(quiet)
         show(self.quiet_panel, quiet is not None)
         show(self._log, quiet is None)
+        self._keep_composer()
         self._fit_quiet()
 
     def set_answering(self, quoted: Quoted | None) -> None:
@@ -386,6 +386,13 @@ class RoomPage:
             ("Close this room and stay a member", lambda: self.emit(CloseRoom())),
             ("Leave this room for good…", lambda: self.emit(LeaveRoom())),
         ]
+
+    def _keep_composer(self) -> None:
+        """Have a low window take from the log, never from what one writes in; a log that comes back is packed first."""
+        log = self._log.ParentRowFrame
+        for element in (self.composer, self.answer_bar):
+            if log.winfo_manager() and element.ParentRowFrame.winfo_manager():
+                element.ParentRowFrame.pack_configure(side="bottom", before=log)
 
     def _gear_menu(self) -> None:
         widget = (self.rail_gear if self._narrow else self.gear).Widget
