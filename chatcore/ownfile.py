@@ -20,6 +20,8 @@ BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _SCRATCH = ".profile-"  # begins the name of a file that isn't in its place yet
 _WHOLE = ".whole"  # ends the name of a file that is to take the place of the one that is there
 _BLOCK = 2**20
+# What a stick or a share that knows no links says.
+_NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 NO_PROFILE = "There is no profile at {} yet. Make one, or choose another directory."
 TAKEN = "There is a profile at {} already, and it was left as it is. Open it, or choose another directory."
@@ -126,7 +128,9 @@ def put(new: Path, path: Path, *, replace: bool) -> None:
         (os.link if os.name == "posix" else os.rename)(new, path)  # neither replaces what is there
     except FileExistsError:
         raise ProfileError(TAKEN.format(path)) from None
-    except PermissionError:  # a stick that knows no links
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
         if os.path.lexists(path):
             raise ProfileError(TAKEN.format(path)) from None
         os.rename(new, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -461,3 +462,26 @@ def test_what_is_left_of_a_profile_that_was_moved_away_doesnt_get_into_a_new_one
         left.write_bytes(b"")  # as SQLite leaves it when nothing is in it
     Profile.create(tmp_path, "Bob", None, QUICK, keyring).close()
     assert not Profile.needs_passphrase(tmp_path)
+
+
+@posix
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_copy_can_be_written_where_there_are_no_links(
+    code: int, tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stick says one thing, a share in the network another; still nothing is replaced."""
+
+    def no_links(new: Path, path: Path) -> None:
+        if path.name == "taken meanwhile":
+            path.write_bytes(b"somebody's")
+        raise OSError(code, "no links here")
+
+    profile = with_room(tmp_path / "home", None, keyring)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", no_links)
+        profile.export(tmp_path / "copy", PASSPHRASE)
+        with pytest.raises(ProfileError):
+            profile.export(tmp_path / "taken meanwhile", PASSPHRASE)
+    assert (tmp_path / "taken meanwhile").read_bytes() == b"somebody's"
+    profile.close()
+    Profile.bring(tmp_path / "copy", tmp_path / "there", PASSPHRASE, ENGINE, keyring).close()
