@@ -31,6 +31,7 @@ from trials.sheet import Sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
+TOLD_S = 10.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PATHS = f"{ROOT}:{ROOT / 'tests'}"
 
@@ -259,10 +260,14 @@ def judge(sheet: Sheet, stage: Stage) -> None:
 
 def told(sheet: Sheet, stage: Stage, *kinds: str) -> None:
     """Write down what everybody told of the relay, of which these kinds must be some."""
-    seen = [member.noticed() for member in stage.members.values()]
-    total = {
-        kind: sum(one.get(kind, 0) for one in seen) for kind in sorted({*kinds, *(k for one in seen for k in one)})
-    }
+    until_s = time.monotonic() + TOLD_S
+    while True:  # a client gathers what it sees for a moment, before it tells
+        seen = [member.noticed() for member in stage.members.values()]
+        every = sorted({*kinds, *(kind for one in seen for kind in one)})
+        total = {kind: sum(one.get(kind, 0) for one in seen) for kind in every}
+        if all(total[kind] for kind in kinds) or time.monotonic() > until_s:
+            break
+        time.sleep(0.1)
     sheet.note("told in the room", ", ".join(f"{kind} {count:,}" for kind, count in total.items()) or "nothing")
     sheet.broken += [f"{kind} wasn't told" for kind in kinds if not total[kind]]
 
