@@ -94,7 +94,6 @@ class Lists:
         self._room_id, self._fp, self._members = room_id, fp, members
         self._send, self._emit, self._learned = send, emit, learned
         self._views: dict[bytes, tuple[bytes, ...]] = {}
-        self._others: dict[bytes, tuple[bytes, ...]] = {}  # lists that others told of
         self._viewed: frozenset[bytes] | None = None  # the members that the newest view is of
         self._view: tuple[bytes, tuple[bytes, ...]] = (b"", ())
         self._questions: dict[tuple[bytes, bytes], _Question] = {}  # by fp and digest
@@ -105,14 +104,14 @@ class Lists:
     def restore(self, lines: Iterable[Line]) -> None:
         """Remember the lists that were seen in an earlier run."""
         for readers in dict.fromkeys((line.sender, line.readers) for line in lines if line.readers):
-            self._remember(self._views, tuple(sorted({readers[0], *readers[1]})))
+            self._remember(tuple(sorted({readers[0], *readers[1]})))
 
-    def _remember(self, views: dict[bytes, tuple[bytes, ...]], everyone: tuple[bytes, ...]) -> bytes:
+    def _remember(self, everyone: tuple[bytes, ...]) -> bytes:
         who = who_digest(self._room_id, everyone)
-        views.pop(who, None)  # the newest last, also when it was one before
-        views[who] = everyone
-        while len(views) > MAX_VIEWS:
-            del views[next(iter(views))]
+        self._views.pop(who, None)  # the newest last, also when it was one before
+        self._views[who] = everyone
+        while len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
         return who
 
     def view(self) -> tuple[bytes, tuple[bytes, ...]]:
@@ -123,7 +122,7 @@ class Lists:
         fps = self._members.fps()
         if fps is not self._viewed:  # another set is another object
             everyone = tuple(sorted(fps | {self._fp}))
-            who = self._remember(self._views, everyone)
+            who = self._remember(everyone)
             self._viewed, self._view = fps, (who, tuple(fp for fp in everyone if fp != self._fp))
         return self._view
 
@@ -217,7 +216,6 @@ class Lists:
             else:  # they hold other statements about the same people
                 self._agree(talk.fp)
         elif who_digest(self._room_id, people) == who and talk.fp in people:
-            self._remember(self._others, tuple(people))
             self._tell(talk.fp, who, tuple(people), people)
         else:
             raise WireError("a LIST of others")

@@ -9,7 +9,7 @@ content.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from chatcore import events
@@ -37,8 +37,7 @@ class _Tally:
 
     def told(self, who: bytes, nick: str) -> events.Counted:
         odd = tuple((what, self.odd[what]) for what in Oddity if self.odd[what])
-        times = sorted(self.answers)
-        middle, worst = (times[len(times) // 2], times[-1]) if times else (0, 0)
+        middle, worst = _middle_and_worst(self.answers)
         return events.Counted(who, nick, self.begun_ms, self.ended_ms, odd, self.resent, self.mended, middle, worst)
 
 
@@ -156,7 +155,7 @@ class Report:
 
     def told(self, nick: Callable[[bytes], str], now: Moment) -> events.ConnectionReport:
         """Return all that was counted."""
-        times = sorted(time for _, time in self._times)
+        middle, worst = _middle_and_worst(time for _, time in self._times)
         return events.ConnectionReport(
             self._since_ms,
             now.ms,
@@ -166,6 +165,11 @@ class Report:
             self._reconnects,
             self._longest_break_ms,
             tuple(self._times),
-            times[len(times) // 2] if times else 0,
-            times[-1] if times else 0,
+            middle,
+            worst,
         )
+
+
+def _middle_and_worst(times: Iterable[int]) -> tuple[int, int]:
+    ordered = sorted(times)
+    return (ordered[len(ordered) // 2], ordered[-1]) if ordered else (0, 0)

@@ -7,10 +7,15 @@ at a time.  The relay imports this module and nothing else of the core but the e
 from __future__ import annotations
 
 import struct
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Generic, TypeVar
 
 from chatcore.errors import WireError
+
+Item = TypeVar("Item")
 
 VERSION = 1
 DEFAULT_PORT = 7256
@@ -134,3 +139,45 @@ class FrameReader:
                     raise
                 break
         return frames
+
+
+class Turns(Generic[Item]):
+    """What waits for whoever can't take it all at once: a queue for each address, served in turns.
+
+    In one queue for all, whoever sends most would decide how late everybody's words are.  What one address says keeps
+    its order, and so does the relay's news of a seat with what that seat says; nothing rests on the order between two.
+    """
+
+    __slots__ = ("_turns", "count", "queues")
+
+    def __init__(self) -> None:
+        self.queues: dict[bytes, deque[Item]] = {}
+        self.count = 0  # in all queues; whoever shortens one keeps it true, and leaves none empty
+        self._turns: deque[bytes] = deque()
+
+    def add(self, address: bytes, item: Item) -> None:
+        """Put something behind what waits of the same address."""
+        queue = self.queues.get(address)
+        if queue is None:
+            queue = self.queues[address] = deque()
+            self._turns.append(address)
+        queue.append(item)
+        self.count += 1
+
+    def take(self, most: int) -> list[Item]:
+        """Return what comes next, at most so much: one of each address in turn."""
+        taken: list[Item] = []
+        while self._turns and len(taken) < most:
+            address = self._turns.popleft()
+            queue = self.queues[address]
+            taken.append(queue.popleft())
+            if queue:
+                self._turns.append(address)
+            else:
+                del self.queues[address]
+        self.count -= len(taken)
+        return taken
+
+    def heads(self) -> Iterator[Item]:
+        """Yield what has waited longest of each address."""
+        return (queue[0] for queue in self.queues.values())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER_SIZE, Kind
+from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER_SIZE, Kind, Turns
 
 PORTION_FRAMES = 120  # what a port gets at once, 32 KiB: behind so much, and what the kernel has, a new word waits
 _ADDRESS_AT = HEADER_SIZE - ADDRESS_SIZE
@@ -19,17 +19,17 @@ _MUST_STAY = (Kind.PRESENT, Kind.LEFT)  # news of a seat comes once only
 
 
 class Waiting:
-    """Frames for one reader, by the address in their headers: the blocks of another seat, and the news of it.
+    """Frames for one reader, by the address in their headers: the blocks of another seat, and the news of it."""
 
-    What one address says keeps its order; nothing between two addresses does.
-    """
-
-    __slots__ = ("_queues", "_turns", "frames")
+    __slots__ = ("_turns",)
 
     def __init__(self) -> None:
-        self._queues: dict[bytes, deque[bytes]] = {}
-        self._turns: deque[bytes] = deque()
-        self.frames = 0
+        self._turns: Turns[bytes] = Turns()
+
+    @property
+    def frames(self) -> int:
+        """How many frames wait."""
+        return self._turns.count
 
     @property
     def size_bytes(self) -> int:
@@ -39,36 +39,20 @@ class Waiting:
     def add(self, frames: Iterable[bytes]) -> None:
         """Put whole frames behind what waits of the same address."""
         for frame in frames:
-            address = frame[_ADDRESS_AT:HEADER_SIZE]
-            queue = self._queues.get(address)
-            if queue is None:
-                queue = self._queues[address] = deque()
-                self._turns.append(address)
-            queue.append(frame)
-            self.frames += 1
+            self._turns.add(frame[_ADDRESS_AT:HEADER_SIZE], frame)
 
     def take(self, most: int = PORTION_FRAMES) -> bytes:
         """Return the next frames, one of each address in turn; empty when nothing waits."""
-        pieces: list[bytes] = []
-        while self._turns and len(pieces) < most:
-            address = self._turns.popleft()
-            queue = self._queues[address]
-            pieces.append(queue.popleft())
-            if queue:
-                self._turns.append(address)
-            else:
-                del self._queues[address]
-        self.frames -= len(pieces)
-        return b"".join(pieces)
+        return b"".join(self._turns.take(most))
 
     def shorten(self, most_bytes: int) -> bool:
         """Drop the newest blocks of whoever has most waiting, until no more waits than this; False if that can't be."""
         while (excess := self.frames - most_bytes // FRAME_SIZE) > 0:
-            lengths = sorted(map(len, self._queues.values()), reverse=True)
+            lengths = sorted(map(len, self._turns.queues.values()), reverse=True)
             fair = lengths[1] if len(lengths) > 1 else 0
-            longest = next(queue for queue in self._queues.values() if len(queue) == lengths[0])
+            longest = next(queue for queue in self._turns.queues.values() if len(queue) == lengths[0])
             dropped = _drop_newest(longest, min(excess, max(1, lengths[0] - fair)))
-            self.frames -= dropped
+            self._turns.count -= dropped
             if not dropped:
                 return False
         return True

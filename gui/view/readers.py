@@ -6,7 +6,8 @@ from gui import art, theme
 from gui.events import Emit, Sheet, SheetClosed, ShowSealed
 from gui.psg import safe_text, sg
 from gui.shown import Reader, ReadersState, Tone
-from gui.view.kit import BARS, Kit, Rows, ThinBar, make_window, show
+from gui.view.fit import FitList, fit
+from gui.view.kit import Kit, Rows, ThinBar, make_window, show
 from gui.view.marks import tick_look
 
 WIDTH = 460
@@ -105,26 +106,13 @@ class ReadersSheet:
         self._fit()
 
     def _fit(self) -> None:
-        """Make the sheet as high as its rows want; on a low screen the lists scroll the sooner."""
-        top, px = self.window.TKroot, self.kit.px
+        lines = max(len(self.state.sealed or ()), 1)
         lists = [
-            [self.blocks, self.blocks_bar, px(LINE), max(len(self.state.sealed or ()), 1), 2 * LIST_ROWS],
-            [self.list, self.bar, px(ROW), len(self.drawn), LIST_ROWS],
+            FitList(self.blocks, self.blocks_bar, LINE, lines, 2 * LIST_ROWS, LEAST_ROWS),
+            FitList(self.list, self.bar, ROW, len(self.drawn), LIST_ROWS, LEAST_ROWS),
         ]
-        for canvas, _, step, count, most in lists:
-            canvas.Widget.configure(height=max(1, min(count, most) * step))
-        top.update_idletasks()
-        over = top.winfo_reqheight() - (top.winfo_screenheight() - px(BARS))
-        for canvas, bar, step, count, most in lists:
-            shown = min(count, most)
-            if over > 0 and canvas.Widget.winfo_ismapped():
-                fewer = max(min(shown, LEAST_ROWS), shown + (-over // step))
-                canvas.Widget.configure(height=max(1, fewer * step))
-                over -= (shown - fewer) * step
-                shown = fewer
-            show(bar, count > shown)
-            canvas.Widget.configure(takefocus=1 if count > shown else 0)
-        top.geometry("")
+        for one, scrolls in zip(lists, fit(self.kit, self.window, lists), strict=True):
+            one.canvas.Widget.configure(takefocus=1 if scrolls else 0)
 
     def _draw_readers(self) -> None:
         kit, p, canvas = self.kit, self.kit.p, self.list.Widget

@@ -8,7 +8,8 @@ from gui import art, theme
 from gui.events import Emit, SaveReport, TickNames
 from gui.psg import sg
 from gui.shown import ReportState, Tone
-from gui.view.kit import BARS, Kit, Rows, ThinBar, make_window, show
+from gui.view.fit import FitList, fit
+from gui.view.kit import Kit, Rows, ThinBar, make_window, show
 
 WIDTH = 660
 CHART, SCALE = 120, 44  # the height of the chart, and the room for its numbers
@@ -93,7 +94,7 @@ class ReportSheet:
         self.names.icon = "box_ticked" if state.names else "box"
         self.names.set_words("With the names of the room and its people", fit=True)
         self.said.update(state.said or state.foot, colour=p.bad if state.bad else p.soft)
-        self._fit()
+        fit(kit, self.window, [FitList(self.table, self.bar, ROW, len(state.rows), LIST_ROWS, LEAST_ROWS)])
 
     def _save(self) -> None:
         self.emit(SaveReport(self.place.input.TKStringVar.get().strip()))
@@ -142,19 +143,6 @@ class ReportSheet:
             if number:
                 canvas.create_line(0, number * row, right, number * row, fill=p.line)
         canvas.configure(scrollregion=(0, 0, 1, len(self.state.rows) * row), yscrollincrement=row)
-
-    def _fit(self) -> None:
-        """Make the sheet as high as its rows want; on a low screen the table scrolls the sooner."""
-        top, px = self.window.TKroot, self.kit.px
-        shown = min(len(self.state.rows), LIST_ROWS)
-        self.table.Widget.configure(height=shown * px(ROW))
-        top.update_idletasks()
-        over = top.winfo_reqheight() - (top.winfo_screenheight() - px(BARS))
-        if over > 0:
-            shown = max(LEAST_ROWS, shown + (-over // px(ROW)))
-            self.table.Widget.configure(height=shown * px(ROW))
-        show(self.bar, len(self.state.rows) > shown)
-        top.geometry("")
 
 
 def open_report(kit: Kit, state: ReportState, emit: Emit, parent: sg.Window) -> tuple[ReportSheet, sg.Window]:

@@ -8,7 +8,8 @@ from gui import art, theme
 from gui.events import Emit, TickWords, WordsDiffer, WordsSame
 from gui.psg import sg
 from gui.shown import Tone, WordsPerson, WordsState
-from gui.view.kit import BARS, Kit, Rows, make_window, show
+from gui.view.fit import FitList, fit
+from gui.view.kit import Kit, Rows, make_window, show
 from gui.view.parts import WordGrid
 from gui.view.rows import Row, RowList
 
@@ -95,7 +96,8 @@ class WordsSheet:
         show(self.differ, bool(state.people) and bool(state.words) and not state.choosing)
         self.same.set_on(state.ready)
         show(self.same, bool(state.people) and not state.choosing)
-        self._fit()
+        rows = FitList(self.list.canvas, self.list.bar, ROW, len(state.people), LIST_ROWS, LEAST_ROWS)
+        fit(self.kit, self.window, [rows])
 
     def _row(self, person: WordsPerson) -> Row:
         p = self.kit.p
@@ -110,20 +112,6 @@ class WordsSheet:
 
     def _choose(self, key: Any) -> None:
         self.emit(TickWords(key))
-
-    def _fit(self) -> None:
-        """Make the sheet as high as its rows want; on a low screen the list scrolls the sooner."""
-        top, px = self.window.TKroot, self.kit.px
-        canvas = self.list.canvas.Widget
-        shown = min(len(self.state.people), LIST_ROWS)
-        canvas.configure(height=max(1, shown * px(ROW)))
-        top.update_idletasks()
-        over = top.winfo_reqheight() - (top.winfo_screenheight() - px(BARS))
-        if over > 0 and shown:
-            shown = max(LEAST_ROWS, shown + (-over // px(ROW)))
-            canvas.configure(height=shown * px(ROW))
-        show(self.list.bar, len(self.state.people) > shown)
-        top.geometry("")
 
 
 def open_words(kit: Kit, state: WordsState, emit: Emit, parent: sg.Window) -> tuple[WordsSheet, sg.Window]:

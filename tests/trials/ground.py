@@ -195,9 +195,9 @@ def crowd(
     )
 
 
-def told(process: subprocess.Popen[str]) -> dict[str, float]:
+def told(process: subprocess.Popen[str], patience_s: float = 120.0) -> dict[str, float]:
     """Wait for a crowd's end and return what it found."""
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=patience_s)
     found: dict[str, float] = json.loads(out)
     return found
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 from statistics import median
 
-from trials.ground import HERE, Ground, Members, environment_of
+from trials.ground import HERE, Ground, Members, environment_of, told
 from trials.sheet import STRANGERS, Sheet, case
 
 OPEN_DOOR = {"max_joins_per_minute_per_address": 0, "max_connections_per_address": 0}
 BLOCKS, KILLS = 10_000_000, 300
+PATIENCE_S = 300.0
 
 
 def _stream(ground: Ground, *words: str, first: bool = True) -> subprocess.Popen[str]:
@@ -29,12 +29,6 @@ def _most_rss_kib(ground: Ground, process: subprocess.Popen[str]) -> int:
     return most
 
 
-def _found(process: subprocess.Popen[str]) -> dict[str, float]:
-    out, _ = process.communicate(timeout=300)
-    found: dict[str, float] = json.loads(out)
-    return found
-
-
 @case(
     "L1",
     "a room of 50 at 3,000 messages/s (147,000 blocks/s, plain TCP), one of whom stops reading",
@@ -44,12 +38,12 @@ def _found(process: subprocess.Popen[str]) -> dict[str, float]:
 def laggard(sheet: Sheet, home: Path) -> None:
     with Ground(home, plain=True, limits=OPEN_DOOR) as ground:
         begin_kib = ground.rss_kib()
-        calm = _found(_stream(ground, "steady", "50", "3000", "4", "0"))
+        calm = told(_stream(ground, "steady", "50", "3000", "4", "0"), PATIENCE_S)
         results, most = [], 0
         for _ in range(3):
             process = _stream(ground, "steady", "50", "3000", "8", "1")
             most = max(most, _most_rss_kib(ground, process))
-            results.append(_found(process))
+            results.append(told(process, PATIENCE_S))
         sheet.note("calm: p50 ms", calm["p50"])
         sheet.note("p99 ms", calm["p99"])
         sheet.none("the others' blocks lost, doubled or misrouted", int(sum(r["lost"] + r["wrong"] for r in results)))
@@ -70,7 +64,7 @@ def day(sheet: Sheet, home: Path) -> None:
         begin_kib = ground.rss_kib()
         process = _stream(ground, "work", "20", str(BLOCKS), str(KILLS), "1", first=False)
         most = _most_rss_kib(ground, process)
-        found = _found(process)
+        found = told(process, PATIENCE_S)
         sheet.note("blocks sent", int(found["sent"]))
         sheet.note("delivered", int(found["got"]))
         sheet.none("lost between seats that lived", int(found["lost"]))
@@ -94,7 +88,7 @@ def pourer(sheet: Sheet, home: Path) -> None:
             )  # fmt: skip
             time.sleep(2)  # until it has used up what it may say at once
             flooded.append(members.talk(3)["p99"])
-            found = _found(process)
+            found = told(process, PATIENCE_S)
         sheet.note("it pours MiB/s", found["mib_per_s"])
         sheet.none("members' blocks lost", int(sum(f["lost"] + f["wrong"] for f in members.found)))
         sheet.note("members' p99 calm, ms", median(calm))
@@ -106,7 +100,7 @@ def slow_line(sheet: Sheet, home: Path) -> None:
     with Ground(home, plain=True, limits=OPEN_DOOR) as ground:
         command = [*ground.inside(), sys.executable, "-m", "trials.pour", "slow", HERE, "7256", "12"]
         process = subprocess.Popen(command, env=environment_of(), stdout=subprocess.PIPE, text=True)
-        found = _found(process)
+        found = told(process, PATIENCE_S)
         sheet.note("the line carries KiB/s", found["line"])
         sheet.note("poured at it KiB/s", found["poured"])
         sheet.none("words lost", int(found["lost"]))
