@@ -11,7 +11,9 @@ from chatcore.clock import Moment
 from chatcore.events import Member, Presence, PresenceChanged, RosterChanged
 from chatcore.members import Members
 
-RECONNECT_GRACE_S = 15.0  # after our own reconnect the others have so long to be found again before they count as gone
+# After our own reconnect the others have so long to be found again before they count as gone.  A relay that is started
+# anew tells one to come back after 2 s and another after 15, which who waits makes up to a quarter longer.
+RECONNECT_GRACE_S = 25.0
 
 
 class Roster:

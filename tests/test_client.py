@@ -569,7 +569,7 @@ def pin_of_key(info: bytes) -> bytes:
     return hashlib.sha256(info).digest()
 
 
-@pytest.mark.parametrize(("certificate", "info"), CERTIFICATES)
+@pytest.mark.parametrize(("certificate", "info"), CERTIFICATES, ids=["EC", "Ed25519", "RSA"])
 def test_the_key_in_a_certificate_is_known_by_its_pin(certificate: bytes, info: bytes) -> None:
     pin = pin_of_key(info)
     assert info in certificate

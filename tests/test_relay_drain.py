@@ -27,7 +27,10 @@ from relay_help import (
     until,
 )
 
+from chatcore.cable import End, Timing
 from chatcore.invite import RelayAddress
+from chatcore.roster import RECONNECT_GRACE_S
+from chatcore.upkeep import retry_wait_s
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 from relay import config as configuration
 from relay import proxy
@@ -188,3 +191,9 @@ def test_a_conversation_goes_on_over_three_ends_with_nothing_lost_twice_or_out_o
             bob.until_text(said[-1])
             alice.until_here("bob")
             assert bob.ear.texts() == [("alice", text) for text in said]
+
+
+def test_who_is_told_to_wait_longest_is_back_before_anybody_is_told_that_they_are_away() -> None:
+    least, most = WAIT_SHUTDOWN_S
+    longest_s = max(retry_wait_s(Timing(), 0, End(wait_s=most)) for _ in range(1000))
+    assert longest_s - least + 5 < RECONNECT_GRACE_S  # 5 s to connect and to greet

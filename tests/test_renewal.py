@@ -184,7 +184,8 @@ def test_a_relay_with_no_seat_to_spare_costs_nothing_but_the_renewal(
 
 
 @pytest.mark.timeout(120)
-def test_a_relay_that_dies_and_comes_back_during_it(tmp_path: Path) -> None:
+def test_a_relay_that_dies_and_comes_back_during_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switch, "WAIT_SHUTDOWN_S", (0, 1))
     relay = RelayThread(tls_config(tmp_path), unlimited=True)
     with relay:
         port = relay.port

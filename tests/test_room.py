@@ -29,6 +29,7 @@ from chatcore.events import (
 from chatcore.invite import Mode
 from chatcore.members import StatementType, make_statement
 from chatcore.room import Room
+from chatcore.roster import RECONNECT_GRACE_S
 from chatcore.text import MAX_TEXT_BYTES
 from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, FrameReader, Kind, join_block
 
@@ -257,7 +258,7 @@ def test_who_went_while_one_was_cut_off_is_told_of_after_a_while() -> None:
     alice.disconnect()
     bob.disconnect()
     alice.connect()
-    world.advance(10)
+    world.advance(RECONNECT_GRACE_S - 5)
     assert not alice.of(PresenceChanged)
     world.advance(10)
     assert [(e.nick, e.presence) for e in alice.events if isinstance(e, PresenceChanged)] == [("bob", Presence.AWAY)]
