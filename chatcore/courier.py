@@ -183,7 +183,7 @@ class Courier:
     def choose(self, fp: bytes, talks: Iterable[Talk], now: Moment) -> None:
         """Send to somebody on the newest of the open talks from now on."""
         newest = max(
-            (talk for talk in talks if talk.fp == fp and talk.open), key=lambda talk: talk.link.up_s, default=None
+            (talk for talk in talks if talk.fp == fp and talk.flows), key=lambda talk: talk.link.up_s, default=None
         )
         if newest is None:
             self._sending.pop(fp, None)

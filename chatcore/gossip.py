@@ -66,7 +66,7 @@ class Gossip:
         if self._want_s is None or now.s < self._want_s:
             return
         mine = self._members.set_digest
-        others = [talk for talk in talks if talk.up and talk.others_set not in (b"", mine)]
+        others = [talk for talk in talks if talk.up and not talk.absent and talk.others_set not in (b"", mine)]
         ripe = [talk for talk in others if now.s >= talk.want_s]
         if ripe:
             talk = min(ripe, key=lambda one: one.want_s)

@@ -368,6 +368,11 @@ class Link:
     # -- receiving
 
     @property
+    def opened(self) -> int:
+        """Grows with each block that opens in its turn, once both have said READY."""
+        return self._next_in
+
+    @property
     def tired(self) -> bool:
         """Whether so many blocks came to nothing that no more are looked at in this attempt."""
         return self._early >= MAX_EARLY_BLOCKS

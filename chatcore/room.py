@@ -32,7 +32,7 @@ from chatcore.retelling import retell
 from chatcore.rhythm import MOST_PERIOD_S, Rhythm
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
-from chatcore.seat import NEVER_S, Garbled, Gone, Greeted, Heard, Odd, Seat, Seated, SeatEvent, Turned
+from chatcore.seat import NEVER_S, Absent, Back, Garbled, Gone, Greeted, Heard, Odd, Seat, Seated, SeatEvent, Turned
 from chatcore.seats import Seats
 from chatcore.talk import Talk
 from chatcore.text import pack_text
@@ -387,6 +387,8 @@ class Room:
                 self._report.odd(what, known.fp if known is not None else b"", count, now)
             case Gone(link, left):
                 self._forget(link, now, left=left)
+            case Absent(link) | Back(link):
+                self._note_absent(link, isinstance(event, Absent), now)
 
     def _alarm(self, kind: AlarmKind, fp: bytes, nick: str) -> None:
         if (kind, fp) not in self._alarms:  # once a connection: they try again and again, and it is the same news
@@ -412,8 +414,22 @@ class Room:
         if self._courier.sending.get(talk.fp) is talk:
             self._choose(talk, now)
 
+    def _note_absent(self, link: Link, absent: bool, now: Moment) -> None:
+        """Messages wait for those who aren't here; heartbeats go out to them as long as the link lives."""
+        talk = self._talks.get(id(link))
+        if talk is None:
+            return
+        self._changed = True
+        talk.absent = absent
+        talk.returned |= not absent
+        self._choose(talk, now)
+
     def _choose(self, talk: Talk, now: Moment) -> None:
         self._courier.choose(talk.fp, self._talks.values(), now)
+        newest = self._courier.sending.get(talk.fp)
+        for other in [other for other in self._talks.values() if other.fp == talk.fp and other.absent]:
+            if newest is not None:  # they have gone on to another connection, as everybody does each hour
+                self._drop(other.link, now)
 
     # -- what the links say
 
@@ -584,10 +600,10 @@ class Room:
         self._known = fps
 
     def _show(self, now: Moment) -> None:
-        seen = {talk.fp: Presence.ARRIVING for talk in self._talks.values()}
+        seen = {talk.fp: Presence.ARRIVING for talk in self._talks.values() if not talk.absent}
         here = self._courier.sending
         seen |= dict.fromkeys(here, Presence.HERE)
-        silent = [fp for fp, talk in here.items() if talk.link.first]
+        silent = [fp for fp, talk in here.items() if talk.link.first and not talk.returned]
         self._events += self._roster.update(self._members, seen, silent, connected=self.seated, now=now)
         if self.is_member or self._left or not self.seated:
             self._waiting = None

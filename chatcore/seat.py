@@ -7,8 +7,7 @@ docs/PROTOCOL.md, "The wire" and "Handshake".
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from chatcore.clock import Bucket, Moment
@@ -31,6 +30,7 @@ CALM_S = 10.0  # whoever came longer ago and isn't up by now won't be soon
 KEY_BUDGET = (1024.0, 50.0)
 SIGNATURE_BUDGET = (600.0, 20.0)
 DECRYPTION_BUDGET = (8192.0, 200.0)
+RETURN_BUDGET = (256.0, 1.0)  # each costs a line on the screen, and no block
 SLEPT_S = 45.0  # with links that are up, time passes in smaller steps, unless the computer slept: then we were silent
 
 
@@ -79,6 +79,20 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """The relay says that nobody sits at the other end of a link on which messages flow.  The link goes on."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """Somebody who was absent is here after all: the relay says so, or the link does."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
 class Odd:
     """Something that an honest relay doesn't do; on a link, if one can be named."""
 
@@ -87,13 +101,15 @@ class Odd:
     count: int = 1
 
 
-SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone | Odd
+SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone | Absent | Back | Odd
 
 
 class _Place:
     """What is known of one address."""
 
-    __slots__ = ("first", "fp", "header", "held", "key", "key_repeats", "key_sent_s", "link", "retry_s", "since_s")
+    __slots__ = (
+        "first", "fp", "gone", "header", "held", "key", "key_repeats", "key_sent_s", "link", "retry_s", "since_s",
+    )  # fmt: skip
 
     def __init__(self, address: bytes, now: Moment, *, first: bool) -> None:
         self.header = Frame(Kind.SEND, address=address).to_bytes()[:HEADER_SIZE]
@@ -108,6 +124,12 @@ class _Place:
         self.retry_s = now.s + ATTEMPT_S
         self.held = False  # they were here before us, and yet we hold back: it may be no member
         self.fp: bytes | None = None  # who has said HELLO from there
+        self.gone = False  # so the relay says; but messages flowed on the link, and that may know better
+
+    @property
+    def was_up(self) -> bool:
+        """Whether the link is up, or was: then it is for both to begin the next."""
+        return self.link is not None and self.link.up_s > 0
 
 
 def _encrypt(said: list[Part]) -> list[bytes]:
@@ -143,7 +165,9 @@ class Seat:
         self._own = own_moduli
         self._reader = FrameReader()
         self._places: dict[bytes, _Place] = {}
-        self._left: deque[bytes] = deque(maxlen=MAX_ADDRESSES)  # what they said last may come after they went
+        # Addresses of those who went, and whether it was for us to begin: an address is one connection, so whoever the
+        # relay says is there again has the part they had.  Else it could have both ends wait for each other.
+        self._left: dict[bytes, bool] = {}
         self._out: list[bytes] = [Frame(Kind.JOIN, block=join_block(me.room_id, relay_pass)).to_bytes()]
         self._said: list[Part] = []  # on all links, since the last `data_to_send`
         self._beaten: list[Part] = []  # on all links, for the next beat
@@ -152,6 +176,7 @@ class Seat:
         self._signatures = Bucket(*SIGNATURE_BUDGET)
         self._decryptions = Bucket(*DECRYPTION_BUDGET)
         self._provisional = Bucket(*DECRYPTION_BUDGET)
+        self._returns = Bucket(*RETURN_BUDGET)
         self._expected = 0  # PRESENT frames that belong to the WELCOME
         self._ticked_s = NEVER_S
 
@@ -195,7 +220,7 @@ class Seat:
                 yield Seated(frame.argument)
             case Kind.PRESENT:
                 # They were there before us, or at least the relay says that it is for us to speak.
-                self._arrive(frame.address, now, first=self._expected > 0 or frame.argument == 1)
+                yield from self._arrive(frame.address, now, first=self._expected > 0 or frame.argument == 1)
                 self._expected = max(0, self._expected - 1)
             case Kind.LEFT:
                 yield from self._leave(frame.address)
@@ -210,14 +235,35 @@ class Seat:
 
     # -- addresses
 
-    def _arrive(self, address: bytes, now: Moment, *, first: bool) -> None:
+    def _arrive(self, address: bytes, now: Moment, *, first: bool) -> Iterator[SeatEvent]:
         own = self.address, self.twin.address if self.twin is not None else None
-        if address in self._places or address in own or len(self._places) >= MAX_ADDRESSES:
+        place = self._places.get(address)
+        if place is not None:
+            yield from self._return(place, now)
             return
+        if address in own or not (yield from self._make_room()):
+            return
+        first |= self._left.get(address, False)
         self._places[address] = place = _Place(address, now, first=first and self.greets(address))
         place.held = first and not place.first
         if place.first:
             self._send_key(place, now)
+
+    def _make_room(self) -> Generator[SeatEvent, None, bool]:
+        """See to it that there is a place for one more: those who are said to be gone make way."""
+        if len(self._places) < MAX_ADDRESSES:
+            return True
+        for address, place in self._places.items():
+            if place.gone:
+                del self._places[address]
+                yield from self._end(place, left=True)
+                return True
+        return False
+
+    def _return(self, place: _Place, now: Moment) -> Iterator[SeatEvent]:
+        if place.gone and place.link is not None and self._returns.take(now):
+            place.gone = False
+            yield Back(place.link)
 
     def who(self, address: bytes) -> bytes | None:
         """Return the fingerprint of who has said HELLO from an address."""
@@ -246,25 +292,36 @@ class Seat:
         return max(late, default=-NEVER_S) + CALM_S
 
     def _leave(self, address: bytes) -> Iterator[SeatEvent]:
-        place = self._places.pop(address, None)
-        self._left.append(address)
-        if place is not None and place.link is not None:
-            yield from self._end(place, left=True)
+        place = self._places.get(address)
+        first = self._left.pop(address, False)  # so that the newest is last
+        self._left[address] = first or (place is not None and (place.first or place.was_up))
+        if len(self._left) > MAX_ADDRESSES:
+            del self._left[next(iter(self._left))]
+        if place is None or place.gone:
+            return
+        if place.link is not None and place.link.state is State.UP and not place.link.provisional:
+            place.gone = True
+            yield Absent(place.link)
+            return
+        del self._places[address]
+        yield from self._end(place, left=True)
 
     def _end(self, place: _Place, *, left: bool = False) -> Iterator[SeatEvent]:
+        place.first |= place.was_up
         link, place.link = place.link, None
         if link is not None:
-            place.first |= link.up_s > 0
             link.end()
             yield Gone(link, left)
 
     def end(self, link: Link, now: Moment) -> None:
-        """End a link on our side; another attempt is made later."""
+        """End a link on our side; another attempt is made later, unless nobody is there."""
         link.end()
-        for place in self._places.values():
-            if place.link is link:
+        for address, place in list(self._places.items()):
+            if place.link is link and place.gone:
+                del self._places[address]
+            elif place.link is link:
+                place.first |= place.was_up
                 place.link = None
-                place.first |= link.up_s > 0
                 place.retry_s = now.s + ATTEMPT_S
 
     def end_all(self) -> list[Link]:
@@ -286,7 +343,7 @@ class Seat:
 
     def _receive_block(self, address: bytes, block: bytes, now: Moment) -> Iterator[SeatEvent]:
         if address not in self._places:  # there was no place left when they came, or the relay didn't say
-            self._arrive(address, now, first=False)
+            yield from self._arrive(address, now, first=False)
             if address in self._places and address not in self._left:
                 yield Odd(None, Oddity.HIDDEN)
         place = self._places.get(address)
@@ -341,11 +398,12 @@ class Seat:
             self.dropped += 1
             return
         full = link.state is State.UP and not link.provisional
+        opened = link.opened
         try:
             news = link.receive(block, now)
         except (CryptoError, WireError):
             self.dropped += 1
-            if full:
+            if full and not place.gone:
                 yield Odd(link, Oddity.FORGED)
             return
         if link.odd:
@@ -353,6 +411,10 @@ class Seat:
             yield from (Odd(link, what, count) for what, count in odd if full)
         if isinstance(news, Greeting):
             place.fp = news.fp
+        if place.gone and link.opened > opened:
+            yield from self._return(place, now)
+            if not place.gone:
+                yield Odd(link, Oddity.HIDDEN)
         match news:
             case Greeting() if not link.first and not self._signatures.take(now):
                 self.end(link, now)  # their HELLO comes again, and by then we may sign an answer
@@ -412,19 +474,21 @@ class Seat:
     def tick(self, now: Moment) -> Iterator[SeatEvent]:
         """Repeat, end and retry what is due."""
         slept, self._ticked_s = now.s > self._ticked_s + SLEPT_S, now.s
-        for place in list(self._places.values()):
+        for address, place in list(self._places.items()):
             if place.link is not None:
                 if now.s < place.link.next_tick():
                     continue
                 full = place.link.state is State.UP and not place.link.provisional
                 place.link.tick(now)
-                if full and place.link.state is State.ENDED and not slept:
+                if full and place.link.state is State.ENDED and not slept and not place.gone:
                     yield Odd(place.link, Oddity.SILENT)
                 if place.link.state is State.ENDED:
                     place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
                     if place.link.greeting is None:  # what we took for their KEY may have been damaged on its way
                         place.key = place.key_sent_s = None
-                    yield from self._end(place)
+                    if place.gone:
+                        del self._places[address]
+                    yield from self._end(place, left=place.gone)
                 continue
             repeat = self._key_repeat_s(place)
             if repeat is not None and now.s >= repeat:

@@ -128,8 +128,8 @@ class Seats:
         return self._go_over(old, new)
 
     def _carries_all(self, old: Seat, new: Seat, talks: Collection[Talk], now: Moment) -> bool:
-        reached = {talk.fp for talk in talks if talk.link.me is old.me and talk.open}
-        carried = [talk for talk in talks if talk.link.me is new.me and talk.open]
+        reached = {talk.fp for talk in talks if talk.link.me is old.me and talk.flows}
+        carried = [talk for talk in talks if talk.link.me is new.me and talk.flows]
         # With all seats, for others may be renewing, too, and leave the one over which we have them.
         return reached <= {talk.fp for talk in carried if talk.heard} and now.s >= new.calm_s()
 

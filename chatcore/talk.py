@@ -29,6 +29,8 @@ class Talk:
         """`told`: our READY in the handshake was a full one."""
         self.link, self.fp, self.told = link, fp, told
         self.open = False
+        self.absent = False  # the relay says that nobody is there, and nothing has come since
+        self.returned = False  # they were absent, and came back
         self.ready: Ready | None = None  # their last
         self.taken_ready: Ready | None = None  # the last of theirs that was acted upon
         self.log = NO_LOG  # theirs, on this link
@@ -52,6 +54,11 @@ class Talk:
     def up(self) -> bool:
         """Whether the link is up, for statements at least."""
         return self.link.state is State.UP
+
+    @property
+    def flows(self) -> bool:
+        """Whether messages flow, to somebody who is here."""
+        return self.open and not self.absent
 
     def nick(self, members: Members) -> str:
         """Return the nick of somebody's JOIN; until it is heard (the owner needs none), that of the HELLO."""

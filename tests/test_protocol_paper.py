@@ -116,6 +116,7 @@ def test_the_bounds_are_those_in_the_code() -> None:
     assert bounds["HELLOs signed"] == bucket(seat.SIGNATURE_BUDGET)
     assert bounds["decryptions on links that aren't up, and KEYs looked at"] == bucket(seat.DECRYPTION_BUDGET)
     assert bounds["decryptions on provisional links, all together"] == bucket(seat.DECRYPTION_BUDGET)
+    assert bounds["links that go on after a LEFT"] == bucket(seat.RETURN_BUDGET)
     assert bounds["statements taken over one link"] == bucket(talk.STATEMENT_BUDGET)
     assert bounds["text"].startswith(f"{text.MAX_TEXT_BYTES:,} bytes")
     assert bounds["blocks looked at in one attempt before it is up"].startswith(f"{link.MAX_EARLY_BLOCKS},")

@@ -340,20 +340,32 @@ def presence(sheet: Sheet, home: Path) -> None:
         stage["bob"].start()
         stage.until_settled()
         sheet.none("says that somebody left who is here: lost", len(alice.of("undelivered")))
-        sheet.note("which waits for their next connection, or for s", lie_about_leaving())
+        for title, both, kinds in (
+            (
+                "to one, and taken back: apart for s",
+                False,
+                (Kind.LEFT, Kind.PRESENT),
+            ),
+            ("to both, and taken back: s", True, (Kind.LEFT, Kind.PRESENT)),
+            ("to both, and not taken back: s", True, (Kind.LEFT,)),
+        ):
+            sheet.must(title, lie_about_leaving(*kinds, both=both), 36)
     sheet.must("hides that somebody went: noticed after s", hide_leaving(), 91)
 
 
-def lie_about_leaving() -> float:
-    """Tell one of two that the other has gone and come again; returns how long that keeps them apart."""
+def lie_about_leaving(*kinds: Kind, both: bool) -> float:
+    """Tell one of two, or both, that the other has gone and perhaps come again; how long does that keep them apart?"""
     world = World()
     alice, bob = world.client("alice"), world.client("bob")
     world.advance(5)
-    assert bob.address is not None
-    for kind in (Kind.LEFT, Kind.PRESENT):
-        world.deliver(alice, Frame(kind, address=bob.address))
+    for one, other in ((alice, bob), (bob, alice))[: 1 + both]:
+        assert other.address is not None
+        for kind in kinds:
+            world.deliver(one, Frame(kind, address=other.address))
     begun_s = world.now.s
-    while attacker.presence(alice, fp("bob")) is not Presence.HERE and world.now.s < begun_s + 300:
+    while world.now.s < begun_s + 300 and not (
+        attacker.presence(alice, fp("bob")) is attacker.presence(bob, fp("alice")) is Presence.HERE
+    ):
         world.advance(1)
     return world.now.s - begun_s
 
