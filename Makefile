@@ -15,8 +15,8 @@ setup: ## install what is missing, and make .venv
 demo: setup ## a relay and three people in one room; without a display, photographed into demo.png
 	@$(PYTHON_IN_VENV) tools/demo.py $(ARGS)
 
-test: setup ## run all tests
-	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+test: setup ## run all tests, on as many cores as there are (four at most)
+	@$(PYTHON_IN_VENV) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-vm: setup ## boot a Debian, and try the relay's package and service in it (as root; some four minutes)
 	@$(PYTHON_IN_VENV) tests/vm/run.py $(ARGS)
