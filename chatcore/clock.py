@@ -17,6 +17,29 @@ class Moment:
     ms: int
 
 
+STEADY_S = 3600.0  # by then whoever sets a clock that was wrong at the start has set it
+SET_MS = 5 * 60_000  # a clock that differs by more was set, or the computer slept
+
+
+class SteadyClock:
+    """Says whether the clock on the wall may be believed when something is to be given up for its age.
+
+    A clock that is wrong when a computer starts is put right soon after; one that was right may be wrong for a while.
+    """
+
+    __slots__ = ("_offset_ms", "_since_s")
+
+    def __init__(self, now: Moment) -> None:
+        self._offset_ms, self._since_s = now.ms - now.s * 1000, now.s
+
+    def is_steady(self, now: Moment) -> bool:
+        """Whether it has run for an hour without being set; to be asked every few minutes, for it looks when asked."""
+        offset_ms = now.ms - now.s * 1000
+        if abs(offset_ms - self._offset_ms) > SET_MS:
+            self._offset_ms, self._since_s = offset_ms, now.s
+        return now.s >= self._since_s + STEADY_S
+
+
 class Bucket:
     """A token bucket: work that others can cause is paid from here, or not done (docs/PROTOCOL.md, "Bounds")."""
 

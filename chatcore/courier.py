@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from chatcore import events
 from chatcore.answers import Answers
 from chatcore.archive import BlockArchive
-from chatcore.clock import Moment
+from chatcore.clock import Moment, SteadyClock
 from chatcore.delivery import (
     LOG_SIZE,
+    MAX_OUTBOX_AGE_MS,
     NO_LOG,
     NUMBER_SIZE,
     SALT_SIZE,
@@ -62,6 +63,8 @@ class Courier:
         first = next(iter(kept.lines.values()), None) if kept is not None else None
         self.answers = Answers(first.at_ms if first is not None else now.ms, emit, self._is_here)
         self._expire_s = now.s  # when to look for what is too old, also for those who are away
+        self._clock = SteadyClock(now)
+        self._newest_ms = 0  # when the newest line was written or came, by a clock that may have been set back since
         self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
         self.ignored = 0  # messages of kinds we can't show
         self.promised = False  # a cursor is on its way: whoever gets it won't send again what is below
@@ -85,7 +88,12 @@ class Courier:
         self._log, self._ledger, self._earlier = kept.log, Ledger(None, keeps=True), True
         self._taken = dict.fromkeys(kept.lines)
         self.lists.restore(kept.lines.values())
-        owed = {mid: Owed.of(kept.lines[mid]) for numbers in kept.owed.values() for mid in numbers.values()}
+        waiting = {mid for numbers in kept.owed.values() for mid in numbers.values()}
+        owed: dict[bytes, Owed] = {}
+        for mid, line in kept.lines.items():
+            self._newest_ms = max(self._newest_ms, line.at_ms)
+            if mid in waiting:
+                owed[mid] = Owed(mid, self._newest_ms, line.rest)
         for fp in kept.standings.keys() | kept.owed.keys():
             mids, standing = kept.owed.get(fp, {}), kept.standings.get(fp, Standing())
             self._outbox(fp).restore(standing, [owed[mids[number]] for number in sorted(mids)])
@@ -193,7 +201,7 @@ class Courier:
             self.answers.here(fp, now)
             self._ledger.touch(fp)
             self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
-            self._give_up(fp, self._outbox(fp).expire(now.ms), now)
+            self._give_up(fp, self._outbox(fp).expire(self._too_old_ms(now)), now)
             self._pump(fp, now)
 
     def disconnect(self, now: Moment) -> None:
@@ -214,7 +222,8 @@ class Courier:
         """Owe a message to every member, and send it to those who are here; returns its mid (16 bytes)."""
         who, readers = self.lists.view()
         message = Message(self._random(SALT_SIZE), now.ms, who, app)
-        owed = Owed(message.mid(self._room_id, self._fp), now.ms, message.to_bytes())
+        self._newest_ms = max(self._newest_ms, now.ms)
+        owed = Owed(message.mid(self._room_id, self._fp), self._newest_ms, message.to_bytes())
         self.archive.open(owed.mid, owed.parts * len(readers))
         self.answers.hold(owed.mid, self._fp, now.ms)
         away = tuple(fp for fp in readers if fp not in self._sending)
@@ -227,7 +236,7 @@ class Courier:
             if self._put_on_link(fp, now):
                 self._note_gone(fp, outbox)
             if too_much:
-                self._give_up(fp, outbox.expire(now.ms), now)
+                self._give_up(fp, outbox.expire(self._too_old_ms(now)), now)
         self._tell_wait(owed.mid, readers)
         return owed.mid
 
@@ -290,10 +299,11 @@ class Courier:
 
     def resend(self, now: Moment) -> None:
         """Send again, from the cursor on, to those who have made no progress for too long; give up what is too old."""
+        too_old_ms = self._too_old_ms(now)
         if now.s >= self._expire_s:
             self._expire_s = now.s + EXPIRE_S
             for fp, outbox in self._outboxes.items():
-                self._give_up(fp, outbox.expire(now.ms), now)
+                self._give_up(fp, outbox.expire(too_old_ms), now)
         for fp, talk in list(self._sending.items()):
             outbox = self._outbox(fp)
             if outbox.resend_s is None or now.s < outbox.resend_s:
@@ -301,12 +311,16 @@ class Courier:
             if talk.link.behind:  # what was said hasn't even gone out: saying it again makes it worse
                 outbox.wait(now)
             else:
-                self._give_up(fp, outbox.expire(now.ms), now)
+                self._give_up(fp, outbox.expire(too_old_ms), now)
                 self._report.resent(fp, outbox.in_doubt)
                 self._pump(fp, now)
                 # They are heard, and it isn't heard by them, though it has gone out three times.
                 if outbox.tries == HELD_TRIES and talk.link.heard_s > outbox.since_s + HELD_HEARD_S:
                     self._report.odd(Oddity.HELD, fp, outbox.in_doubt, now)
+
+    def _too_old_ms(self, now: Moment) -> int:
+        """Return since when what waits now has waited too long; never, while the clock may be wrong."""
+        return now.ms - MAX_OUTBOX_AGE_MS if self._clock.is_steady(now) else 0
 
     def next_tick(self) -> float | None:
         """Return when `resend`, the lists or the answers have something to do, in monotonic seconds; None if never."""
@@ -352,6 +366,7 @@ class Courier:
             del self._taken[next(iter(self._taken))]
         text, readers = parse_text(message.app), self.lists.readers(message.who)
         line = Line(mid, talk.fp, message.to_bytes(), now.ms, readers)
+        self._newest_ms = max(self._newest_ms, now.ms)
         self._keep_line(line)
         self.answers.hold(mid, talk.fp, now.ms)
         if text is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from chatcore.clock import Moment
 from chatcore.errors import WireError
-from chatcore.kept import Line, Standing
+from chatcore.kept import Standing
 from chatcore.seal import CONTENT_SIZE, digest
 
 LOG_SIZE = 8
@@ -123,17 +123,15 @@ def parse_ack(content: bytes) -> Ack:
 class Owed:
     """A message that waits for acknowledgements: one object in the outboxes of all its recipients."""
 
-    __slots__ = ("mid", "parts", "rest", "time_ms")
+    __slots__ = ("mid", "parts", "rest", "since_ms")
 
-    def __init__(self, mid: bytes, time_ms: int, rest: bytes) -> None:
-        """`rest` is the content of the MSG without its number, which differs for each recipient."""
-        self.mid, self.time_ms, self.rest = mid, time_ms, rest
+    def __init__(self, mid: bytes, since_ms: int, rest: bytes) -> None:
+        """`rest` is the content of the MSG without its number, which differs for each recipient.
+
+        `since_ms` is since when it waits: not before what was said before it, whatever the clock showed.
+        """
+        self.mid, self.since_ms, self.rest = mid, since_ms, rest
         self.parts = (len(rest) + NUMBER_SIZE - 1) // CONTENT_SIZE + 1  # how many blocks it takes
-
-    @classmethod
-    def of(cls, line: Line) -> Owed:
-        """Owe a line of an earlier run."""
-        return cls(line.mid, Message.parse(line.rest).time_ms, line.rest)
 
 
 class Outbox:
@@ -205,13 +203,13 @@ class Outbox:
         self._bytes += len(owed.rest)
         return len(self._owed) > MAX_OUTBOX_MESSAGES or self._bytes > MAX_OUTBOX_BYTES
 
-    def expire(self, now_ms: int) -> list[bytes]:
-        """Give up what is too old or too much; returns the mids."""
+    def expire(self, too_old_ms: int) -> list[bytes]:
+        """Give up what has waited since before then, or is too much; returns the mids."""
         lost = []
         while self._owed and (
             len(self._owed) > MAX_OUTBOX_MESSAGES
             or self._bytes > MAX_OUTBOX_BYTES
-            or now_ms - self._owed[0].time_ms > MAX_OUTBOX_AGE_MS
+            or self._owed[0].since_ms < too_old_ms
         ):
             lost.append(self._drop_first())
         return lost

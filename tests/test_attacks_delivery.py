@@ -7,7 +7,8 @@ import random
 
 from world import Client, Memory, World, fp
 
-from chatcore.clock import Moment
+from chatcore.clock import STEADY_S, Moment
+from chatcore.courier import EXPIRE_S
 from chatcore.delivery import MAX_OUTBOX_AGE_MS
 from chatcore.events import Alarm, AlarmKind, Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered
 
@@ -151,7 +152,7 @@ def test_what_has_waited_for_two_weeks_is_given_up_and_said_so_at_both_ends() ->
     alice.disconnect()
     days_pass(world, 2)
     alice = again(world, alice)
-    world.advance(1)
+    world.advance(STEADY_S + EXPIRE_S, step=60)
     assert [event.to for event in alice.events if isinstance(event, NotDelivered)] == [fp("bob")]  # though he is away
     bob = again(world, bob)
     world.advance(20)
@@ -162,3 +163,83 @@ def test_what_has_waited_for_two_weeks_is_given_up_and_said_so_at_both_ends() ->
     assert [event.count for event in bob.events if isinstance(event, Gap)] == [2]
     assert [mid for e in alice.events if isinstance(e, MessageArrived) and e.by == fp("bob") for mid in e.mids] == [new]
     assert alice.room.owed == 0
+
+
+def set_clock(world: World, days: float) -> None:
+    """Somebody, or something, sets the clock on the wall; for timers no time passes."""
+    world.now = Moment(world.now.s, max(0, world.now.ms + round(days * DAY_MS)))
+
+
+def waiting_for_bob() -> tuple[World, Client, Client]:
+    world = World()
+    alice, bob = world.client("alice", store=Memory()), world.client("bob", store=Memory())
+    world.advance(2)
+    bob.disconnect()
+    alice.say("waits for him")
+    world.advance(2)
+    return world, alice, bob
+
+
+def all_came(world: World, alice: Client, bob: Client) -> None:
+    bob.connect()
+    world.advance(20)
+    assert heard(bob) == ["waits for him"]
+    assert not alice.of(NotDelivered)
+    assert alice.room.owed == 0
+
+
+def test_a_clock_that_is_wrong_at_the_start_gives_nothing_up() -> None:
+    world, alice, bob = waiting_for_bob()
+    alice.disconnect()
+    set_clock(world, 40)
+    alice = again(world, alice)
+    world.advance(STEADY_S / 2, step=60)
+    set_clock(world, -40)
+    world.advance(STEADY_S + 2 * EXPIRE_S, step=60)
+    all_came(world, alice, bob)
+
+
+def test_a_clock_that_jumps_ahead_for_a_while_gives_nothing_up() -> None:
+    world, alice, bob = waiting_for_bob()
+    world.advance(2 * STEADY_S, step=60)
+    set_clock(world, 40)
+    world.advance(STEADY_S / 2, step=60)
+    set_clock(world, -40)
+    world.advance(STEADY_S + 2 * EXPIRE_S, step=60)
+    all_came(world, alice, bob)
+
+
+def test_what_was_written_while_the_clock_said_1970_is_as_old_as_the_line_before_it() -> None:
+    world = World()
+    alice, bob = world.client("alice", store=Memory()), world.client("bob", store=Memory())
+    world.advance(2)
+    alice.say("yesterday")
+    world.advance(2)
+    bob.disconnect()
+    true_days = world.now.ms / DAY_MS
+    set_clock(world, -true_days)
+    alice.say("in 1970")
+    world.settle()
+    alice.disconnect()
+    alice = again(world, alice)
+    alice.say("in 1970, too")
+    world.advance(60)
+    set_clock(world, true_days)
+    world.advance(STEADY_S + 2 * EXPIRE_S, step=60)
+    alice.disconnect()
+    alice = again(world, alice)
+    world.advance(STEADY_S + 2 * EXPIRE_S, step=60)
+    assert not alice.of(NotDelivered)
+    bob.connect()
+    world.advance(20)
+    assert heard(bob) == ["yesterday", "in 1970", "in 1970, too"]
+
+
+def test_a_computer_that_sleeps_for_three_weeks_waits_an_hour_before_it_gives_up() -> None:
+    world, alice, _ = waiting_for_bob()
+    world.advance(2 * STEADY_S, step=60)
+    set_clock(world, 21)
+    world.advance(STEADY_S - 60, step=60)
+    assert not alice.of(NotDelivered)
+    world.advance(60 + EXPIRE_S, step=60)
+    assert len(alice.of(NotDelivered)) == 1

@@ -353,7 +353,7 @@ def test_taken_back_after_it_was_written_and_before_it_was_kept(stores: Stores) 
     assert list(kept_of(alice).arrived) == [stays]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(2, 14))  # in each of which something is taken back in time
 def test_whoever_takes_back_whatever_whenever_harms_no_other_message(seed: int, stores: Stores) -> None:
     """Kills, reconnects, and things taken back in any order: each copy arrives once, or was taken back."""
     rng = random.Random(seed)
