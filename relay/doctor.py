@@ -132,7 +132,10 @@ def _name(config: Config) -> Finding:
     thread.join(PATIENCE_S)
     if not found:
         return Finding(
-            "bad", "name", f"{config.host} leads nowhere, so nobody can come; correct `host`, or its DNS record."
+            "bad",
+            "name",
+            f"{config.host} leads nowhere, so nobody can come; set what they dial "
+            "(`parley-relay host NAME-OR-IP`), or its DNS record.",
         )
     if any(map(configuration.is_loopback, found)) and not all(map(configuration.is_loopback, config.listen)):
         return Finding(

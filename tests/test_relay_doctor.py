@@ -252,7 +252,10 @@ def test_a_name_that_leads_nowhere_or_home(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(doctor, "listener", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     assert found(path, "name") == Finding(
-        "bad", "name", "relay.example leads nowhere, so nobody can come; correct `host`, or its DNS record."
+        "bad",
+        "name",
+        "relay.example leads nowhere, so nobody can come; set what they dial "
+        "(`parley-relay host NAME-OR-IP`), or its DNS record.",
     )
     led[:] = ["192.0.2.9", "192.0.2.7"]
     assert found(path, "name") == Finding("ok", "name", "relay.example leads to 192.0.2.7, 192.0.2.9.")
