@@ -146,11 +146,11 @@ class Visit:
         except Exception:  # a mistake of ours must not show what isn't kept either
             self.fail(UNKEPT)
             raise
+        if room.set_digest != self.set_digest:  # before anybody hears of it, for they keep these then
+            self.set_digest, self.statements = room.set_digest, room.statements()
         for event in room.events_received():
             self.tell(event)
         self.member = room.is_member
-        if room.set_digest != self.set_digest:
-            self.set_digest, self.statements = room.set_digest, room.statements()
         if room.stale:
             self._drop_all()
         else:

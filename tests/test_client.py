@@ -59,6 +59,7 @@ from chatcore.events import (
     Knocked,
     KnockEnded,
     LetIn,
+    MemberJoined,
     MemberLeft,
     MessageArrived,
     MessageReceived,
@@ -70,6 +71,7 @@ from chatcore.events import (
 )
 from chatcore.invite import Mode, RelayAddress
 from chatcore.kept import Changes, Kept
+from chatcore.members import parse_statement
 from chatcore.seat import refusal_sentence
 from chatcore.upkeep import CLOSED, LEFT, MAX_WAIT_S, retry_wait_s
 from chatcore.visit import UNKEPT
@@ -195,6 +197,34 @@ def test_rooms_side_by_side_share_two_threads(tmp_path: Path) -> None:
             ear.until(lambda: len(ear.of(MessageSent)) == 3, "the other room")
         finally:
             client.stop()
+
+
+class Keeper(Ear):
+    """Looks, whenever somebody joins, what would be kept of the members then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.person: Person | None = None
+        self.unknown: list[str] = []
+
+    def __call__(self, room_id: bytes, event: RoomEvent) -> None:
+        if isinstance(event, MemberJoined) and self.person is not None:
+            kept = [parse_statement(raw) for raw in self.person.client.statements(room_id)]
+            if event.fp not in {one.subject for one in kept}:
+                self.unknown.append(event.nick)
+        super().__call__(room_id, event)
+
+
+def test_whoever_is_told_of_as_a_member_is_among_what_is_kept_by_then(tmp_path: Path) -> None:
+    """Else a program that is killed forgets the last who joined, and what is said next isn't for them."""
+    with RelayThread(tls_config(tmp_path)) as relay:
+        invite, keeper = room_on(RelayAddress.parse(relay.server.line)), Keeper()
+        with Person("alice", invite, emit=keeper) as alice:
+            keeper.person = alice
+            with people(invite, "bob", "carol"):
+                alice.until_here("bob", "carol")
+                keeper.until(lambda: len(keeper.of(MemberJoined)) == 2, "both have joined")
+    assert keeper.unknown == []
 
 
 def test_leaving_and_closing(tmp_path: Path) -> None:
