@@ -35,9 +35,10 @@ def _tls(relay: RelayAddress, source: str, timeout_s: float) -> ssl.SSLSocket:
         raise
 
 
-def take_a_seat(relay: RelayAddress, source: str = GUESTS[0], timeout_s: float = PATIENCE_S) -> None:
-    """Go in, through TLS, and out again.  Raises OSError when that isn't possible."""
-    with _tls(relay, source, timeout_s) as sock:
+def stay(relay: RelayAddress, source: str = GUESTS[0], timeout_s: float = PATIENCE_S) -> ssl.SSLSocket:
+    """Go in, through TLS, and stay.  Raises OSError when that isn't possible."""
+    sock = _tls(relay, source, timeout_s)
+    try:
         block = join_block(secrets.token_bytes(ROOM_ID_SIZE), relay.relay_pass or NO_PASS)
         sock.sendall(Frame(Kind.JOIN, block=block).to_bytes())
         data = b""
@@ -51,6 +52,42 @@ def take_a_seat(relay: RelayAddress, source: str = GUESTS[0], timeout_s: float =
             raise ComeBackError
         if answer.kind is not Kind.WELCOME:
             raise ConnectionRefusedError(f"it answered {answer.kind.name} {answer.argument}")
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def take_a_seat(relay: RelayAddress, source: str = GUESTS[0], timeout_s: float = PATIENCE_S) -> None:
+    """Go in, and out again.  Raises OSError when that isn't possible."""
+    stay(relay, source, timeout_s).close()
+
+
+def lives(sock: ssl.SSLSocket) -> bool:
+    """Tell whether a connection on which nobody reads otherwise is still there."""
+    sock.settimeout(0)
+    try:
+        while sock.recv(65_536):
+            pass
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def end_of(sock: ssl.SSLSocket, timeout_s: float) -> float:
+    """Answer what the relay asks until it ends the connection; return when that was (monotonic), inf if it wasn't."""
+    end_s = time.monotonic() + timeout_s
+    try:
+        while sock.recv(65_536):
+            sock.sendall(Frame(Kind.PONG).to_bytes())
+            sock.settimeout(max(0.1, end_s - time.monotonic()))
+    except TimeoutError:
+        return float("inf")
+    except OSError:
+        pass
+    return time.monotonic()
 
 
 def seated(relay: RelayAddress, timeout_s: float = PATIENCE_S) -> bool:

@@ -1,4 +1,4 @@
-"""A clean Debian with a real systemd, booted by systemd-nspawn, and a network between it and us.
+"""A clean Debian, the network between it and us, and what boots it: here systemd-nspawn, in kernel.py qemu.
 
 Needs root, systemd-nspawn and mmdebstrap.  The network is a namespace of its own, in which this program has put itself:
 nothing here is seen by, or takes a port from, anything else on the computer.
@@ -6,6 +6,7 @@ nothing here is seen by, or takes a port from, anything else on the computer.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import ctypes
 import os
@@ -14,16 +15,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / "build" / "vm"
-INCLUDED = "systemd-sysv,dbus,iproute2,ca-certificates"
+INCLUDED = ["systemd-sysv", "dbus", "iproute2", "ca-certificates"]
 NEEDED = ["python3", "openssl", "python3-uvloop"]
 HERE, THERE = "203.0.113.1", "203.0.113.5"
 GUESTS = [f"203.0.113.{number}" for number in range(100, 200)]
 BOOT_S = 90.0
 CLONE_NEWNET = 0x40000000  # unshare(2); Python has a name for it from 3.12 on
-_ENV = {
+ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/" + "root",
     "LC_ALL": "C.UTF-8",
@@ -40,6 +42,16 @@ def run(*command: str | Path, timeout_s: float = 600, check: bool = True) -> str
     return done.stdout + done.stderr
 
 
+def debian(tree: Path, suite: str, packages: list[str], *options: str) -> None:
+    """Make a Debian with these packages, and those it needs to boot.  It knows no place to get others from."""
+    shutil.rmtree(tree, ignore_errors=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    run("mmdebstrap", "--variant=minbase", f"--include={','.join([*INCLUDED, *packages])}", *options, suite, tree)
+    for sources in (tree / "etc/apt/sources.list", *(tree / "etc/apt/sources.list.d").iterdir()):
+        sources.unlink(missing_ok=True)
+    (tree / "etc/resolv.conf").write_text("")
+
+
 def clean_debian(suite: str) -> Path:
     """Return a Debian in which nothing was done yet, made the first time.
 
@@ -48,20 +60,12 @@ def clean_debian(suite: str) -> Path:
     tree = CACHE / suite
     if (tree / "ready").exists():
         return tree
-    shutil.rmtree(tree, ignore_errors=True)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    run("mmdebstrap", "--variant=minbase", f"--include={INCLUDED}", suite, tree)
-    shutil.copy("/etc/resolv.conf", tree / "etc" / "resolv.conf")
-    run("chroot", tree, "apt-get", "update")
-    run("chroot", tree, "apt-get", "install", "-y", "--download-only", *NEEDED)
     archive = tree / "srv" / "archive"
-    shutil.move(tree / "var/cache/apt/archives", archive)
-    (tree / "var/cache/apt/archives/partial").mkdir(parents=True)
+    fetch = f'chroot "$1" apt-get install -y --download-only {" ".join(NEEDED)}'
+    keep = 'mkdir -p "$1"/srv && cp -r "$1"/var/cache/apt/archives "$1"/srv/archive'
+    debian(tree, suite, [], f"--customize-hook={fetch}", f"--customize-hook={keep}")
     (archive / "Packages").write_text(subprocess.check_output(["dpkg-scanpackages", "."], cwd=archive, text=True))
-    for sources in (tree / "etc/apt/sources.list", *(tree / "etc/apt/sources.list.d").iterdir()):
-        sources.unlink(missing_ok=True)
     (tree / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/archive ./\n")
-    (tree / "etc/resolv.conf").write_text("")
     (tree / "ready").touch()
     return tree
 
@@ -73,40 +77,79 @@ def enter_own_network() -> None:
     run("ip", "link", "set", "lo", "up")
 
 
-class Machine:
-    """One boot of one copy of that Debian."""
+class Machine(abc.ABC):
+    """One boot of one copy of a Debian; we are at HERE and at GUESTS, it is at THERE."""
 
     def __init__(self, suite: str) -> None:
         self.suite = suite
+
+    def __enter__(self) -> Self:
+        try:
+            self.boot()
+        except BaseException:
+            self.halt()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.halt()
+
+    @abc.abstractmethod
+    def boot(self) -> None:
+        """Start it, and wait until it says that it has started."""
+
+    @abc.abstractmethod
+    def halt(self) -> None:
+        """Stop it, and leave nothing of it."""
+
+    @abc.abstractmethod
+    def run(self, command: str, *, check: bool = True, timeout_s: float = 300) -> str:
+        """Run a command line in it, as root in root's home, and return what it said."""
+
+    @abc.abstractmethod
+    def put(self, source: Path, directory: str = "root") -> None:
+        """Copy a file into a directory of it, root's home unless told otherwise."""
+
+    def show(self, unit: str, what: str) -> str:
+        """Return one property of a unit."""
+        return self.run(f"systemctl show --value -p {what} {unit}").strip()
+
+    @contextlib.contextmanager
+    def firewall(self, verdict: str) -> Iterator[None]:
+        """Have somebody on the way to the relay's port "drop" or "reject" what comes."""
+        run("nft", "add", "table", "inet", "way")
+        run("nft", "add chain inet way out { type filter hook output priority 0; }")
+        run("nft", f"add rule inet way out ip daddr {THERE} tcp dport 7256 {verdict}")
+        try:
+            yield
+        finally:
+            run("nft", "delete", "table", "inet", "way")
+
+
+def open_way(device: str) -> None:
+    """Give this end of the way to a machine its addresses."""
+    run("ip", "link", "set", device, "up")
+    for address in (HERE, *GUESTS):
+        run("ip", "address", "add", f"{address}/24", "dev", device)
+
+
+class Container(Machine):
+    """Booted by systemd-nspawn, on the kernel of this computer."""
+
+    def __init__(self, suite: str) -> None:
+        super().__init__(suite)
         self.tree = CACHE / f"run-{suite}-{os.getpid()}"
         self.console = CACHE / f"console-{suite}.log"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._init = 0
         self._network = f"parley-{os.getpid()}"
 
-    def __enter__(self) -> Machine:
+    def boot(self) -> None:
         run("cp", "-a", clean_debian(self.suite), self.tree)
         run("ip", "link", "add", "outside", "type", "veth", "peer", "name", "inside")
         run("ip", "netns", "add", self._network)
         run("ip", "link", "set", "inside", "netns", self._network)
-        run("ip", "link", "set", "outside", "up")
-        for address in (HERE, *GUESTS):
-            run("ip", "address", "add", f"{address}/24", "dev", "outside")
-        try:
-            self.boot()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.halt()
-        run("ip", "link", "delete", "outside", check=False)
-        run("ip", "netns", "delete", self._network, check=False)
-        shutil.rmtree(self.tree, ignore_errors=True)
-
-    def boot(self) -> None:
-        """Start it, and wait until it says that it has started."""
+        open_way("outside")
         begin_s = time.monotonic()
         with self.console.open("ab") as console:
             self._nspawn = subprocess.Popen(
@@ -129,22 +172,22 @@ class Machine:
         self.run(f"ip address add {THERE}/24 dev inside; ip route add default via {HERE}")
 
     def halt(self) -> None:
-        """Stop it."""
-        if self._nspawn is None:
-            return
-        with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
-            self.run("systemctl poweroff", check=False, timeout_s=10)
-        try:
-            self._nspawn.wait(30)
-        except subprocess.TimeoutExpired:
-            self._nspawn.kill()
-            self._nspawn.wait()
+        if self._nspawn is not None:
+            with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
+                self.run("systemctl poweroff", check=False, timeout_s=10)
+            try:
+                self._nspawn.wait(30)
+            except subprocess.TimeoutExpired:
+                self._nspawn.kill()
+                self._nspawn.wait()
+        run("ip", "link", "delete", "outside", check=False)
+        run("ip", "netns", "delete", self._network, check=False)
+        shutil.rmtree(self.tree, ignore_errors=True)
 
     def run(self, command: str, *, check: bool = True, timeout_s: float = 300) -> str:
-        """Run a command line in it, as root in root's home, and return what it said."""
         done = subprocess.run(
             ["nsenter", f"--target={self._init}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root",
-             "/usr/bin/env", "-i", *(f"{k}={v}" for k, v in _ENV.items()), "/bin/bash", "-c", f"cd; {command}"],
+             "/usr/bin/env", "-i", *(f"{k}={v}" for k, v in ENVIRONMENT.items()), "/bin/bash", "-c", f"cd; {command}"],
             capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if check and done.returncode:
@@ -162,20 +205,4 @@ class Machine:
         return found
 
     def put(self, source: Path, directory: str = "root") -> None:
-        """Copy a file into a directory of it, root's home unless told otherwise."""
         shutil.copy(source, self.tree / directory)
-
-    def show(self, unit: str, what: str) -> str:
-        """Return one property of a unit."""
-        return self.run(f"systemctl show --value -p {what} {unit}").strip()
-
-    @contextlib.contextmanager
-    def firewall(self, verdict: str) -> Iterator[None]:
-        """Have somebody on the way to the relay's port "drop" or "reject" what comes."""
-        run("nft", "add", "table", "inet", "way")
-        run("nft", "add chain inet way out { type filter hook output priority 0; }")
-        run("nft", f"add rule inet way out ip daddr {THERE} tcp dport 7256 {verdict}")
-        try:
-            yield
-        finally:
-            run("nft", "delete", "table", "inet", "way")

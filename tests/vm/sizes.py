@@ -10,7 +10,7 @@ import ssl
 import time
 from pathlib import Path
 
-from machine import GUESTS, Machine
+from machine import GUESTS, Container
 
 from chatcore.invite import RelayAddress
 from chatcore.wire import FRAME_SIZE, NO_PASS, ROOM_ID_SIZE, Frame, Kind, join_block, parse_frame
@@ -47,7 +47,7 @@ class SmallVps:
             with contextlib.suppress(OSError):
                 group.rmdir()
 
-    def take(self, machine: Machine) -> None:
+    def take(self, machine: Container) -> None:
         """Put a machine under the limits.  What it has used before counts elsewhere: restart what is to be measured."""
         for _ in range(2):  # what was started while we looked
             for pid in machine.processes():
@@ -63,13 +63,13 @@ class SmallVps:
         return (found["total_rss"] + kernel) / 2**20
 
 
-def relay_mib(machine: Machine) -> float:
+def relay_mib(machine: Container) -> float:
     """Return the memory of the relay alone."""
     kib = machine.run("grep VmRSS /proc/$(systemctl show --value -p MainPID parley-relay)/status").split()[1]
     return int(kib) / 1024
 
 
-def relay_cpu_s(machine: Machine) -> float:
+def relay_cpu_s(machine: Container) -> float:
     """Return the processor time that the relay has used."""
     stat = machine.run("cat /proc/$(systemctl show --value -p MainPID parley-relay)/stat").rsplit(")", 1)[1].split()
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
@@ -92,7 +92,7 @@ async def _join(relay: RelayAddress, context: ssl.SSLContext, room: bytes, sourc
     return (reader, writer), welcome.address, welcome.argument
 
 
-async def crowd(relay: RelayAddress, machine: Machine, vps: SmallVps) -> list[str]:
+async def crowd(relay: RelayAddress, machine: Container, vps: SmallVps) -> list[str]:
     """Come in thousands, and stay; return a line for each thousand."""
     context, lines = _context(), []
     ends: list[Ends] = []
@@ -120,7 +120,7 @@ async def crowd(relay: RelayAddress, machine: Machine, vps: SmallVps) -> list[st
     return lines
 
 
-async def talk(relay: RelayAddress, machine: Machine, members: int) -> str:
+async def talk(relay: RelayAddress, machine: Container, members: int) -> str:
     """One member talks to all others as fast as they read; return how much that was."""
     context, room = _context(), secrets.token_bytes(ROOM_ID_SIZE)
     joined = [await _join(relay, context, room, GUESTS[at % len(GUESTS)]) for at in range(members)]
@@ -165,7 +165,7 @@ async def talk(relay: RelayAddress, machine: Machine, members: int) -> str:
     )
 
 
-async def measured(relay: RelayAddress, machine: Machine, vps: SmallVps) -> list[str]:
+async def measured(relay: RelayAddress, machine: Container, vps: SmallVps) -> list[str]:
     """Return a line for each thing that was measured."""
     lines = await crowd(relay, machine, vps)
     return lines + [await talk(relay, machine, members) for members in (10, 50)]
