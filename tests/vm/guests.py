@@ -90,10 +90,10 @@ def end_of(sock: ssl.SSLSocket, timeout_s: float) -> float:
     return time.monotonic()
 
 
-def seated(relay: RelayAddress, timeout_s: float = PATIENCE_S) -> bool:
+def seated(relay: RelayAddress, timeout_s: float = PATIENCE_S, source: str = GUESTS[0]) -> bool:
     """Tell whether the relay gives a seat."""
     with contextlib.suppress(OSError):
-        take_a_seat(relay, timeout_s=timeout_s)
+        take_a_seat(relay, source, timeout_s)
         return True
     return False
 

@@ -99,12 +99,11 @@ class Computer(Machine):
             if time.monotonic() > end_s:
                 raise RuntimeError(f"in the machine: {command}: no end after {timeout_s:.0f} s")
             time.sleep(LOOK_S)
-        said = "".join(
-            base64.b64decode(done.get(name, "")).decode("utf-8", "replace") for name in ("out-data", "err-data")
-        )
+        said = b"".join(base64.b64decode(done.get(name, "")) for name in ("out-data", "err-data"))
+        text = said.decode("utf-8", "replace").replace("\r\n", "\n")  # apt's, who thinks that there is a terminal
         if check and done.get("exitcode") != 0:
-            raise RuntimeError(f"in the machine: {command}: {done.get('exitcode', 'ended by a signal')}\n{said}")
-        return said
+            raise RuntimeError(f"in the machine: {command}: {done.get('exitcode', 'ended by a signal')}\n{text}")
+        return text
 
     def _ask(self, what: str, *, patience_s: float = 60, **words: Any) -> dict[str, Any]:
         self._agent.settimeout(patience_s)

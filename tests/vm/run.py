@@ -89,7 +89,7 @@ def main() -> int:
                         scene(play)
             finally:
                 play.end()
-        except (Failed, AssertionError, RuntimeError) as error:
+        except (Failed, AssertionError, RuntimeError, OSError) as error:
             tell(f"FAILED: {error}")
             tell(machine.run("journalctl -u 'parley*' --no-pager | tail -n 40", check=False))
             return 1
