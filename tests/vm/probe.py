@@ -45,14 +45,20 @@ def own_program() -> None:
     path = pathlib.Path(tempfile.gettempdir(), "own")
     path.write_bytes(pathlib.Path("/usr/bin/true").read_bytes())
     path.chmod(0o755)
-    subprocess.run([path], check=True)
+    try:
+        subprocess.run([path], check=True)
+    finally:
+        path.unlink()
 
 
 def set_uid() -> None:
     """Make a file that would run as its owner."""
     path = pathlib.Path(tempfile.gettempdir(), "set-uid")
     path.touch()
-    path.chmod(0o4755)
+    try:
+        path.chmod(0o4755)
+    finally:
+        path.unlink()
 
 
 def listed(path: str) -> None:
