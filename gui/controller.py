@@ -110,7 +110,11 @@ class Controller:
                 self._make(event)
             case events.OpenRecent():
                 self._open_recent(event)
+            case events.ForgetRecent(sure=False):
+                titles = (room.title for room in self._start.recent if room.room_id == event.room_id)
+                self._view.show_confirm(profile_words.erase_room(event.room_id, next(titles, "")))
             case events.ForgetRecent():
+                self._view.close_sheet(Sheet.CONFIRM)
                 self._behind.forget(event.room_id)
             case events.Unlock():
                 self._wait_for("Opening your profile…")

@@ -84,9 +84,10 @@ class OpenRecent:
 
 @dataclass(frozen=True, slots=True)
 class ForgetRecent:
-    """Take a room off the list of recent rooms."""
+    """Erase all that is kept of a room; `sure` once the person has confirmed it."""
 
     room_id: bytes
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

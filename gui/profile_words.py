@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatcore.lock import Guard
 from gui import events
-from gui.events import EraseProfile
+from gui.events import EraseProfile, ForgetRecent
 from gui.shown import ConfirmState, ProfileState, Tone
 
 STANDING = {
@@ -63,3 +63,16 @@ ERASE = ConfirmState(
     EraseProfile(sure=True),
     danger=True,
 )
+
+
+def erase_room(room_id: bytes, title: str) -> ConfirmState:
+    """Ask whether to erase all that is kept of a room."""
+    return ConfirmState(
+        f"Erase “{title}”?",
+        "What was said there, and what still waits to be sent, is overwritten and taken off this disk; nobody can "
+        "bring it back. To the others you are away: open the room and leave it if they should know. To come in again "
+        "you need its invite.",
+        "Erase",
+        ForgetRecent(room_id, sure=True),
+        danger=True,
+    )

@@ -886,6 +886,21 @@ def test_the_page_about_ones_profile() -> None:
     assert stage.back.asked[1:] == [("profile",), ("protect", Guard.PASSPHRASE, "sesame", ""), ("export", "/copy", "x")]
 
 
+def test_erasing_a_room_is_asked_about() -> None:
+    room = events.Remembered(b"r" * 32, "Cabin weekend", "relay.example.org:7256", NOON)
+    stage = Stage().start(room, nick="Maya", first_time=False)
+    stage(events.ForgetRecent(room.room_id))
+    question = stage.view.sheets[Sheet.CONFIRM]
+    assert question.title == "Erase “Cabin weekend”?"
+    assert question.danger
+    assert "nobody can bring it back" in question.text
+    assert "you need its invite" in question.text
+    assert ("forget", room.room_id) not in stage.back.asked
+    stage(question.event)
+    assert stage.back.asked[-1] == ("forget", room.room_id)
+    assert Sheet.CONFIRM not in stage.view.sheets
+
+
 def test_erasing_everything_is_asked_about_and_leaves_an_empty_start_page() -> None:
     stage = Stage().start(nick="Maya", first_time=False)
     stage(events.OpenProfile(), events.ProfileKnown(Guard.NOBODY, False), events.EraseProfile())
