@@ -246,9 +246,9 @@ class RowLog(LogHand, sg.Column):
             text.insert("end-1c", *parts)
         if item.tick is not None:
             text.insert("end-1c", " ", ("body",))
-            text.image_create(
-                "end-1c", name=f"t{item.mid.hex()}", image=marks.tick_mark(self.kit, item.tick), align="center"
-            )
+            name, at = f"t{item.mid.hex()}", text.index("end-1c")
+            text.image_create(at, name=name, image=marks.tick_mark(self.kit, item.tick), align="center")
+            text.tag_add("body", at)  # on a line of its own, too, it stands below the text
         text.insert("end-1c", "\n", ("body",))
         self._insert_note(text, "end-1c", item)
 
