@@ -100,6 +100,7 @@ def test_a_key_answers_the_chosen_message_and_escape_takes_it_back(opened: Open)
     assert page.answer_bar.Widget.winfo_viewable()
     assert page.answer_bar.name.get() == "Reply to carol"
     assert page.answer_bar.text.get() == QUOTED.text
+    assert page.answer_bar.Widget.winfo_rooty() < page.composer.Widget.winfo_rooty()
     page.composer.text.event_generate("<Escape>")
     page.window.TKroot.update()
     assert page.emitted[-1] == events.Answer()

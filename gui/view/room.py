@@ -291,6 +291,7 @@ class RoomPage:
             return
         stay = self._log.at_bottom()
         self.answer_bar.tell(quoted)
+        self._keep_composer()
         if stay:
             self._log.to_bottom()
         if quoted is not None:
