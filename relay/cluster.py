@@ -104,7 +104,8 @@ class Cluster:
             if far.out:
                 data = bytearray(b"".join(far.out))
                 # The head of each is the same and is made anew over there; in its place goes where it is to go.
-                memoryview(data).cast("Q")[::FRAME_WORDS] = memoryview(far.address * len(far.out)).cast("Q")
+                frames = len(data) // FRAME_SIZE
+                memoryview(data).cast("Q")[::FRAME_WORDS] = memoryview(far.address * frames).cast("Q")
                 far.out.clear()
                 batches.setdefault(far.relay, []).append(data)
         token = self._of_room[room.room_id].token

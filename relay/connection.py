@@ -13,10 +13,10 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from chatcore.wire import Refusal
+from relay.lanes import Way
 from relay.limits import Bucket
 from relay.porch import Porch
 from relay.seat import Seat
@@ -54,7 +54,7 @@ class Connection(asyncio.BufferedProtocol):
 
     transport: asyncio.Transport
     seat: Seat
-    write: Callable[[bytes], None]
+    send: Way
 
     def __init__(self, house: House, sock: socket.socket, network: str, doom: tuple[Refusal, int] | None) -> None:
         self.house = house
@@ -76,7 +76,8 @@ class Connection(asyncio.BufferedProtocol):
         if rate := self.house.switch.limits.max_bytes_per_second_per_seat:
             most, least = KERNEL_READ_BYTES  # an eighth of a second: so long a seat's own words wait behind its files
             self._option(socket.SOL_SOCKET, socket.SO_RCVBUF, max(least, min(most, rate // 8)))
-        self.write = self._straight = self._make_way()
+        self._straight: Way = self.sock.send
+        self.send = self._straight
         self.seat = self.house.switch.open(self, self.doom)
 
     def _option(self, level: int, name: int, value: int | bytes) -> None:
@@ -113,32 +114,21 @@ class Connection(asyncio.BufferedProtocol):
         """Give everything back."""
         self.house.switch.lost(self.seat)
         self.house.lost(self)
-        del self.seat, self.write, self._straight  # in whose circles all this would stay until it is searched for
+        del self.seat, self.send, self._straight  # in whose circles all this would stay until it is searched for
 
-    def _make_way(self) -> Callable[[bytes], None]:
-        """Return what writes straight to the socket; a closure, because this is called for each delivery."""
-        send = self.sock.send
-
-        def write(data: bytes) -> None:
-            try:
-                sent = send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:  # the peer is gone, and the loop will say so
-                return
-            if sent != len(data):
-                self._keep(data[sent:])
-
-        return write
-
-    def _keep(self, rest: bytes) -> None:
-        self._route(self.transport.write)  # before anything else can be written: order
+    def keep(self, rest: bytes) -> None:
+        """Hand the transport what the socket didn't take."""
+        self._route(self._pass)  # before anything else can be written: order
         self.transport.write(rest)
         if not self.transport.get_write_buffer_size():
             self._route(self._straight)
 
-    def _route(self, way: Callable[[bytes], None]) -> None:
-        self.write = self.seat.write = way
+    def _pass(self, data: bytes) -> int:
+        self.transport.write(data)
+        return len(data)
+
+    def _route(self, way: Way) -> None:
+        self.seat.set_way(way)
 
     def pause_writing(self) -> None:
         """Learn that the peer doesn't read as fast as it is sent to."""
@@ -182,9 +172,9 @@ class TlsConnection(Connection):
         """Take a seat; what is written to it will be sealed."""
         super().connection_made(transport)
         self._way = self._straight
-        self.write = self.seat.write = self._write_sealed
+        self.seat.set_way(self._write_sealed)
 
-    def _route(self, way: Callable[[bytes], None]) -> None:
+    def _route(self, way: Way) -> None:
         self._way = way
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -251,13 +241,14 @@ class TlsConnection(Connection):
         if self._outgoing.pending:
             self._way(self._outgoing.read())
 
-    def _write_sealed(self, data: bytes) -> None:
+    def _write_sealed(self, data: bytes) -> int:
         try:
             self._tls.write(data)
         except ssl.SSLError:
             self.reset()
         else:
             self._send_sealed()
+        return len(data)
 
     def finish(self) -> None:
         """Say goodbye in TLS, then as above."""

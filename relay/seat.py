@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Protocol
 
 from chatcore.wire import (
@@ -28,6 +29,7 @@ from chatcore.wire import (
     Refusal,
 )
 from relay.intake import FRAME_WORDS, SEND_HEAD, budget
+from relay.lanes import WRITE_BYTES, Lanes, Plan, Way, send
 from relay.limits import Limits
 from relay.waiting import Waiting
 
@@ -35,19 +37,22 @@ if TYPE_CHECKING:
     from relay.share import FarSeat
     from relay.switch import Switch
 
-WRITE_FRAMES = 240  # 64 KiB: more at once would stay in a port that fills up, where the order can't be changed
 STUCK_S = 5  # for whom too much waits may lose blocks for so long without reading any, and then the seat
 FAREWELL_S = 3  # how long a refused peer may take to read why
 
 _append = list.append
+_insert = list.insert
 _join = b"".join
 
 
 class Port(Protocol):
     """The way out of a seat.  No call may come back into the switch before it returns."""
 
-    def write(self, data: bytes) -> None:
-        """Send, or keep until it can be sent."""
+    def send(self, data: bytes) -> int:
+        """Send, and return how much was taken.  Raises OSError as a socket that doesn't block does."""
+
+    def keep(self, rest: bytes) -> None:
+        """Keep what `send` didn't take until it can be sent."""
 
     def finish(self) -> None:
         """Send what is left, then say that no more comes."""
@@ -65,9 +70,9 @@ def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_AD
 
 
 class Room(dict[int, list[bytes]]):
-    """Address (as a word) -> the frames that wait for that seat.  Who isn't in here can't be reached from here."""
+    """Address (as a word) -> what waits for that seat: whole frames.  Who isn't in here can't be reached from here."""
 
-    __slots__ = ("dirty", "far", "nowhere", "room_id", "seats")
+    __slots__ = ("_lanes", "_talk", "dirty", "far", "mixed", "nowhere", "room_id", "seats")
 
     def __init__(self, room_id: bytes, nowhere: list[bytes]) -> None:
         super().__init__()
@@ -75,11 +80,71 @@ class Room(dict[int, list[bytes]]):
         self.seats: dict[int, Seat] = {}
         self.far: dict[int, FarSeat] = {}  # those at other relays, if there are any
         self.nowhere = nowhere
-        self.dirty = False
+        self.dirty = False  # something waits
+        self.mixed = False  # and not only `_talk`
+        self._talk: tuple[Plan, int, Sequence[bytes]] | None = None  # what was read first in this turn: see `deal`
+        self._lanes: Lanes | None = None
 
     def __missing__(self, _address: int) -> list[bytes]:
         """Let frames to nobody end in a list that nobody reads: a sender learns nothing from an unknown address."""
         return self.nowhere
+
+    @property
+    def lanes(self) -> Lanes:
+        """Who is here, and on which ways: the same object for as long as nothing of it changes."""
+        if self._lanes is None:
+            self._lanes = Lanes(self.seats.values())
+        return self._lanes
+
+    def change(self) -> None:
+        """Say that a seat has come, gone, or changed its way."""
+        self._lanes = None
+
+    def plan(self, addresses: memoryview) -> Plan | None:
+        """Return a plan if these addresses, as words, are everybody but one, again and again in the same order."""
+        around = len(self) - 1
+        first = addresses[:around]
+        if not 0 < around <= len(addresses) or addresses[around:] != addresses[:-around]:
+            return None
+        words = first.tolist()
+        if len(set(words)) != around or not all(map(self.__contains__, words)):
+            return None
+        return Plan(self.lanes, first, [*map(self.seats.get, words)])
+
+    def deal(self, plan: Plan, at: int, pieces: Sequence[bytes]) -> None:
+        """Take a piece for each of these seats.
+
+        What comes from one seat alone in a turn is written as it is; what others add makes lists of it all.
+        """
+        if self.dirty or not plan.direct:
+            self.settle()
+            deque(map(_append, map(self.__getitem__, plan.addresses(at, len(pieces))), pieces), 0)
+            self.mixed = True
+        else:
+            self._talk = plan, at, pieces
+
+    def settle(self) -> None:
+        """Put what came first before all else that waits."""
+        if self._talk is not None:
+            (plan, at, pieces), self._talk = self._talk, None
+            outs = map(self.__getitem__, plan.addresses(at, len(pieces)))
+            deque(map(_insert, outs, repeat(0), pieces), 0)
+            self.mixed = True
+
+    def flush(self) -> None:
+        """Write what waits for those who are here: one piece for each."""
+        self.dirty = False
+        if self._talk is not None:
+            plan, at, pieces = self._talk
+            if self.mixed or plan.lanes is not self._lanes or len(pieces[0]) > WRITE_BYTES:
+                self.settle()
+            else:
+                self._talk = None
+                seats = map(self.seats.__getitem__, plan.addresses(at, len(pieces)))
+                send(plan.ways(at, len(pieces)), pieces, seats)
+        if self.mixed:
+            self.mixed = False
+            self.lanes.flush()
 
 
 class Seat:
@@ -92,20 +157,22 @@ class Seat:
         "doom",
         "full",
         "out",
+        "plan",
         "port",
         "quiet_s",
         "room",
         "switch",
         "tail",
         "waiting",
+        "way",
         "word",
-        "write",
     )
 
     def __init__(self, switch: Switch, port: Port, doom: tuple[Refusal, int] | None) -> None:
         self.switch = switch
         self.port = port
-        self.write: Callable[[bytes], None] = port.write  # the port changes it when another way is quicker
+        self.way: Way = port.send
+        self.plan: Plan | None = None  # for what it says to everybody
         self.doom = doom  # decided at the door: it may say its join, and hears why not
         self.room: Room | None = None
         self.address = NO_ADDRESS
@@ -153,24 +220,23 @@ class Seat:
     def _forward(self, room: Room, frames: int) -> None:
         """Forward the first frames of the buffer, which are all SEND and nothing else."""
         intake = self.switch.intake
-        words = intake.words[1 : frames * FRAME_WORDS : FRAME_WORDS]
-        around = len(room) - 1
-        if (
-            0 < around < frames
-            and words[around:] == words[:-around]
-            and len(set(first := words[:around].tolist())) == around
-        ):
-            # Message after message to everybody else, in the same order each time: deal them out member by member.
-            words[:] = memoryview(self.address * frames).cast("Q")
-            pieces = intake.cut(frames)
-            for at, word in enumerate(first):
-                room[word].extend(pieces[at::around])
-        else:
-            outs = map(room.__getitem__, words.tolist())
-            words[:] = memoryview(self.address * frames).cast("Q")
-            deque(map(_append, outs, intake.cut(frames)), 0)
-        if not room.dirty:
+        addresses = intake.words[1 : frames * FRAME_WORDS : FRAME_WORDS]
+        plan, at = self.plan, -1
+        if plan is not None and plan.lanes is room.lanes:
+            at = plan.place(addresses)
+        if at < 0 and (plan := room.plan(addresses)) is not None:
+            self.plan, at = plan, 0
+        outs = [] if plan is not None and at >= 0 else [*map(room.__getitem__, addresses.tolist())]
+        addresses[:] = memoryview(self.address * frames).cast("Q")
+        pieces = intake.cut(frames)
+        if plan is None or at < 0:
+            deque(map(_append, outs, pieces), 0)
             self.switch.mark(room)
+            return
+        if (around := plan.seats) < frames:  # message after message
+            pieces = [_join(pieces[first::around]) for first in range(around)]
+        room.deal(plan, at, pieces)
+        self.switch.list(room)
 
     def _knock(self, size: int) -> None:
         """Judge a stranger's first bytes, as soon as they can be judged; the rest of the read follows its join."""
@@ -208,6 +274,8 @@ class Seat:
         if self.closing:
             return
         self.switch.note(reason.name.lower())
+        if self.room is not None:
+            self.room.settle()
         before = self.waiting.take(self.waiting.frames) if self.waiting is not None else b""
         last = before + _join([*self.out, frame(Kind.REFUSED, reason, wait_s)])
         self.leave()
@@ -224,10 +292,35 @@ class Seat:
             room, self.room = self.room, None
             self.switch.depart(self, room)
 
+    def set_way(self, way: Way) -> None:
+        """Go another way to the peer: called by the port, as what `send` is to it."""
+        self.way = way
+        if self.room is not None:
+            self.room.change()
+
+    def write(self, data: bytes) -> None:
+        """Send, and let the port keep the rest."""
+        try:
+            size = self.way(data)
+        except (BlockingIOError, InterruptedError):
+            size = 0
+        except OSError:  # the peer is gone, and the loop will say so
+            return
+        if size != len(data):
+            self.port.keep(data[size:])
+
+    def wait(self, data: bytes) -> int:
+        """Take whole frames for when the port isn't full any more."""
+        assert self.waiting is not None
+        self.waiting.add(data[at : at + FRAME_SIZE] for at in range(0, len(data), FRAME_SIZE))
+        return len(data)
+
     def set_behind(self, behind: bool) -> None:
         """Learn that the port is full, or empty again; then it gets the next portion of what waits."""
         self.full = behind
         self.behind_s = 0
+        if self.room is not None:
+            self.room.change()
         if behind:
             if self.waiting is None:
                 self.waiting = Waiting()
@@ -242,13 +335,13 @@ class Seat:
 
     def write_long(self) -> None:
         """Write as much of `out` as the port takes; the rest waits in a fair order."""
-        at = 0
-        while self.waiting is None and at < len(self.out):
-            self.write(_join(self.out[at : at + WRITE_FRAMES]))
-            at += WRITE_FRAMES
-        if self.waiting is not None:
-            self.waiting.add(self.out[at:])
+        data = _join(self.out)
         self.out.clear()
+        for at in range(0, len(data), WRITE_BYTES):
+            if self.waiting is not None:
+                self.wait(data[at:])
+                break
+            self.write(data[at : at + WRITE_BYTES])
 
     def owed_bytes(self) -> int:
         """Return how much waits because the peer doesn't read."""

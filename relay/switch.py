@@ -25,13 +25,11 @@ from chatcore.wire import (
 from relay.cluster import Cluster
 from relay.intake import Intake
 from relay.limits import Limits
-from relay.seat import WRITE_FRAMES, Port, Room, Seat, frame, word_of
+from relay.seat import Port, Room, Seat, frame, word_of
 
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
 WAIT_ELSEWHERE_S = (1, 5)  # where other relays are up: so that they are back before anybody is told that they left
-
-_join = b"".join
 
 
 class Switch:
@@ -110,6 +108,7 @@ class Switch:
         self.tell(room, frame(Kind.PRESENT, 0, 0, seat.address))
         room[seat.word] = seat.out
         room.seats[seat.word] = seat
+        room.change()
         seat.room = room
         seat.quiet_s = 0
         self.joins += 1
@@ -120,6 +119,7 @@ class Switch:
     def depart(self, seat: Seat, room: Room) -> None:
         """Take a seat out of its room and tell the others."""
         del room[seat.word], room.seats[seat.word]
+        room.change()
         if self.cluster is not None:
             self.cluster.rose(seat, room)
         if room.seats and not self._stopping:  # else all have to go, and this would be news for each about each
@@ -135,6 +135,11 @@ class Switch:
 
     def mark(self, room: Room) -> None:
         """Remember that frames wait in this room, and have them written at the end of this turn."""
+        room.mixed = True
+        self.list(room)
+
+    def list(self, room: Room) -> None:
+        """Have what waits in this room written at the end of this turn."""
         if not room.dirty:
             room.dirty = True
             if not self._dirty:
@@ -146,15 +151,7 @@ class Switch:
         dirty, self._dirty = self._dirty, []
         self._nowhere.clear()
         for room in dirty:
-            room.dirty = False
-            for seat in room.seats.values():
-                if out := seat.out:
-                    if seat.waiting is None and len(out) <= WRITE_FRAMES:
-                        data = _join(out)
-                        out.clear()
-                        seat.write(data)
-                    else:
-                        seat.write_long()
+            room.flush()
             if room.far and self.cluster is not None:
                 self.cluster.carry(room)
         if self.laggards:

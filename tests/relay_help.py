@@ -64,9 +64,13 @@ class FakePort:
         self.was_reset = False
         self.unsent = 0
 
-    def write(self, data: bytes) -> None:
+    def send(self, data: bytes) -> int:
         self.written += data
         self.writes += 1
+        return len(data)
+
+    def keep(self, rest: bytes) -> None:
+        raise AssertionError("all of it was taken")
 
     def finish(self) -> None:
         self.finished = True

@@ -12,8 +12,9 @@ from relay_help import OTHER_ROOM, ROOM, Bench, Guest, frames_in, join_frame, se
 
 from chatcore.wire import EMPTY_BLOCK, FRAME_SIZE, NO_ADDRESS, Frame, Kind, Refusal, join_block
 from relay.intake import INTAKE_BYTES, LEAST_BYTES, budget
+from relay.lanes import WRITE_BYTES
 from relay.limits import WAIT_RELAY_FULL_S, Limits
-from relay.seat import FAREWELL_S, STUCK_S, WRITE_FRAMES
+from relay.seat import FAREWELL_S, STUCK_S
 from relay.switch import WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 from relay.waiting import PORTION_FRAMES
 
@@ -120,7 +121,7 @@ def test_the_frames_of_one_turn_are_one_write() -> None:
     bench = Bench()
     alice, bob = bench.join(), bench.join()
     before = bob.port.writes
-    alice.feed(b"".join(send_frame(bob.address, mark) for mark in range(WRITE_FRAMES)))
+    alice.feed(b"".join(send_frame(bob.address, mark) for mark in range(WRITE_BYTES // FRAME_SIZE)))
     assert bob.port.writes == before + 1
 
 
@@ -444,18 +445,18 @@ def behind(bench: Bench) -> Guest:
 
 def drain(guest: Guest, most: int = 1 << 30) -> list[Frame]:
     """Let the port empty, and fill again at once, until nothing waits; return what came."""
-    write = guest.seat.write
+    way = guest.seat.way
     frames: list[Frame] = []
 
-    def fill(data: bytes) -> None:
-        write(data)
+    def fill(data: bytes) -> int:
         guest.seat.set_behind(True)
+        return way(data)
 
-    guest.seat.write = fill
+    guest.seat.set_way(fill)
     while guest.seat.waiting is not None and len(frames) < most:
         guest.seat.set_behind(False)
         frames += guest.take()
-    guest.seat.write = write
+    guest.seat.set_way(way)
     return frames
 
 
@@ -518,20 +519,21 @@ def test_a_port_that_fills_up_holds_little_of_a_long_write() -> None:
     bench = Bench()
     reader, talker = bench.join(), bench.join()
     reader.take()
-    write = reader.seat.write
+    way = reader.seat.way
 
-    def fill(data: bytes) -> None:
-        write(data)
-        if reader.port.writes > 5:
+    def fill(data: bytes) -> int:
+        if reader.port.writes >= 5:
             reader.seat.set_behind(True)
+        return way(data)
 
-    reader.seat.write, reader.port.writes = fill, 3
+    reader.seat.set_way(fill)
+    reader.port.writes = 3
     for number in range(5):  # all in one turn
         talker.seat.get_buffer()[: FRAME_SIZE * 481] = send_frame(reader.address, number) * 481
         talker.seat.buffer_updated(FRAME_SIZE * 481)
     bench.turn()
     assert reader.port.writes == 6
-    assert len(reader.port.written) == 3 * WRITE_FRAMES * FRAME_SIZE
+    assert len(reader.port.written) == 3 * WRITE_BYTES
     marks = [f.block[0:4] for f in [*reader.take(), *drain(reader)]]
     assert marks == [n.to_bytes(4, "big") for n in range(5) for _ in range(481)]
 
