@@ -16,7 +16,7 @@ import sys
 from typing import Any, Protocol, cast
 
 from chatcore.wire import Refusal
-from relay.lanes import Way
+from relay.lanes import AS_IT_IS, Seal, Way
 from relay.limits import Bucket
 from relay.porch import Porch
 from relay.seat import Seat
@@ -55,6 +55,7 @@ class Connection(asyncio.BufferedProtocol):
     transport: asyncio.Transport
     seat: Seat
     send: Way
+    seal: Seal = AS_IT_IS
 
     def __init__(self, house: House, sock: socket.socket, network: str, doom: tuple[Refusal, int] | None) -> None:
         self.house = house
@@ -168,20 +169,6 @@ class TlsConnection(Connection):
         self._tls = house.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._ready = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a seat; what is written to it will be sealed."""
-        super().connection_made(transport)
-        self._way = self._straight
-        self.seat.set_way(self._write_sealed)
-
-    def _route(self, way: Way) -> None:
-        self._way = way
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Give everything back."""
-        super().connection_lost(exc)
-        del self._way
-
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next sealed bytes go."""
         return self.house.sealed[: self.seat.most_bytes() if self._ready else STRANGER_BYTES]
@@ -239,16 +226,15 @@ class TlsConnection(Connection):
 
     def _send_sealed(self) -> None:
         if self._outgoing.pending:
-            self._way(self._outgoing.read())
+            self.seat.write_sealed(self._outgoing.read())
 
-    def _write_sealed(self, data: bytes) -> int:
+    def seal(self, data: bytes) -> bytes:
+        """Return the TLS records that carry this; none if the connection can carry no more."""
         try:
             self._tls.write(data)
         except ssl.SSLError:
             self.reset()
-        else:
-            self._send_sealed()
-        return len(data)
+        return self._outgoing.read()
 
     def finish(self) -> None:
         """Say goodbye in TLS, then as above."""

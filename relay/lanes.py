@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 WRITE_BYTES = 240 * FRAME_SIZE  # 64 KiB: more at once would stay in a port that fills up, in an order of its own
 
 Way = Callable[[bytes], int]
+Seal = Callable[[bytes], bytes]
+AS_IT_IS: Seal = bytes  # of bytes this makes the same bytes again
 
 _clear = list.clear
 _join = b"".join
 
 
 class Lanes:
-    """The seats of a room, what waits for each, and the way to each; made anew when one of them changes."""
+    """The seats of a room, what waits for each, its seal and its way; made anew when one of them changes."""
 
-    __slots__ = ("_outs", "_seats", "_ways")
+    __slots__ = ("_outs", "_seals", "_seats", "_ways")
 
     def __init__(self, seats: Iterable[Seat]) -> None:
         self._seats = list(seats)
         self._outs = [seat.out for seat in self._seats]
-        self._ways = [way_of(seat) for seat in self._seats]
+        self._ways, self._seals = _ways_and_seals(self._seats)
 
     def flush(self) -> None:
         """Write what waits: one piece for each seat, unless that is very long."""
@@ -45,17 +47,23 @@ class Lanes:
             for seat in compress(self._seats, self._outs):
                 seat.write_long()
             return
-        seats = compress(self._seats, self._outs)
-        send(compress(self._ways, self._outs), pieces, seats)
+        if self._seals:
+            pieces = [*map(call, compress(self._seals, self._outs), pieces)]
+        _send(compress(self._ways, self._outs), pieces, compress(self._seats, self._outs))
         deque(map(_clear, outs), 0)
 
 
-def way_of(seat: Seat) -> Way:
-    """Return what takes what is for this seat now."""
-    return seat.way if seat.waiting is None else seat.wait
+def _ways_and_seals(seats: Sequence[Seat]) -> tuple[list[Way], list[Seal]]:
+    """Return what takes what is for each seat now, and through what it goes before; no seals when none does anything.
+
+    What is for a seat that is behind is put away as if that were its seal, and of the nothing that is left all is sent.
+    """
+    ways: list[Way] = [seat.way if seat.waiting is None else len for seat in seats]
+    seals = [seat.seal if seat.waiting is None else seat.wait for seat in seats]
+    return ways, seals if any(seal is not AS_IT_IS for seal in seals) else []
 
 
-def send(ways: Iterable[Way], pieces: Sequence[bytes], seats: Iterable[Seat]) -> None:
+def _send(ways: Iterable[Way], pieces: Sequence[bytes], seats: Iterable[Seat]) -> None:
     """Send each piece its way, and have the ports of these seats keep what wasn't taken."""
     sizes = [*map(len, pieces)]
     taken: list[int] = []
@@ -76,32 +84,34 @@ def send(ways: Iterable[Way], pieces: Sequence[bytes], seats: Iterable[Seat]) ->
 class Plan:
     """Whom a seat speaks to when it speaks to everybody: in which order, and on which ways."""
 
-    __slots__ = ("_addresses", "_ways", "lanes", "seats")
+    __slots__ = ("_addresses", "_seals", "_seats", "_ways", "around", "lanes")
 
     def __init__(self, lanes: Lanes, addresses: memoryview, seats: Sequence[Seat | None]) -> None:
         """`lanes` are the room's, and with others this plan has no meaning any more.
 
-        `addresses` are words, all different; of those who aren't here there is no seat.
+        `addresses` are words, all different; of those who are at another relay there is no seat.
         """
+        here = [seat for seat in seats if seat is not None]
+        ways, seals = _ways_and_seals(here)
         self.lanes = lanes
-        self.seats = len(addresses)
-        self._addresses = memoryview(addresses.tobytes() * 2).cast("Q")  # twice: a read may begin anywhere
-        self._ways = [*map(way_of, filter(None, seats))] * 2 if None not in seats else []
+        self.around = len(addresses)
+        self._addresses = memoryview(addresses.tobytes() * 2).cast("Q")  # all twice: a read may begin anywhere
+        self._seats, self._ways, self._seals = here * 2, ways * 2, seals * 2
 
     @property
     def direct(self) -> bool:
         """Whether all of them are here."""
-        return bool(self._ways)
+        return len(self._seats) == len(self._addresses)
 
     def place(self, addresses: memoryview) -> int:
         """Return where in this plan these addresses begin, again and again in its order; -1 if they are others."""
         at = 0
         if addresses[0] != self._addresses[0]:
             try:
-                at = self._addresses[: self.seats].tolist().index(addresses[0])
+                at = self._addresses[: self.around].tolist().index(addresses[0])
             except ValueError:
                 return -1
-        once = min(len(addresses), self.seats)
+        once = min(len(addresses), self.around)
         fits = addresses[:once] == self._addresses[at : at + once] and addresses[once:] == addresses[:-once]
         return at if fits else -1
 
@@ -109,6 +119,9 @@ class Plan:
         """Return so many addresses from this place on."""
         return self._addresses[at : at + count].tolist()
 
-    def ways(self, at: int, count: int) -> list[Way]:
-        """Return the ways to them."""
-        return self._ways[at : at + count]
+    def send(self, at: int, pieces: Sequence[bytes]) -> None:
+        """Write each of the seats from this place on its piece."""
+        those = slice(at, at + len(pieces))
+        if self._seals:
+            pieces = [*map(call, self._seals[those], pieces)]
+        _send(self._ways[those], pieces, self._seats[those])

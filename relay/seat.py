@@ -29,7 +29,7 @@ from chatcore.wire import (
     Refusal,
 )
 from relay.intake import FRAME_WORDS, SEND_HEAD, budget
-from relay.lanes import WRITE_BYTES, Lanes, Plan, Way, send
+from relay.lanes import WRITE_BYTES, Lanes, Plan, Seal, Way
 from relay.limits import Limits
 from relay.waiting import Waiting
 
@@ -47,6 +47,10 @@ _join = b"".join
 
 class Port(Protocol):
     """The way out of a seat.  No call may come back into the switch before it returns."""
+
+    @property
+    def seal(self) -> Seal:
+        """What everything goes through before it is sent; AS_IT_IS if that is nothing."""
 
     def send(self, data: bytes) -> int:
         """Send, and return how much was taken.  Raises OSError as a socket that doesn't block does."""
@@ -140,8 +144,7 @@ class Room(dict[int, list[bytes]]):
                 self.settle()
             else:
                 self._talk = None
-                seats = map(self.seats.__getitem__, plan.addresses(at, len(pieces)))
-                send(plan.ways(at, len(pieces)), pieces, seats)
+                plan.send(at, pieces)
         if self.mixed:
             self.mixed = False
             self.lanes.flush()
@@ -161,6 +164,7 @@ class Seat:
         "port",
         "quiet_s",
         "room",
+        "seal",
         "switch",
         "tail",
         "waiting",
@@ -171,6 +175,7 @@ class Seat:
     def __init__(self, switch: Switch, port: Port, doom: tuple[Refusal, int] | None) -> None:
         self.switch = switch
         self.port = port
+        self.seal: Seal = port.seal
         self.way: Way = port.send
         self.plan: Plan | None = None  # for what it says to everybody
         self.doom = doom  # decided at the door: it may say its join, and hears why not
@@ -233,7 +238,7 @@ class Seat:
             deque(map(_append, outs, pieces), 0)
             self.switch.mark(room)
             return
-        if (around := plan.seats) < frames:  # message after message
+        if (around := plan.around) < frames:  # message after message
             pieces = [_join(pieces[first::around]) for first in range(around)]
         room.deal(plan, at, pieces)
         self.switch.list(room)
@@ -299,6 +304,10 @@ class Seat:
             self.room.change()
 
     def write(self, data: bytes) -> None:
+        """Seal and send."""
+        self.write_sealed(self.seal(data))
+
+    def write_sealed(self, data: bytes) -> None:
         """Send, and let the port keep the rest."""
         try:
             size = self.way(data)
@@ -309,11 +318,11 @@ class Seat:
         if size != len(data):
             self.port.keep(data[size:])
 
-    def wait(self, data: bytes) -> int:
-        """Take whole frames for when the port isn't full any more."""
+    def wait(self, data: bytes) -> bytes:
+        """Take whole frames for when the port isn't full any more; return what is left to be sent now: nothing."""
         assert self.waiting is not None
         self.waiting.add(data[at : at + FRAME_SIZE] for at in range(0, len(data), FRAME_SIZE))
-        return len(data)
+        return b""
 
     def set_behind(self, behind: bool) -> None:
         """Learn that the port is full, or empty again; then it gets the next portion of what waits."""

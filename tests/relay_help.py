@@ -18,6 +18,7 @@ from types import TracebackType
 
 from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, Kind, join_block, parse_frame
 from relay.config import Config
+from relay.lanes import AS_IT_IS, Seal
 from relay.limits import Limits
 from relay.seat import Seat
 from relay.server import Server, loop_factory
@@ -58,6 +59,7 @@ class FakePort:
     """Keeps what a seat writes."""
 
     def __init__(self) -> None:
+        self.seal: Seal = AS_IT_IS
         self.written = bytearray()
         self.writes = 0
         self.finished = False
