@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER, NO_ADDRESS, VERSION, Kind
 
@@ -13,6 +14,8 @@ BYTES_PER_SEAT = 32 * FRAME_SIZE
 FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head, address, 32 of block
 SEND_HEAD = HEADER.pack(VERSION, Kind.SEND, 0, 0, NO_ADDRESS)[:ADDRESS_SIZE]
 _CHUNK = 64
+_MOST_ROUNDS = 32
+_join = b"".join
 _CUT = [struct.Struct(f"{FRAME_SIZE}s" * count).unpack_from for count in range(_CHUNK + 1)]
 
 
@@ -37,6 +40,30 @@ class Intake:
             pieces += _CUT[_CHUNK](self.view, at)
         pieces += _CUT[rest](self.view, (frames - rest) * FRAME_SIZE)
         return pieces
+
+    def deal(self, frames: int, around: int) -> Sequence[bytes]:
+        """Return the first frames of the buffer as they are dealt out to so many in turns: one piece for each.
+
+        Each piece is cut and joined before the next, so that the memory between is the same one and stays at hand.
+        """
+        if frames <= around:
+            return self.cut(frames)
+        if around == 1:
+            return [bytes(self.view[: frames * FRAME_SIZE])]
+        rounds, more = divmod(frames, around)
+        if rounds >= _MOST_ROUNDS:
+            cut = self.cut(frames)
+            return [_join(cut[at::around]) for at in range(around)]
+        pieces = [_join(_every(rounds + 1, around)(self.view, at * FRAME_SIZE)) for at in range(more)]
+        take = _every(rounds, around)
+        return pieces + [_join(take(self.view, at * FRAME_SIZE)) for at in range(more, around)]
+
+
+@lru_cache(256)
+def _every(count: int, around: int) -> Callable[[memoryview, int], tuple[bytes, ...]]:
+    """Return what cuts so many frames out, each `around` frames behind the one before."""
+    gap = f"{(around - 1) * FRAME_SIZE}x"
+    return struct.Struct(gap.join([f"{FRAME_SIZE}s"] * count)).unpack_from
 
 
 def budget(seats: int) -> int:

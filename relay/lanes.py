@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from operator import call
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from chatcore.wire import FRAME_SIZE
 
@@ -25,6 +25,7 @@ Way = Callable[[bytes], int]
 Seal = Callable[[bytes], bytes]
 AS_IT_IS: Seal = bytes  # of bytes this makes the same bytes again
 
+_T = TypeVar("_T")
 _clear = list.clear
 _join = b"".join
 
@@ -76,7 +77,7 @@ def _send(ways: Iterable[Way], pieces: Sequence[bytes], seats: Iterable[Seat]) -
         except OSError:  # the peer is gone, and the loop will say so
             taken.append(sizes[len(taken)])
     if taken != sizes:
-        for seat, piece, size in zip([*seats], pieces, taken, strict=True):
+        for seat, piece, size in zip(seats, pieces, taken, strict=False):
             if size != len(piece):
                 seat.port.keep(piece[size:])
 
@@ -95,13 +96,13 @@ class Plan:
         ways, seals = _ways_and_seals(here)
         self.lanes = lanes
         self.around = len(addresses)
-        self._addresses = memoryview(addresses.tobytes() * 2).cast("Q")  # all twice: a read may begin anywhere
-        self._seats, self._ways, self._seals = here * 2, ways * 2, seals * 2
+        self._addresses = memoryview(addresses.tobytes() * 2).cast("Q")  # twice: a read may begin anywhere
+        self._seats, self._ways, self._seals = here, ways, seals
 
     @property
     def direct(self) -> bool:
         """Whether all of them are here."""
-        return len(self._seats) == len(self._addresses)
+        return len(self._seats) == self.around
 
     def place(self, addresses: memoryview) -> int:
         """Return where in this plan these addresses begin, again and again in its order; -1 if they are others."""
@@ -121,7 +122,10 @@ class Plan:
 
     def send(self, at: int, pieces: Sequence[bytes]) -> None:
         """Write each of the seats from this place on its piece."""
-        those = slice(at, at + len(pieces))
-        if self._seals:
-            pieces = [*map(call, self._seals[those], pieces)]
-        _send(self._ways[those], pieces, self._seats[those])
+        if seals := _from(at, self._seals):
+            pieces = [*map(call, seals, pieces)]
+        _send(_from(at, self._ways), pieces, _from(at, self._seats))
+
+
+def _from(at: int, of: list[_T]) -> list[_T]:
+    return of[at:] + of[:at] if at else of

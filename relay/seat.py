@@ -231,17 +231,16 @@ class Seat:
             at = plan.place(addresses)
         if at < 0 and (plan := room.plan(addresses)) is not None:
             self.plan, at = plan, 0
-        outs = [] if plan is not None and at >= 0 else [*map(room.__getitem__, addresses.tolist())]
-        addresses[:] = memoryview(self.address * frames).cast("Q")
-        pieces = intake.cut(frames)
+        mine = memoryview(self.address * frames).cast("Q")
         if plan is None or at < 0:
-            deque(map(_append, outs, pieces), 0)
+            outs = [*map(room.__getitem__, addresses.tolist())]
+            addresses[:] = mine
+            deque(map(_append, outs, intake.cut(frames)), 0)
             self.switch.mark(room)
-            return
-        if (around := plan.around) < frames:  # message after message
-            pieces = [_join(pieces[first::around]) for first in range(around)]
-        room.deal(plan, at, pieces)
-        self.switch.list(room)
+        else:
+            addresses[:] = mine
+            room.deal(plan, at, intake.deal(frames, plan.around))
+            self.switch.list(room)
 
     def _knock(self, size: int) -> None:
         """Judge a stranger's first bytes, as soon as they can be judged; the rest of the read follows its join."""
