@@ -15,6 +15,7 @@ FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head
 SEND_HEAD = HEADER.pack(VERSION, Kind.SEND, 0, 0, NO_ADDRESS)[:ADDRESS_SIZE]
 _CHUNK = 64
 _MOST_ROUNDS = 32
+_NEAR_BYTES = 1 << 18  # of a larger buffer, what lies one round further is out of the processor's caches
 _join = b"".join
 _CUT = [struct.Struct(f"{FRAME_SIZE}s" * count).unpack_from for count in range(_CHUNK + 1)]
 
@@ -42,18 +43,16 @@ class Intake:
         return pieces
 
     def deal(self, frames: int, around: int) -> Sequence[bytes]:
-        """Return the first frames of the buffer as they are dealt out to so many in turns: one piece for each.
-
-        Each piece is cut and joined before the next, so that the memory between is the same one and stays at hand.
-        """
+        """Return the first frames of the buffer as they are dealt out to so many in turns: one piece for each."""
         if frames <= around:
             return self.cut(frames)
         if around == 1:
             return [bytes(self.view[: frames * FRAME_SIZE])]
         rounds, more = divmod(frames, around)
-        if rounds >= _MOST_ROUNDS:
+        if rounds >= _MOST_ROUNDS or frames * FRAME_SIZE > _NEAR_BYTES:
             cut = self.cut(frames)
             return [_join(cut[at::around]) for at in range(around)]
+        # Each is cut and joined before the next: the memory between stays the same, and at hand.
         pieces = [_join(_every(rounds + 1, around)(self.view, at * FRAME_SIZE)) for at in range(more)]
         take = _every(rounds, around)
         return pieces + [_join(take(self.view, at * FRAME_SIZE)) for at in range(more, around)]

@@ -1,0 +1,118 @@
+"""How what waits for a room is dealt out and written: whole, in order, and whatever the sockets say."""
+
+from __future__ import annotations
+
+import pytest
+from relay_help import Bench, FakePort, Guest, join_frame, send_frame
+
+from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
+from relay.intake import Intake
+
+
+@pytest.mark.parametrize("around", [1, 2, 3, 7, 49, 200])
+@pytest.mark.parametrize("frames", [1, 2, 5, 48, 49, 50, 98, 99, 147, 700, 1500])
+def test_what_is_dealt_out_is_what_lies_in_the_buffer(frames: int, around: int) -> None:
+    intake = Intake()
+    blocks = [number.to_bytes(2, "big") * (FRAME_SIZE // 2) for number in range(frames)]
+    intake.view[: frames * FRAME_SIZE] = b"".join(blocks)
+    expected = [b"".join(blocks[at::around]) for at in range(min(frames, around))]
+    assert list(intake.deal(frames, around)) == expected
+
+
+class Narrow(FakePort):
+    """Takes so many bytes of each piece and keeps the rest; or raises."""
+
+    def __init__(self, most: int, error: type[OSError] | None = None) -> None:
+        super().__init__()
+        self.most = most
+        self.error = error
+        self.kept = bytearray()
+
+    def send(self, data: bytes) -> int:
+        if self.error is not None:
+            raise self.error
+        return super().send(data[: self.most])
+
+    def keep(self, rest: bytes) -> None:
+        self.kept += rest
+
+
+@pytest.mark.parametrize("way", ["everybody", "one by one", "rotated"])
+def test_what_a_socket_does_not_take_is_kept_and_nobody_else_loses_by_it(way: str) -> None:
+    bench = Bench()
+    ports = [
+        FakePort(),
+        Narrow(100),
+        Narrow(0, BlockingIOError),
+        Narrow(0, ConnectionResetError),
+        FakePort(),
+        Narrow(0),
+    ]
+    readers = [Guest(bench, bench.switch.open(port), port) for port in ports]
+    for guest in readers:
+        guest.feed(join_frame())
+    alice = bench.join()
+    for port in ports:
+        port.written.clear()
+        if isinstance(port, Narrow):
+            port.kept.clear()
+    order = readers[::-1] if way == "one by one" else readers
+    data = [send_frame(guest.address, number) for number in range(2) for guest in order]
+    if way == "everybody":
+        alice.feed(b"".join(data))
+    elif way == "rotated":  # the second read begins in the middle of a message
+        alice.feed(b"".join(data[:8]))
+        alice.feed(b"".join(data[8:]))
+    else:
+        for piece in data:
+            alice.feed(piece)
+    expected = b"".join(Frame(Kind.SEND, 0, 0, alice.address, n.to_bytes(4, "big") * 64).to_bytes() for n in range(2))
+    assert ports[0].written == ports[4].written == expected
+    for port in (ports[2], ports[5]):
+        assert isinstance(port, Narrow)
+        assert port.kept == expected
+    first, gone = ports[1], ports[3]
+    assert isinstance(first, Narrow)
+    assert isinstance(gone, Narrow)
+    assert len(first.written) + len(first.kept) == len(expected)
+    assert not gone.kept
+
+
+def test_news_in_the_same_turn_comes_after_what_was_said_before_it() -> None:
+    bench = Bench()
+    alice, bob, carol = bench.join(), bench.join(), bench.join()
+    for guest in (alice, bob, carol):
+        guest.take()
+
+    def say(who: Guest, *frames: bytes) -> None:
+        data = b"".join(frames)
+        who.seat.get_buffer()[: len(data)] = data
+        who.seat.buffer_updated(len(data))
+
+    say(alice, send_frame(bob.address, 1), send_frame(carol.address, 1))
+    say(bob, send_frame(alice.address, 2), send_frame(carol.address, 2))
+    say(alice, send_frame(bob.address, 3), send_frame(carol.address, 3))
+    bench.switch.lost(bob.seat)
+    bench.turn()
+    assert [(f.kind, f.block[3]) for f in carol.take()] == [
+        (Kind.SEND, 1),
+        (Kind.SEND, 2),
+        (Kind.SEND, 3),
+        (Kind.LEFT, 0),
+    ]
+    assert carol.port.writes == 2  # one at its join, and one for all of this
+    assert bob.take() == []
+
+
+def test_who_is_refused_gets_first_what_was_said_to_all_in_this_turn() -> None:
+    bench = Bench()
+    alice, bob, carol = bench.join(), bench.join(), bench.join()
+    bob.take()
+    data = send_frame(bob.address, 1) + send_frame(carol.address, 1)
+    alice.seat.get_buffer()[: len(data)] = data
+    alice.seat.buffer_updated(len(data))
+    bob.seat.refuse(Refusal.MALFORMED)
+    assert [f.kind for f in bob.take()] == [Kind.SEND, Kind.REFUSED]
+    bench.turn()
+    assert bob.take() == []
+    assert Kind.SEND in [f.kind for f in carol.take()]
