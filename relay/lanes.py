@@ -83,18 +83,14 @@ def _send(ways: Iterable[Way], pieces: Sequence[bytes], seats: Iterable[Seat]) -
 
 
 class Plan:
-    """Whom a seat speaks to when it speaks to everybody: in which order, and on which ways."""
+    """Whom a seat speaks to when it speaks to everybody: in which order, and on which ways; made anew as lanes are."""
 
-    __slots__ = ("_addresses", "_seals", "_seats", "_ways", "around", "lanes")
+    __slots__ = ("_addresses", "_seals", "_seats", "_ways", "around")
 
-    def __init__(self, lanes: Lanes, addresses: memoryview, seats: Sequence[Seat | None]) -> None:
-        """`lanes` are the room's, and with others this plan has no meaning any more.
-
-        `addresses` are words, all different; of those who are at another relay there is no seat.
-        """
+    def __init__(self, addresses: memoryview, seats: Sequence[Seat | None]) -> None:
+        """`addresses` are words, all different; of those who are at another relay there is no seat."""
         here = [seat for seat in seats if seat is not None]
         ways, seals = _ways_and_seals(here)
-        self.lanes = lanes
         self.around = len(addresses)
         self._addresses = memoryview(addresses.tobytes() * 2).cast("Q")  # twice: a read may begin anywhere
         self._seats, self._ways, self._seals = here, ways, seals

@@ -76,7 +76,7 @@ def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_AD
 class Room(dict[int, list[bytes]]):
     """Address (as a word) -> what waits for that seat: whole frames.  Who isn't in here can't be reached from here."""
 
-    __slots__ = ("_lanes", "_talk", "dirty", "far", "mixed", "nowhere", "room_id", "seats")
+    __slots__ = ("_lanes", "_talk", "dirty", "far", "mixed", "nowhere", "plans", "room_id", "seats")
 
     def __init__(self, room_id: bytes, nowhere: list[bytes]) -> None:
         super().__init__()
@@ -87,21 +87,17 @@ class Room(dict[int, list[bytes]]):
         self.dirty = False  # something waits
         self.mixed = False  # and not only `_talk`
         self._talk: tuple[Plan, int, Sequence[bytes]] | None = None  # what was read first in this turn: see `deal`
+        self.plans: dict[int, Plan] = {}  # by who speaks
         self._lanes: Lanes | None = None
 
     def __missing__(self, _address: int) -> list[bytes]:
         """Let frames to nobody end in a list that nobody reads: a sender learns nothing from an unknown address."""
         return self.nowhere
 
-    @property
-    def lanes(self) -> Lanes:
-        """Who is here, and on which ways: the same object for as long as nothing of it changes."""
-        if self._lanes is None:
-            self._lanes = Lanes(self.seats.values())
-        return self._lanes
-
     def change(self) -> None:
-        """Say that a seat has come, gone, or changed its way."""
+        """Forget what was made of who is here and on which ways: a seat has come, gone, or changed its way."""
+        self.settle()
+        self.plans.clear()
         self._lanes = None
 
     def plan(self, addresses: memoryview) -> Plan | None:
@@ -113,7 +109,7 @@ class Room(dict[int, list[bytes]]):
         words = first.tolist()
         if len(set(words)) != around or not all(map(self.__contains__, words)):
             return None
-        return Plan(self.lanes, first, [*map(self.seats.get, words)])
+        return Plan(first, [*map(self.seats.get, words)])
 
     def deal(self, plan: Plan, at: int, pieces: Sequence[bytes]) -> None:
         """Take a piece for each of these seats.
@@ -140,14 +136,16 @@ class Room(dict[int, list[bytes]]):
         self.dirty = False
         if self._talk is not None:
             plan, at, pieces = self._talk
-            if self.mixed or plan.lanes is not self._lanes or len(pieces[0]) > WRITE_BYTES:
+            if self.mixed or len(pieces[0]) > WRITE_BYTES:
                 self.settle()
             else:
                 self._talk = None
                 plan.send(at, pieces)
         if self.mixed:
             self.mixed = False
-            self.lanes.flush()
+            if self._lanes is None:
+                self._lanes = Lanes(self.seats.values())
+            self._lanes.flush()
 
 
 class Seat:
@@ -160,7 +158,6 @@ class Seat:
         "doom",
         "full",
         "out",
-        "plan",
         "port",
         "quiet_s",
         "room",
@@ -177,7 +174,6 @@ class Seat:
         self.port = port
         self.seal: Seal = port.seal
         self.way: Way = port.send
-        self.plan: Plan | None = None  # for what it says to everybody
         self.doom = doom  # decided at the door: it may say its join, and hears why not
         self.room: Room | None = None
         self.address = NO_ADDRESS
@@ -226,11 +222,11 @@ class Seat:
         """Forward the first frames of the buffer, which are all SEND and nothing else."""
         intake = self.switch.intake
         addresses = intake.words[1 : frames * FRAME_WORDS : FRAME_WORDS]
-        plan, at = self.plan, -1
-        if plan is not None and plan.lanes is room.lanes:
+        plan, at = room.plans.get(self.word), -1
+        if plan is not None:
             at = plan.place(addresses)
         if at < 0 and (plan := room.plan(addresses)) is not None:
-            self.plan, at = plan, 0
+            room.plans[self.word], at = plan, 0
         mine = memoryview(self.address * frames).cast("Q")
         if plan is None or at < 0:
             outs = [*map(room.__getitem__, addresses.tolist())]

@@ -149,11 +149,11 @@ class Switch:
     def flush(self) -> None:
         """Write what waits: one piece for each seat."""
         dirty, self._dirty = self._dirty, []
-        self._nowhere.clear()
         for room in dirty:
             room.flush()
             if room.far and self.cluster is not None:
                 self.cluster.carry(room)
+        self._nowhere.clear()
         if self.laggards:
             self._weigh()
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import weakref
+
 import pytest
 from relay_help import Bench, FakePort, Guest, join_frame, send_frame
 
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 from relay.intake import Intake
+from relay.seat import Seat
 
 
 @pytest.mark.parametrize("around", [1, 2, 3, 7, 49, 200])
@@ -116,3 +120,99 @@ def test_who_is_refused_gets_first_what_was_said_to_all_in_this_turn() -> None:
     bench.turn()
     assert bob.take() == []
     assert Kind.SEND in [f.kind for f in carol.take()]
+
+
+class Flaky(FakePort):
+    """A socket with a transport behind it: it has room for some bytes only, and is read when the test says so."""
+
+    def __init__(self, dice: random.Random, *, sealed: bool) -> None:
+        super().__init__()
+        self.dice = dice
+        self.room_bytes = 0
+        self.kept = b""
+        self.seat: Seat
+        if sealed:
+            self.seal = lambda data: data[:]
+
+    def send(self, data: bytes) -> int:
+        if self.room_bytes <= 0:
+            raise BlockingIOError
+        taken = data[: self.room_bytes]
+        self.written += taken
+        self.room_bytes -= len(taken)
+        return len(taken)
+
+    def keep(self, rest: bytes) -> None:
+        assert not self.kept
+        self.kept = rest
+        self.seat.set_way(self._pass)
+        self.seat.set_behind(True)
+
+    def _pass(self, data: bytes) -> int:
+        self.kept += data
+        return len(data)
+
+    def read(self) -> None:
+        """Have all taken that waits, and room for some more."""
+        if self.kept:
+            self.written += self.kept
+            self.kept = b""
+            self.room_bytes = self.dice.randrange(40 * FRAME_SIZE)
+            self.seat.set_way(self.send)
+            self.seat.set_behind(False)
+        else:
+            self.room_bytes = self.dice.randrange(40 * FRAME_SIZE)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_sockets_take_each_reader_gets_all_of_each_sender_in_order(seed: int) -> None:
+    dice = random.Random(seed)
+    bench = Bench()
+    ports = [Flaky(dice, sealed=bool(seed % 2)) for _ in range(5)]
+    guests = []
+    for port in ports:
+        port.seat = bench.switch.open(port)
+        port.room_bytes = 1 << 20
+        guests.append(Guest(bench, port.seat, port))
+        guests[-1].feed(join_frame())
+    said = dict.fromkeys((guest.address for guest in guests), 0)
+    for _ in range(150):
+        for who in dice.sample(guests, dice.randrange(1, 4)):  # in one turn
+            others = [guest for guest in guests if guest is not who]
+            if dice.random() < 0.2:
+                dice.shuffle(others)
+            frames = []
+            for _ in range(dice.randrange(1, 5)):
+                frames += [send_frame(other.address, said[who.address]) for other in others]
+                said[who.address] += 1
+            data = b"".join(frames)
+            who.seat.get_buffer()[: len(data)] = data
+            who.seat.buffer_updated(len(data))
+            if dice.random() < 0.3:
+                dice.choice(ports).read()
+        if dice.random() < 0.1:
+            passing = bench.join()
+            bench.switch.lost(passing.seat)
+        bench.turn()
+        for port in dice.sample(ports, 2):
+            port.read()
+    for _ in range(400):
+        for port in ports:
+            port.read()
+    for guest in guests:
+        heard: dict[bytes, list[int]] = {}
+        for frame in guest.take():
+            if frame.kind is Kind.SEND:
+                heard.setdefault(frame.address, []).append(int.from_bytes(frame.block[:4], "big"))
+        assert heard == {address: [*range(count)] for address, count in said.items() if address != guest.address}
+
+
+def test_who_spoke_to_all_keeps_nothing_of_those_who_have_left() -> None:
+    bench = Bench()
+    alice, bob, carol = bench.join(), bench.join(), bench.join()
+    alice.feed(send_frame(bob.address) + send_frame(carol.address))
+    gone = weakref.ref(bob.port)
+    bench.switch.lost(bob.seat)
+    del bob
+    bench.turn()
+    assert gone() is None
