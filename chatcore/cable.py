@@ -65,6 +65,7 @@ class Timing:
     stable_s: float = 30.0  # a connection that lasted so long starts the back-off anew
     renew_s: float = 3600.0  # until another connection with a fresh key takes the place of this one; jittered
     renew_again_s: float = 300.0  # until that is tried again
+    look_out_s: float = 5.0  # until those who were away are looked for at the relay of before; most who are here are up
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from chatcore.clock import Moment
 from chatcore.engines import Engine, PrivateKey
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import StateError, TextError
-from chatcore.invite import Invite
+from chatcore.invite import Invite, RelayAddress
 from chatcore.kept import Store
 from chatcore.room import Room
 from chatcore.seal import fingerprint
@@ -149,6 +149,13 @@ class Client:
         if not visit.owner:
             raise StateError("only the owner of the room sets its rhythm")
         self._command(visit, lambda room, now: room.keep_steady(period_s, now))
+
+    def move(self, room_id: bytes, relay: RelayAddress) -> None:
+        """Say that the room is on another relay from now on: RoomMoved.  Raises StateError for all but its owner."""
+        visit = self._visit(room_id)
+        if not visit.owner:
+            raise StateError("only the owner of the room moves it")
+        self._command(visit, lambda room, now: room.move(relay, now))
 
     def turn_away(self, room_id: bytes, fp: bytes) -> None:
         """Turn away somebody who knocks."""

@@ -142,6 +142,19 @@ async def examine(relay: RelayAddress, timing: Timing = PATIENCE) -> AsyncIterat
         await cable.gone.wait()
 
 
+def first_trouble(relay: RelayAddress) -> str:
+    """Go the way to a relay, and return in one sentence what is wrong with it, or nothing.  Takes seconds."""
+
+    async def go() -> str:
+        async for finding in examine(relay):
+            if finding.grade == "bad" and finding.about != "clock":
+                return f"The relay can't be used. Its {finding.about}: {finding.sentence}"
+        return ""
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        return runner.run(go())
+
+
 def _clock(now_s: float) -> Finding:
     day, made_s = time.strftime("%Y-%m-%d", time.gmtime(now_s)), Path(__file__).stat().st_mtime
     if now_s < made_s - DAY_S:

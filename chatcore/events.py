@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from chatcore.invite import RelayAddress
+
 
 class Presence(Enum):
     """Where a member is, as far as this client can tell."""
@@ -98,6 +100,18 @@ class SteadyChanged:
     """
 
     period_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMoved:
+    """The owner has said that the room is on this relay from now on; `before` is where it was.
+
+    Told when that is heard, and at the beginning if it was heard at an `earlier` visit.
+    """
+
+    relay: RelayAddress
+    before: RelayAddress
+    earlier: bool = False
 
 
 # -- the door of an `ask` room ----------------------------------------------------------------------------------------
@@ -405,6 +419,7 @@ RoomEvent = (
     | MemberLeft
     | PresenceChanged
     | SteadyChanged
+    | RoomMoved
     | Knocked
     | KnockEnded
     | Waiting

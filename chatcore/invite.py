@@ -14,7 +14,7 @@ import ipaddress
 import itertools
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from chatcore.errors import InviteError
@@ -150,6 +150,11 @@ class RelayAddress:
         return f"RelayAddress({len(self.pins)} pins)"  # an address is nobody's business in a log
 
     @property
+    def is_here(self) -> bool:
+        """Whether only programs on this computer can reach it."""
+        return _is_loopback(self.host)
+
+    @property
     def place(self) -> str:
         """`host:port`, an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -232,6 +237,10 @@ class Invite:
 
     def __repr__(self) -> str:
         return f"Invite({self.mode.name}, epoch {self.epoch})"
+
+    def at(self, relay: RelayAddress) -> Invite:
+        """Return the invite to the same room on another relay."""
+        return replace(self, relay=relay)
 
     def _room_value(self, label: bytes) -> bytes:
         context = self.owner_fp + self.epoch.to_bytes(4) + bytes((self.mode,))

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chatcore.engines import MODULUS_SIZE, SIGNATURE_SIZE, Engine, PrivateKey, PublicKey
-from chatcore.errors import CryptoError, WireError
-from chatcore.invite import Mode
+from chatcore.errors import CryptoError, InviteError, WireError
+from chatcore.invite import MAX_PINS, PASS_SIZE, PIN_SIZE, Mode, RelayAddress
 from chatcore.rhythm import MOST_PERIOD_S
 from chatcore.seal import LABEL, digest, fingerprint
 
 HASH_SIZE = 32
 NICK_SIZE = 64
 MAX_SUBJECTS = 341  # people about whom there may be statements: a JOIN, a LEAVE and an ADMIT each
-MAX_STATEMENTS = 3 * MAX_SUBJECTS + 1  # 1,024: with the one about the room itself
+MAX_STATEMENTS = 3 * MAX_SUBJECTS + 2  # 1,025: with the two about the room itself
 MAX_WAITING = 64  # people in an `ask` room with a JOIN and no ADMIT: anybody with the invite can make those
 MAX_MEMBERS = 256
 MAX_SHOWN = 64  # keys remembered of those without a statement
@@ -29,6 +29,9 @@ MAX_PENDING = 64  # statements whose signer's key isn't known yet
 
 _HEAD = struct.Struct(">B32s32sQ")  # type, signer, subject, time
 _JOIN_EXTRA_SIZE = MODULUS_SIZE + 1 + NICK_SIZE  # identity key, nick length, nick
+_HOST_SIZE = 253  # the longest name
+# host length, host, port, how many pins, pins, whether there is a pass, pass: 354 bytes, whatever stands in them
+_RELAY = struct.Struct(f">B{_HOST_SIZE}sHB{MAX_PINS * PIN_SIZE}sB{PASS_SIZE}s")
 
 
 class StatementType(IntEnum):
@@ -38,6 +41,7 @@ class StatementType(IntEnum):
     LEAVE = 2  # by the subject: I belong here no more
     ADMIT = 3  # by the owner: the subject may belong here (`ask` rooms)
     STEADY = 5  # by the owner, of the room: one block to each member every so many seconds; 4 is for later versions
+    RELAY = 6  # by the owner, of the room: it is on this relay from now on
 
 
 _EXTRA_SIZE = {
@@ -45,7 +49,9 @@ _EXTRA_SIZE = {
     StatementType.LEAVE: 0,
     StatementType.ADMIT: 0,
     StatementType.STEADY: 1,  # seconds, 0 to 30
+    StatementType.RELAY: _RELAY.size,
 }
+_BY_OWNER = (StatementType.ADMIT, StatementType.STEADY, StatementType.RELAY)
 
 
 def pack_nick(nick: str) -> bytes:
@@ -67,6 +73,28 @@ def parse_nick(data: bytes) -> str:
         raise WireError("not a nick") from None
 
 
+def pack_relay(relay: RelayAddress) -> bytes:
+    """Return the 354 bytes: where a relay is, how it is known, its pass.  Raises ValueError without a pin."""
+    if not relay.pins:
+        raise ValueError("nobody is sent to a relay that has no key to know it by")
+    host, pins = relay.host.encode("ascii"), b"".join(relay.pins)
+    has_pass = bool(relay.relay_pass)
+    return _RELAY.pack(len(host), host, relay.port, len(relay.pins), pins, has_pass, relay.relay_pass)
+
+
+def parse_relay(data: bytes) -> RelayAddress:
+    """Read the 354 bytes of `pack_relay`.  Raises WireError unless it is exactly what that writes."""
+    try:
+        host_size, host, port, count, pins, has_pass, relay_pass = _RELAY.unpack(data)
+        names = tuple(pins[at : at + PIN_SIZE] for at in range(0, count * PIN_SIZE, PIN_SIZE))
+        relay = RelayAddress(host[:host_size].decode("ascii"), port, names, relay_pass if has_pass else b"")
+        if pack_relay(relay) == data:
+            return relay
+    except (struct.error, ValueError, InviteError):
+        pass
+    raise WireError("not a relay")
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement, read but not yet verified.  `identity` (256 bytes) and `nick` are those of a JOIN, else empty."""
@@ -80,6 +108,7 @@ class Statement:
     identity: bytes = b""
     nick: str = ""
     period_s: int = 0  # of a STEADY
+    relay: RelayAddress | None = None  # of a RELAY
 
     @property
     def rank(self) -> tuple[int, bytes]:
@@ -111,7 +140,8 @@ def parse_statement(raw: bytes) -> Statement:
     period_s = raw[_HEAD.size] if kind is StatementType.STEADY else 0
     if period_s > MOST_PERIOD_S:
         raise WireError("too slow a rhythm to live by")
-    return Statement(raw, digest(b"statement", raw), kind, signer, subject, time_ms, identity, nick, period_s)
+    relay = parse_relay(raw[_HEAD.size : -SIGNATURE_SIZE]) if kind is StatementType.RELAY else None
+    return Statement(raw, digest(b"statement", raw), kind, signer, subject, time_ms, identity, nick, period_s, relay)
 
 
 def make_statement(
@@ -122,10 +152,12 @@ def make_statement(
     time_ms: int,
     nick: str = "",
     period_s: int = 0,
+    relay: RelayAddress | None = None,
 ) -> Statement:
-    """Sign a statement with one's own identity key; `nick` is for a JOIN, `period_s` for a STEADY."""
+    """Sign a statement with one's own identity key: `nick` is for a JOIN, `period_s` for a STEADY, `relay` a RELAY."""
     extra = identity.modulus + pack_nick(nick) if kind is StatementType.JOIN else b""
     extra = bytes((period_s,)) if kind is StatementType.STEADY else extra
+    extra = pack_relay(relay) if kind is StatementType.RELAY and relay is not None else extra
     unsigned = _HEAD.pack(kind, fingerprint(identity.modulus), subject, time_ms) + extra
     return parse_statement(unsigned + identity.sign(LABEL + b"stmt" + room_id + identity.modulus + unsigned))
 
@@ -182,7 +214,7 @@ class Members:
         return self._add(parse_statement(raw))
 
     def _add(self, new: Statement) -> bool:
-        if new.type in (StatementType.ADMIT, StatementType.STEADY) and new.signer != self.owner:
+        if new.type in _BY_OWNER and new.signer != self.owner:
             raise CryptoError
         slot = (new.type, new.signer)
         old = self._about.get(new.subject, {}).get(slot)
@@ -257,6 +289,11 @@ class Members:
         """Every how many seconds each member sends each other one block; 0: whenever there is something to say."""
         steady = self.find(StatementType.STEADY, self.owner)
         return steady.period_s if steady is not None else 0
+
+    @property
+    def moved(self) -> Statement | None:
+        """The owner's newest word on where the room is, if that isn't where the invite says."""
+        return self.find(StatementType.RELAY, self.owner)
 
     def nick(self, fp: bytes) -> str:
         """Return the nick of the newest JOIN, or an empty string."""

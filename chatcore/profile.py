@@ -16,8 +16,9 @@ from pathlib import Path
 from chatcore import ownfile, twofiles
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, InviteError, PassphraseError, ProfileError
-from chatcore.invite import Invite
+from chatcore.invite import Invite, RelayAddress
 from chatcore.lock import KEYS_SIZE, SALT_SIZE, SECRET_SIZE, Guard, Lock
+from chatcore.members import StatementType, parse_statement
 from chatcore.oskeyring import Keyring
 from chatcore.pins import People
 from chatcore.roomvault import RoomVault
@@ -38,11 +39,22 @@ Own = tuple[bytes, Kind, bytes]  # the hidden room (or that of the profile), the
 
 @dataclass(frozen=True, slots=True)
 class RoomRecord:
-    """A room that was visited: how to get there, when (ms since 1970 UTC), and what was known of its members."""
+    """A room that was visited: how to get there, when (ms since 1970 UTC), and what was known of its members.
+
+    If the room has moved, the invite has the relay where it was before: where it is, one of the statements says.
+    """
 
     invite: Invite
     last_visit_ms: int = 0
     statements: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def relay(self) -> RelayAddress:
+        """Where the room is."""
+        for raw in self.statements:
+            if raw[:1] == bytes((StatementType.RELAY,)) and (relay := parse_statement(raw).relay) is not None:
+                return relay
+        return self.invite.relay
 
 
 @dataclass(frozen=True, slots=True)

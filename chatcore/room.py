@@ -23,10 +23,11 @@ from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import AlarmKind, Presence, RoomEvent
 from chatcore.gossip import Gossip
 from chatcore.greetings import Greetings
-from chatcore.invite import Invite
+from chatcore.invite import Invite, RelayAddress
 from chatcore.kept import Changes, Kept
 from chatcore.link import ContentKind, Link, Self, State
 from chatcore.members import Members, Statement, StatementType, make_statement
+from chatcore.moving import Moving
 from chatcore.report import Report
 from chatcore.retelling import retell
 from chatcore.rhythm import MOST_PERIOD_S, Rhythm
@@ -79,14 +80,16 @@ class Room:
         )
         self._rhythm = Rhythm(random)
         self._gossip = Gossip(self._members, random, self._send)
-        self._seats = Seats(invite, engine, self._self, lambda fp: self.is_owner or self._members.may_join(fp))
+        self._moving = Moving(invite.relay, self._members, self.fp)
+        self._seats = Seats(engine, self._self, lambda fp: self.is_owner or self._members.may_join(fp))
         self._talks: dict[int, Talk] = {}  # by id() of the link: answered, and perhaps up
         self._known: frozenset[bytes] = frozenset()
         self._waiting: events.Waiting | None = None
         self._alarms: set[tuple[AlarmKind, bytes]] = set()
         self._opened_ms = now.ms
         self._changed = True  # statements or links: what follows from them is worked out in _settle
-        self._was_member = self._left = False
+        self._was_member = self._left = self._open = False
+        self._outlook: RelayAddress | None = None
         for raw in statements:
             self._merge(raw)
         self._join(now)
@@ -94,24 +97,57 @@ class Room:
         if kept is not None:
             retell(kept, self.fp, self._members, self._courier.answers, self._emit, now)
         self._settle(now)
+        self._open = True
 
     # -- the connection
 
-    def connect(self, session: PrivateKey, now: Moment) -> Seat:
-        """Begin a connection with a session key made for it.  Raises StateError if there is one already."""
-        seat = self._seats.connect(session, self._own_admit)
+    def connect(self, session: PrivateKey, now: Moment, relay: RelayAddress | None = None) -> Seat:
+        """Begin a connection with a session key made for it.  Raises StateError if there is one already.
+
+        `relay` is where it leads, if not where the room is.
+        """
+        seat = self._seats.connect(session, self._own_admit, relay or self.relay)
         self.refusal = None
         self._alarms.clear()
         return seat
 
-    def renew(self, session: PrivateKey, now: Moment) -> Seat:
+    def renew(self, session: PrivateKey, now: Moment, relay: RelayAddress | None = None) -> Seat:
         """Begin the connection that shall take the place of the present one, when it carries everybody (`seats`).
 
         Raises StateError when there is nothing to be renewed, or one doesn't belong to the room.
         """
         if not self.is_member:
             raise StateError("one who waits has no key worth renewing")
-        return self._seats.renew(session, self._own_admit, now)
+        return self._seats.renew(session, self._own_admit, relay or self.relay, now)
+
+    def look_out(self, session: PrivateKey, now: Moment, relay: RelayAddress | None = None) -> Seat:
+        """Begin the connection by which those who were away are shown where the room is now (`outlook`).
+
+        Raises StateError when there is nothing to look out for.
+        """
+        if self._outlook is None:
+            raise StateError("nobody is to be shown the way")
+        return self._seats.look_out(session, self._own_admit, relay or self._outlook)
+
+    @property
+    def relay(self) -> RelayAddress:
+        """Where the room is."""
+        return self._moving.relay
+
+    @property
+    def before(self) -> RelayAddress:
+        """Where it was before, as far as one knows; else the same."""
+        return self._moving.before
+
+    @property
+    def outlook(self) -> RelayAddress | None:
+        """Where there should be a connection besides, for those who were away when the room moved."""
+        return self._outlook
+
+    @property
+    def astray(self) -> bool:
+        """Whether the present connection leads elsewhere than where the room is."""
+        return self._seat is not None and self.seated and self._seat.relay != self.relay
 
     def _self(self, session: PrivateKey) -> Self:
         invite = self.invite
@@ -159,6 +195,7 @@ class Room:
             self._gossip.disconnect()
         self._changed = True
         self._settle(now)
+        self._look_around(now)
 
     def _leave_seat(self, now: Moment) -> None:
         """Leave the old connection when the new one carries everybody, or the new one when that came to nothing."""
@@ -166,6 +203,7 @@ class Room:
         if seat is not None:
             self._retire(seat, now)
             self._settle(now)
+        self._look_around(now)
 
     def _retire(self, seat: Seat, now: Moment) -> None:
         for link in seat.end_all():
@@ -273,6 +311,16 @@ class Room:
             self._publish(self._sign(StatementType.STEADY, self.fp, time_ms, period_s), now)
             self._settle(now)
 
+    def move(self, relay: RelayAddress, now: Moment) -> None:
+        """Say that the room is on another relay from now on.  Raises StateError for anybody but the owner."""
+        if not self.is_owner or not relay.pins:
+            raise StateError("the owner of the room moves it, to a relay that is known by its key")
+        if relay != self.relay:
+            old = self._members.moved
+            time_ms = max(now.ms, old.time_ms + 1 if old is not None else 0)
+            self._publish(self._sign(StatementType.RELAY, self.fp, time_ms, relay=relay), now)
+            self._settle(now)
+
     def turn_away(self, fp: bytes, now: Moment) -> None:
         """Don't let somebody in, and don't hear them again in this run.  They aren't told: there is no word for it."""
         self._greetings.turn_away(fp)
@@ -345,6 +393,20 @@ class Room:
         self._settle(now)
         self._leave_seat(now)
 
+    def _look_around(self, now: Moment) -> None:
+        """See whether somebody has to be shown the way, and where."""
+        seat, lookout = self._seat, self._seats.lookout
+        if self._seats.found_same:
+            self._moving.found_same()
+        outlook = None
+        if self.seated and self.is_member and not self._left and seat is not None and seat.relay is not None:
+            outlook = self._moving.look_out(seat.relay, self._courier.sending, now)
+        self._outlook = outlook
+        if lookout is not None and lookout.relay != outlook:
+            self._seats.lose(lookout, keep_next=False)
+            self._retire(lookout, now)
+            self._settle(now)
+
     def _beat(self, due_s: float, now: Moment) -> None:
         """Make ready what goes out on the next beat: one block on each link, on all of them at once."""
         links = [talk.link for talk in self._talks.values() if talk.up]
@@ -396,7 +458,7 @@ class Room:
             self._events.append(events.Alarm(kind, fp, nick))
 
     def _answer(self, link: Link, fp: bytes, now: Moment) -> None:
-        ready = self._ready(fp, now)
+        ready = Ready(clock_ms=now.ms) if self._seats.is_lookout(link) else self._ready(fp, now)
         self._talks[id(link)] = Talk(link, fp, now, self._random, told=ready.full)
         link.answer(ready.to_bytes(), now)
 
@@ -448,6 +510,8 @@ class Room:
                 self._on_ready(talk, parse_ready(data), now)
             case ContentKind.STMT if talk.statements.take(now):
                 self._merge(data)
+                if data[:1] == bytes((StatementType.RELAY,)):
+                    self._show_the_way(talk, data, now)
             case ContentKind.WANT:
                 self.ignored += not self._gossip.on_want(talk, data, now)
             case ContentKind.ACK if talk.open:
@@ -479,7 +543,7 @@ class Room:
         talk.ready = ready
         self._changed = True
         self._reconsider(talk, now)
-        if ready.full:
+        if ready.full and not self._seats.is_lookout(talk.link):
             self._compare(talk, ready.set_digest, now)
 
     def _compare(self, talk: Talk, others_set: bytes, now: Moment) -> None:
@@ -491,6 +555,9 @@ class Room:
         """A READY came or memberships changed: may messages flow on this link?"""
         ready = talk.ready
         if ready is None:
+            return
+        if self._seats.is_lookout(talk.link):
+            self._show_the_way(talk, b"", now)
             return
         if not (self.is_member and self._members.is_member(talk.fp)):
             if talk.close():
@@ -506,6 +573,18 @@ class Room:
         self._keep_time(talk)
         self._choose(talk, now)
         self._changed = True
+
+    def _show_the_way(self, talk: Talk, known: bytes, now: Moment) -> None:
+        """Tell a member at the relay of before where the room is; with the owner's key, by which that is believed.
+
+        `known` is what they take for the newest, if they have said so.
+        """
+        said = self._members.moved
+        news = said is not None and said.raw != known and said.hash != talk.moved
+        if said is not None and news and talk.up and self._members.is_member(talk.fp):
+            talk.moved = said.hash
+            self._gossip.tell(talk, self._members.find(StatementType.JOIN, said.signer), now)
+            self._gossip.tell(talk, said, now)
 
     def _tell_leave(self, talk: Talk, now: Moment) -> None:
         """Remind those who take themselves for members of their own LEAVE: another device, or a wrong clock."""
@@ -532,9 +611,16 @@ class Room:
         if join is None or join.nick != self.nick or (leave is not None and leave.time_ms >= join.time_ms):
             self._sign(StatementType.JOIN, self.fp, self._own_time_ms(now))
 
-    def _sign(self, kind: StatementType, subject: bytes, time_ms: int, period_s: int = 0) -> Statement:
+    def _sign(
+        self,
+        kind: StatementType,
+        subject: bytes,
+        time_ms: int,
+        period_s: int = 0,
+        relay: RelayAddress | None = None,
+    ) -> Statement:
         room_id = self.invite.room_id
-        statement = make_statement(kind, room_id, self._identity, subject, time_ms, self.nick, period_s)
+        statement = make_statement(kind, room_id, self._identity, subject, time_ms, self.nick, period_s, relay)
         self._merge(statement.raw)
         return statement
 
@@ -560,6 +646,8 @@ class Room:
             self._settle_members(now)
             self._seats.begin_with_known(now)
             self._settle_rhythm(now)
+            if self._moving.settle():
+                self._events.append(events.RoomMoved(self.relay, self.before, not self._open))
             for talk in list(self._talks.values()):
                 self._reconsider(talk, now)
             self._greetings.look_again(now)

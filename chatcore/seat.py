@@ -14,6 +14,7 @@ from chatcore.clock import Bucket, Moment
 from chatcore.engines import PLAINTEXT_SIZE, Engine, PublicKey, acceptable_modulus
 from chatcore.errors import CryptoError, WireError
 from chatcore.events import Oddity
+from chatcore.invite import RelayAddress
 from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Part, Self, State
 from chatcore.seal import seal_all
 from chatcore.wire import HEADER_SIZE, Frame, FrameReader, Kind, Refusal, join_block
@@ -158,6 +159,7 @@ class Seat:
         self.me = me
         self.carried: Callable[[], bytes | None] = lambda: None  # the ADMIT that goes with our HELLO, if any
         self.greets: Callable[[bytes], bool] = lambda address: True  # whether we speak first to one who was there
+        self.relay: RelayAddress | None = None  # where it is; whoever opens it says so
         self.twin: Seat | None = None  # the other connection of one's own, while one takes the place of the other
         self.address: bytes | None = None
         self.dropped = 0
@@ -269,6 +271,10 @@ class Seat:
         """Return the fingerprint of who has said HELLO from an address."""
         place = self._places.get(address)
         return place.fp if place is not None else None
+
+    def is_there(self, address: bytes) -> bool:
+        """Say whether somebody sits at an address."""
+        return address in self._places
 
     def begin_with_known(self, now: Moment) -> None:
         """Speak first to those to whom we held back, and needn't any more."""

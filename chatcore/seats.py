@@ -1,7 +1,8 @@
 """The connections of one client in one room: the one in use, and at times the one that shall take its place.  Pure.
 
 A session key lives as long as its connection.  So the key is renewed by a second connection: links are made there with
-everybody, and only then is the first one left.  docs/PROTOCOL.md, "Make before break".
+everybody, and only then is the first one left.  docs/PROTOCOL.md, "Make before break".  In the same way a room moves to
+another relay; then there may be one more, at the relay of before, for those who were away ("Moving to another relay").
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Callable, Collection, Iterator
 from chatcore.clock import Moment
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import StateError
-from chatcore.invite import Invite
+from chatcore.invite import RelayAddress
 from chatcore.link import Link, Self
-from chatcore.seat import Garbled, Seat, Seated, SeatEvent, Turned
+from chatcore.seat import Garbled, Odd, Seat, Seated, SeatEvent, Turned
 from chatcore.talk import Talk
 from chatcore.wire import NO_PASS
 
@@ -29,7 +30,6 @@ class Seats:
 
     def __init__(
         self,
-        invite: Invite,
         engine: Engine,
         make_self: Callable[[PrivateKey], Self],
         may_greet: Callable[[bytes], bool],
@@ -37,39 +37,57 @@ class Seats:
         """`may_greet(fp)`: somebody may learn who we are."""
         self.present: Seat | None = None
         self.next: Seat | None = None
+        self.lookout: Seat | None = None  # statements only: it never carries a message
         self._engine, self._make_self, self._may_greet = engine, make_self, may_greet
-        self._relay_pass = invite.relay.relay_pass or NO_PASS
         self._moduli: list[bytes] = []  # session keys of one's own, newest last
         self._until_s = self._looked_s = 0.0
         self._failed = 0  # renewals in a row that came to nothing
 
     def __iter__(self) -> Iterator[Seat]:
-        return iter([seat for seat in (self.present, self.next) if seat is not None])
+        return iter([seat for seat in (self.present, self.next, self.lookout) if seat is not None])
 
-    def _open(self, session: PrivateKey, carried: Callable[[], bytes | None]) -> Seat:
+    def _open(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress) -> Seat:
         self._moduli.append(session.modulus)
         del self._moduli[:-KEPT_MODULI]
-        seat = Seat(self._make_self(session), self._engine, self._moduli, self._relay_pass)
-        seat.carried = carried
+        seat = Seat(self._make_self(session), self._engine, self._moduli, relay.relay_pass or NO_PASS)
+        seat.carried, seat.relay = carried, relay
         return seat
 
-    def connect(self, session: PrivateKey, carried: Callable[[], bytes | None]) -> Seat:
+    def connect(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress) -> Seat:
         """Begin the first connection, or the first after all were lost."""
         if self.present is not None:
             raise StateError("there is a connection already")
-        self.present = self._open(session, carried)
+        self.present = self._open(session, carried, relay)
         return self.present
 
-    def renew(self, session: PrivateKey, carried: Callable[[], bytes | None], now: Moment) -> Seat:
+    def renew(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress, now: Moment) -> Seat:
         """Begin the connection that shall take the place of the present one.  Raises StateError when it can't be."""
         old = self.present
         if old is None or old.address is None or self.next is not None:
             raise StateError("there is no connection to be renewed")
-        self.next = new = self._open(session, carried)
+        self.next = new = self._open(session, carried, relay)
         new.twin, old.twin = old, new
-        new.greets = lambda address: self._knows(new, address)
+        if relay == old.relay:  # at another, nobody is known by the address; there we are one who connects
+            new.greets = lambda address: self._knows(new, address)
         self._until_s = now.s + RENEWAL_S
         return new
+
+    def look_out(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress) -> Seat:
+        """Begin a connection to the relay of before.  Raises StateError if there is one, or none to the present one."""
+        if self.present is None or self.present.address is None or self.lookout is not None:
+            raise StateError("there is a lookout already, or nothing to be shown")
+        self.lookout = self._open(session, carried, relay)
+        return self.lookout
+
+    def is_lookout(self, link: Link) -> bool:
+        """Whether a link is one at the relay of before."""
+        return self.lookout is not None and link.me is self.lookout.me
+
+    @property
+    def found_same(self) -> bool:
+        """Whether the lookout sees the present connection: then both are at one relay."""
+        here = self.present.address if self.present is not None else None
+        return self.lookout is not None and here is not None and self.lookout.is_there(here)
 
     def _knows(self, seat: Seat, address: bytes) -> bool:
         """Whether one who may know us sits there.
@@ -84,9 +102,10 @@ class Seats:
         yield from self._heard(seat, seat.receive_data(data, now))
 
     def _heard(self, seat: Seat, said: Iterator[SeatEvent]) -> Iterator[SeatEvent]:
+        unsaid = Seated | Turned | Garbled | Odd if seat is self.lookout else Seated | Turned | Garbled
         for event in said:
-            if seat is self.present or not isinstance(event, Seated | Turned | Garbled):
-                yield event  # how the next one fares with the relay is nobody's business
+            if seat is self.present or not isinstance(event, unsaid):
+                yield event  # how the others fare with their relay is nobody's business
 
     def begin_with_known(self, now: Moment) -> None:
         """Memberships have changed: there may be some to whom we held back."""
@@ -155,12 +174,15 @@ class Seats:
         if seat is new:
             self.give_up()
             return [seat]
+        if seat is self.lookout:
+            self.lookout = None
+            return [seat]
         if seat is not old:
             return []
         if new is not None and new.address is not None and keep_next:
             return [self._go_over(seat, new)]
         gone = list(self)
-        self.present = self.next = None
+        self.present = self.next = self.lookout = None
         return gone
 
     # -- time

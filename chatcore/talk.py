@@ -39,6 +39,7 @@ class Talk:
         self.head = 0  # the highest number that they have given out, by their last ACK
         self.acked = 0  # their cursor in our log; it may not go back within a link
         self.untold = 0  # messages taken since our last ACK
+        self.moved = b""  # the hash of what they were told of where the room is
         self.others_set = b""  # the digest of the statements they hold
         self.ack_s = 0.0
         self.want_s = 0.0

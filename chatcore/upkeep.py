@@ -2,7 +2,8 @@
 
 When a connection breaks, it is made again, to the same relay, with a fresh session key, later and later.  It isn't when
 trying again can't help: then the sentence that goes with STOPPED says why.  While it holds, it is renewed about every
-hour: another connection, with another key, is made, and takes the place of the first (`seats`).
+hour: another connection, with another key, is made, and takes the place of the first (`seats`).  A room that has moved
+is looked for by turns where its owner says that it is and where it was.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from random import SystemRandom
 
-from chatcore.cable import Cable, End, Timing, dial
+from chatcore.cable import Cable, End, Owner, Timing, dial
 from chatcore.engines import PrivateKey
 from chatcore.errors import PinError, RelayError
 from chatcore.events import Connection
+from chatcore.invite import RelayAddress
 from chatcore.seat import refusal_sentence
-from chatcore.visit import Soon, Visit
+from chatcore.visit import Lookout, Soon, Visit
 from chatcore.wire import Refusal
 from chatcore.worker import Worker
 
@@ -30,7 +32,7 @@ LEFT = "You have left this room."
 
 _RANDOM = SystemRandom()
 
-_Made = tuple[Cable, PrivateKey]  # a connection, and the session key for it
+_Made = tuple[Cable, PrivateKey, RelayAddress]  # a connection, the session key for it, where it leads
 
 
 def retry_wait_s(timing: Timing, tries: int, end: End) -> float:
@@ -71,7 +73,7 @@ class Upkeep:
         visit.report(Connection.CONNECTING)
         tries = 0
         while True:
-            end, lasted_s = await self._connect(visit)
+            end, lasted_s = await self._connect(visit, visit.before if tries % 2 else visit.relay)
             if end is None:
                 return
             tries = 0 if lasted_s >= self._timing.stable_s else tries
@@ -82,15 +84,17 @@ class Upkeep:
             await asyncio.sleep(wait_s)
             visit.report(Connection.RECONNECTING, reason)
 
-    async def _connect(self, visit: Visit) -> tuple[End | None, float]:
+    async def _connect(self, visit: Visit, relay: RelayAddress) -> tuple[End | None, float]:
         """Make a connection, and others that take its place one after the other, and stay until the last has ended.
 
         Returns why it ended, None when there is no use in trying again, and how many seconds it had lasted.
         """
         visit.connected = False
         try:
-            made = await self._dial(visit)
+            made = await self._dial(visit, relay)
         except PinError as error:
+            if visit.before != visit.relay:  # one of two addresses may well be somebody else's by now
+                return End(str(error)), 0.0
             visit.report(Connection.STOPPED, str(error))
             return None, 0.0
         except RelayError as error:
@@ -98,14 +102,14 @@ class Upkeep:
         loop = asyncio.get_running_loop()
         since_s = loop.time()
         end = await self._stay(visit, made)
-        if end.refusal in FINAL:
+        if end.refusal in FINAL and visit.before == visit.relay:
             visit.report(Connection.STOPPED, refusal_sentence(end.refusal, 0))
             return None, 0.0
         return end, loop.time() - since_s
 
-    async def _dial(self, visit: Visit) -> _Made:
+    async def _dial(self, owner: Owner, relay: RelayAddress) -> _Made:
         session = await self._fresh_key()
-        return await dial(visit.relay, lambda: Cable(visit.relay.pins, visit), self._timing), session
+        return await dial(relay, lambda: Cable(relay.pins, owner), self._timing), session, relay
 
     async def _dial_next(self, visit: Visit, wait_s: float) -> _Made | None:
         """Make the connection that shall take the place of the present one, after a while or when that is worn."""
@@ -114,7 +118,7 @@ class Upkeep:
             await asyncio.sleep(min(wait_s, self._timing.renew_again_s) * _RANDOM.uniform(0.0, 0.1))
         with contextlib.suppress(PinError, RelayError):
             if visit.member:
-                return await self._dial(visit)
+                return await self._dial(visit, visit.relay)
         return None
 
     async def _stay(self, visit: Visit, made: _Made) -> End:
@@ -122,6 +126,7 @@ class Upkeep:
         spawn = asyncio.get_running_loop().create_task
         serving = [spawn(self._serve(visit, *made))]
         dialing: asyncio.Task[_Made | None] | None = None
+        looking = spawn(self._look_out(visit))
         wait_s = self._timing.renew_s
         try:
             while True:
@@ -143,18 +148,43 @@ class Upkeep:
                     if next_made is not None:
                         serving.append(spawn(self._serve(visit, *next_made)))
         finally:
-            rest = [task for task in (*serving, dialing) if task is not None]
+            rest = [task for task in (looking, *serving, dialing) if task is not None]
             for task in rest:
                 task.cancel()
-            if rest:
-                await asyncio.wait(rest)
+            await asyncio.wait(rest)
             if dialing is not None and not dialing.cancelled() and (late := dialing.result()) is not None:
                 late[0].drop(End())
 
-    async def _serve(self, visit: Visit, cable: Cable, session: PrivateKey) -> End:
-        """Stay until a connection has ended, and its last frames are taken."""
+    async def _look_out(self, visit: Visit) -> None:
+        """Be where the room was before, besides, whenever the room says so; with a fresh key each hour, too."""
+        while True:
+            await visit.looking.wait()
+            await asyncio.sleep(self._timing.look_out_s)
+            outlook = visit.outlook
+            if outlook is None:
+                continue
+            with contextlib.suppress(PinError, RelayError):
+                cable, session, at = await self._dial(Lookout(visit), outlook)
+                hour = asyncio.get_running_loop().call_later(
+                    self._timing.renew_s * _RANDOM.uniform(0.75, 1.25), cable.leave
+                )
+                try:
+                    await self._serve(visit, cable, session, at, visit.look_out)
+                finally:
+                    hour.cancel()
+            await asyncio.sleep(self._timing.renew_again_s * _RANDOM.uniform(0.1, 0.3))
+
+    async def _serve(
+        self,
+        visit: Visit,
+        cable: Cable,
+        session: PrivateKey,
+        relay: RelayAddress,
+        begin: Callable[[Cable, PrivateKey, RelayAddress], None] | None = None,
+    ) -> End:
+        """Stay until a connection has ended, and its last frames are taken; `begin` makes it one of the visit's."""
         try:
-            await self.on_worker(visit, lambda: visit.plug(cable, session))
+            await self.on_worker(visit, lambda: (begin or visit.plug)(cable, session, relay))
             if cable not in visit.cables:
                 cable.drop(End())
             end = await cable.watch(self._timing)

@@ -15,7 +15,7 @@ from chatcore.clock import Moment
 from chatcore.engines import PrivateKey
 from chatcore.errors import StateError, VaultError
 from chatcore.events import Connection, ConnectionChanged, RoomEvent
-from chatcore.invite import Invite
+from chatcore.invite import Invite, RelayAddress
 from chatcore.kept import Store
 from chatcore.room import Room
 from chatcore.seat import Seat
@@ -40,7 +40,9 @@ class Visit:
 
     def __init__(self, invite: Invite, me: bytes, worker: Worker, soon: Soon, emit: Emit) -> None:
         self.id = invite.room_id
-        self.relay = invite.relay
+        self.relay = self.before = invite.relay  # where the room is, and where it was: to be tried by turns
+        self.outlook: RelayAddress | None = None  # where those who were away when it moved are waited for
+        self.looking = asyncio.Event()  # there is such a place
         self.owner = invite.owner_fp == me
         self.task: asyncio.Task[None] | None = None
         self.room: Room | None = None
@@ -48,6 +50,7 @@ class Visit:
         self.failure = ""  # why nothing can be said here any more
         self.cables: dict[Cable, Seat] = {}  # one, but while another takes its place
         self.cable: Cable | None = None  # the first of them
+        self.lookout: Cable | None = None  # one more, which never carries a message
         self.connected = False  # the window knows that we have a seat
         self.worn = asyncio.Event()  # a connection has carried so much that it should be renewed
         self.member = False
@@ -155,10 +158,17 @@ class Visit:
             self._drop_all()
         else:
             self._write(room)
-        if room.worn:
+        self._look_where(room)
+        if room.worn or room.astray:
             self._soon(self.worn.set)
         times = [time for time in (room.next_tick(), self._settle_s) if time is not None]
         self.tick_s = min(times, default=None)
+
+    def _look_where(self, room: Room) -> None:
+        self.relay, self.before = room.relay, room.before
+        if room.outlook != self.outlook:
+            self.outlook = room.outlook
+            self._soon(self.looking.set if self.outlook is not None else self.looking.clear)
 
     def _keep(self, room: Room) -> None:
         """Commit what has happened, and have it outlive a power cut before anybody rests on it.  Raises VaultError."""
@@ -185,7 +195,12 @@ class Visit:
                     self._soon(cable.write, data)
                 if beat := room.beat_to_send(seat):
                     self._soon(cable.write_at, *beat)
-        self.cable = next(iter(self.cables), None)
+        self._count_cables()
+
+    def _count_cables(self) -> None:
+        if self.lookout not in self.cables:
+            self.lookout = None
+        self.cable = next((cable for cable in self.cables if cable is not self.lookout), None)
 
     def _drop_all(self) -> None:
         for cable in self.cables:
@@ -222,17 +237,24 @@ class Visit:
 
     # -- the connections
 
-    def plug(self, cable: Cable, session: PrivateKey) -> None:
+    def plug(self, cable: Cable, session: PrivateKey, relay: RelayAddress) -> None:
         """Begin a connection with a session key made for it; it takes the place of the one there is, by and by."""
         if self.room is not None:
-            begin = self.room.renew if self.cables else self.room.connect
-            self.cables[cable] = begin(session, self.now())
+            begin = self.room.connect if self.cable is None else self.room.renew
+            self.cables[cable] = begin(session, self.now(), relay)
+            self.after()
+
+    def look_out(self, cable: Cable, session: PrivateKey, relay: RelayAddress) -> None:
+        """Begin the connection by which those who were away are shown where the room is now."""
+        if self.room is not None:
+            self.cables[cable] = self.room.look_out(session, self.now(), relay)
+            self.lookout = cable
             self.after()
 
     def unplug(self, cable: Cable) -> None:
         """A connection is gone."""
         seat = self.cables.pop(cable, None)
-        self.cable = next(iter(self.cables), None)
+        self._count_cables()
         self.step(lambda room, now: room.receive_eof(now, seat) if seat is not None else None)
 
     def pump(self, cable: Cable) -> None:
@@ -251,3 +273,24 @@ class Visit:
             self.unplug(cable)
         if cable.waiting * FRAME_SIZE < READ_LOW_BYTES:
             self._soon(cable.go_on_reading)
+
+
+class Lookout:
+    """Owns the cable to the relay of before (`Owner` in cable.py): how it stands to that is nobody's business."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+
+    def frames_came(self, cable: Cable) -> None:
+        """Have the worker take them."""
+        self._visit.frames_came(cable)
+
+    def seat_given(self) -> None:
+        """The window doesn't know of it."""
+
+    def writable_again(self) -> None:
+        """Have the worker look for what the room has to send."""
+        self._visit.writable_again()
+
+    def round_trip(self, seconds: float) -> None:
+        """It isn't counted."""

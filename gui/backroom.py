@@ -17,15 +17,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from chatcore import doctor
 from chatcore.client import Client
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import ParleyError, ProfileError, RelayError, StateError
-from chatcore.events import Knocked, LetIn, MemberJoined, MemberLeft, RoomEvent, RosterChanged
+from chatcore.events import Knocked, LetIn, MemberJoined, MemberLeft, RoomEvent, RoomMoved, RosterChanged
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.lock import Guard
 from chatcore.ownfile import NO_PROFILE, erase_directory
 from chatcore.pins import Page
-from chatcore.profile import Profile, hold
+from chatcore.profile import Profile, RoomRecord, hold
 from chatcore.seal import fingerprint
 from gui import report
 from gui.acquainted import Acquainted
@@ -33,6 +34,7 @@ from gui.events import (
     AppEvent,
     Failed,
     FromRoom,
+    MoveAnswered,
     ProfileFound,
     ProfileKnown,
     Remembered,
@@ -110,6 +112,8 @@ class Backroom:
 
     def _from_core(self, room_id: bytes, event: RoomEvent) -> None:
         self._put(FromRoom(room_id, event))
+        if isinstance(event, RoomMoved):
+            self._jobs.put(lambda: self._moved(room_id, event))
         if isinstance(event, (LetIn, MemberJoined, MemberLeft)) and room_id not in self._unkept:
             self._unkept.add(room_id)  # a program that is killed must not forget who belongs to the room
             self._jobs.put(lambda: self._keep(room_id))
@@ -158,7 +162,7 @@ class Backroom:
             self._put(ProfileFound(first_time=True))
             return
         rooms = tuple(
-            Remembered(room.invite.room_id, room.invite.title, room.invite.relay.place, room.last_visit_ms)
+            Remembered(room.invite.room_id, room.invite.title, room.relay.place, room.last_visit_ms)
             for room in profile.rooms
         )
         self._put(ProfileFound(profile.nick, rooms, loss=profile.loss, guard=profile.guard))
@@ -291,14 +295,23 @@ class Backroom:
         if invite.room_id in self._rooms:
             raise StateError(OPEN_ALREADY)
         own = fingerprint(who.identity.modulus)
-        if own == invite.owner_fp and _is_here(invite.relay):
-            self._relay_again(who, invite.relay)
         kept = next((room.statements for room in who.rooms if room.invite.room_id == invite.room_id), ())
+        relay = RoomRecord(invite, statements=kept).relay
+        here = next((one for one in (relay, invite.relay) if one.is_here), None)
+        if own == invite.owner_fp and here is not None:
+            self._relay_again(who, here)
         room_id = invite.room_id
         store = None if who.is_anonymous else who.room(room_id)
         self._put(
             RoomOpened(
-                room_id, invite.to_text(), invite.title, invite.mode, own, name, invite.owner_fp, _is_here(invite.relay)
+                room_id,
+                invite.at(relay).to_text(),
+                invite.title,
+                invite.mode,
+                own,
+                name,
+                invite.owner_fp,
+                relay.is_here,
             )
         )
         self._client.open_room(invite, who.identity, name, kept, store)
@@ -317,6 +330,13 @@ class Backroom:
             statements = next((room.statements for room in who.rooms if room.invite.room_id == room_id), ())
         who.remember(invite, time.time_ns() // 1_000_000, statements)
         who.save()
+
+    def _moved(self, room_id: bytes, event: RoomMoved) -> None:
+        """Keep where the room was: where it is stands in the owner's statement."""
+        if room_id in self._rooms:
+            invite, who = self._rooms[room_id]
+            self._rooms[room_id] = (invite.at(event.before), who)
+            self._keep(room_id)
 
     def _keep_rooms(self) -> None:
         for room_id in list(self._rooms):
@@ -401,6 +421,21 @@ class Backroom:
         """Set the rhythm of the room."""
         self._client.keep_steady(room_id, period_s)
 
+    def move(self, room_id: bytes, line: str) -> None:
+        """Move a room, if the relay of this line lets people in: that is seen on a thread of its own."""
+        relay = RelayAddress.parse(line)
+
+        def look() -> None:
+            failure = doctor.first_trouble(relay)
+            self._jobs.put(lambda: self._move(room_id, relay, failure))
+
+        threading.Thread(target=look, name="parley-look", daemon=True).start()
+
+    def _move(self, room_id: bytes, relay: RelayAddress, failure: str) -> None:
+        if not failure and room_id in self._rooms:
+            self._client.move(room_id, relay)
+        self._put(MoveAnswered(room_id, failure))
+
     def leave(self, room_id: bytes) -> None:
         """Leave a room for good; it leaves the list of recent rooms too."""
         self._jobs.put(lambda: self._end(room_id, for_good=True))
@@ -423,10 +458,6 @@ class Backroom:
         finally:
             self._client.close_room(room_id)
             del self._rooms[room_id]
-
-
-def _is_here(relay: RelayAddress) -> bool:
-    return relay.host in ("localhost", "::1") or relay.host.startswith("127.")
 
 
 def _as_sentence(text: str) -> str:

@@ -325,6 +325,10 @@ class Controller:
                 room.trust.take_words(event.fps, event.words)
             case events.PeopleKnown():
                 room.take_known(event)
+            case events.MoveAnswered(failure=failure):
+                if room.move.answered(failure):
+                    self._view.close_sheet(Sheet.MOVE)
+                    room.sheet_closed(Sheet.MOVE)
             case events.ReportWritten(failure=failure):
                 room.trial.written(failure)
             case _:
@@ -342,6 +346,10 @@ class Controller:
                 room.steady.set(event.period_s)
                 self._view.close_sheet(Sheet.STEADY)
                 room.sheet_closed(Sheet.STEADY)
+            case events.OpenMove():
+                room.show_move()
+            case events.MoveRoom():
+                room.move.go(event.line)
             case events.OpenInvite():
                 room.show_invite()
             case events.CopyInvite():

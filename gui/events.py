@@ -29,6 +29,7 @@ class Sheet(Enum):
     REPORT = "report"
     WORDS = "words"
     STEADY = "steady"
+    MOVE = "move"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,18 @@ class SetSteady:
     """This rhythm is to be kept by everybody: seconds, 0 for none."""
 
     period_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMove:
+    """The owner wants to move the room to another relay."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRoom:
+    """Move the room to the relay of this line."""
+
+    line: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +365,8 @@ RoomAct = (
     | Answer
     | OpenSteady
     | SetSteady
+    | OpenMove
+    | MoveRoom
     | OpenInvite
     | CopyInvite
     | ShowKnock
@@ -493,6 +508,14 @@ class ReportWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveAnswered:
+    """The owner's word that the room moves was signed, or why not: one sentence."""
+
+    room_id: bytes
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FromRoom:
     """An event of the core."""
 
@@ -500,7 +523,7 @@ class FromRoom:
     event: RoomEvent
 
 
-RoomNews = FromRoom | WordsReady | RoomWordsReady | PeopleKnown | ReportWritten
+RoomNews = FromRoom | WordsReady | RoomWordsReady | PeopleKnown | ReportWritten | MoveAnswered
 PageNews = ProfileFound | ProfileKnown | Failed | RoomOpened
 BackroomEvent = RoomNews | PageNews
 AppEvent = ViewEvent | BackroomEvent

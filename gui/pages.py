@@ -23,6 +23,7 @@ from gui.shown import (
     InviteState,
     KnockState,
     LogItem,
+    MoveState,
     Note,
     Person,
     ProfileState,
@@ -183,6 +184,9 @@ class View(Protocol):
     def show_steady(self, state: SteadyState) -> None:
         """Open the sheet for the steady rhythm, or show this state in the one that is open."""
 
+    def show_move(self, state: MoveState) -> None:
+        """Open the sheet that moves a room, or show this state in the one that is open."""
+
     def show_confirm(self, state: ConfirmState) -> None:
         """Ask; replaces a question that is open."""
 
@@ -272,6 +276,9 @@ class Behind(Protocol):
 
     def keep_steady(self, room_id: bytes, period_s: int) -> None:
         """Set the rhythm of the room: seconds, 0 for none."""
+
+    def move(self, room_id: bytes, line: str) -> None:
+        """Move the room to the relay of this line, if that lets people in: `MoveAnswered`."""
 
     def turn_away(self, room_id: bytes, fp: bytes) -> None:
         """Turn a knocker away."""

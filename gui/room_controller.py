@@ -35,14 +35,15 @@ from chatcore.events import (
     PresenceChanged,
     ReadersLearned,
     RoomEvent,
+    RoomMoved,
     RosterChanged,
     SealedBlocks,
     SteadyChanged,
     TakenBack,
     Waiting,
 )
-from chatcore.invite import Mode
-from gui import sentences
+from chatcore.invite import Invite, Mode
+from gui import move, sentences
 from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
 from gui.history import History
 from gui.knocks import Knocks
@@ -94,6 +95,7 @@ class RoomController:
         self.name = self.roster.name
         self.trial = Trial(view, behind, opened, self.name, now_ms)
         self.steady = Steady(view, behind, self.room_id, self.title)
+        self.move = move.Move(view, behind, self.room_id, self.title, Invite.parse(opened.invite_text).relay)
         self.trust = Trust(view, behind, opened, self.name, now_ms)
         self._page: RoomView | None = None
         self._door: WaitingView | None = None
@@ -161,6 +163,8 @@ class RoomController:
                     self.history.line(
                         sentences.rhythm_set(self.name(self.opened.owner_fp), event.period_s), self._now_ms()
                     )
+            case RoomMoved():
+                self._moved(event)
             case MessageReceived():
                 self._receive(event)
             case ReadersLearned():
@@ -244,6 +248,16 @@ class RoomController:
         if not self.knocks.words(event.keeper_fp):
             self._behind.work_out_words(self.room_id, event.keeper_fp)
 
+    def _moved(self, event: RoomMoved) -> None:
+        """What is copied from now on leads to the new relay."""
+        self.move.relay = event.relay
+        invite = Invite.parse(self.opened.invite_text).at(event.relay)
+        self.opened = replace(self.opened, invite_text=invite.to_text(), only_here=event.relay.is_here)
+        if self._invite_shown:
+            self.show_invite()
+        if not event.earlier:
+            self.history.line(move.moved(self.name(self.opened.owner_fp), event.relay), self._now_ms())
+
     def _receive(self, event: MessageReceived) -> None:
         self.roster.learn({event.sender: event.nick})
         self.history.received(event)
@@ -305,6 +319,11 @@ class RoomController:
         if self.opened.own_fp == self.opened.owner_fp:
             self.steady.show(len(self.roster.members))
 
+    def show_move(self) -> None:
+        """Show its owner how the room is moved."""
+        if self.opened.own_fp == self.opened.owner_fp:
+            self.move.show()
+
     def ask_to_leave(self) -> None:
         """Ask whether to leave for good."""
         connected = self._connection.state is Connection.CONNECTED
@@ -318,6 +337,8 @@ class RoomController:
             self._invite_shown = False
         elif sheet is Sheet.STEADY:
             self.steady.close()
+        elif sheet is Sheet.MOVE:
+            self.move.close()
         elif sheet is Sheet.WORDS:
             self.trust.close()
         elif sheet is Sheet.REPORT:
@@ -385,6 +406,7 @@ class RoomController:
         self.trust.show_again()
         self.trial.show()
         self.steady.show_again(len(self.roster.members))
+        self.move.show_again()
 
     def flush(self) -> None:
         """Tell the page what is different since the last time."""

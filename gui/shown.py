@@ -273,6 +273,19 @@ class SteadyState:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveState:
+    """The sheet that moves a room to another relay.  `busy` says what is waited for."""
+
+    room_title: str
+    where: str
+    follows: str
+    sees: str
+    line: str = field(default="", repr=False)
+    problem: str = ""
+    busy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class InviteState:
     """The invite sheet."""
 

@@ -19,7 +19,7 @@ from chatcore.delivery import NO_LOG, Ack, Message, Ready, parse_ready
 from chatcore.engines import PrivateKey
 from chatcore.errors import CryptoError, ParleyError
 from chatcore.events import Presence, RosterChanged
-from chatcore.invite import Invite
+from chatcore.invite import Invite, RelayAddress
 from chatcore.link import (
     HELLO_COUNTER,
     HELLO_PARTS,
@@ -99,7 +99,8 @@ class Puppet(Client):
         self.world, self.name = world, name
         self.strings = _Strings(self, world.invite)
         self.room = cast(Room, self.strings)
-        self.store = self.seat = self.next = None
+        self.store = self.seat = self.next = self.post = None
+        self.relay = world.invite.relay.place
         self.events, self.address = [], None
         self.session = session or key(f"session {name} puppet")
         self.identity = identity or key(f"identity {name}")
@@ -120,7 +121,7 @@ class Puppet(Client):
     def fp(self) -> bytes:
         return fingerprint(self.identity.modulus)
 
-    def connect(self) -> None:
+    def connect(self, relay: RelayAddress | None = None) -> None:
         self.reader = FrameReader()
 
     def me(self) -> Self:

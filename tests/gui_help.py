@@ -35,6 +35,7 @@ from gui.shown import (
     LineItem,
     LogItem,
     MessageItem,
+    MoveState,
     Note,
     Person,
     ProfileState,
@@ -218,6 +219,9 @@ class FakeView:
     def show_readers(self, state: ReadersState) -> None:
         self.sheets[Sheet.READERS] = state
 
+    def show_move(self, state: MoveState) -> None:
+        self.sheets[Sheet.MOVE] = state
+
     def show_steady(self, state: SteadyState) -> None:
         self.sheets[Sheet.STEADY] = state
 
@@ -325,6 +329,9 @@ class FakeBackroom:
 
     def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
         self.asked.append(("blocks", mid))
+
+    def move(self, room_id: bytes, line: str) -> None:
+        self.asked.append(("move", line))
 
     def keep_steady(self, room_id: bytes, period_s: int) -> None:
         self.asked.append(("keep_steady", period_s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from attacker import RNG, Puppet, counters, make_hello, presence, seal_hello, talk
@@ -35,7 +36,7 @@ from chatcore.delivery import NO_LOG, Ready
 from chatcore.engines import PrivateKey
 from chatcore.errors import CryptoError, WireError
 from chatcore.events import Knocked, MemberJoined, Presence
-from chatcore.invite import Mode
+from chatcore.invite import Mode, RelayAddress
 from chatcore.link import HELLO_COUNTER, ContentKind, State
 from chatcore.members import HASH_SIZE, MAX_STATEMENTS, Members, StatementType, make_statement, parse_statement
 from chatcore.room import Room
@@ -214,24 +215,32 @@ def test_attack_38_an_admit_by_a_member_lets_nobody_in() -> None:
 
 
 ROOM_ID = bytes(32)
-STATEMENTS = [
-    make_statement(kind, ROOM_ID, key(f"identity {signer}"), fp(subject), time, signer)
-    for kind, signer, subject, time in (
-        (StatementType.JOIN, "alice", "alice", 1),
-        (StatementType.JOIN, "bob", "bob", 2),
-        (StatementType.LEAVE, "bob", "bob", 2),
-        (StatementType.JOIN, "carol", "carol", 3),
-        (StatementType.JOIN, "carol", "carol", 9),
-        (StatementType.LEAVE, "carol", "carol", 5),
-        (StatementType.ADMIT, "alice", "carol", 7),
-        (StatementType.ADMIT, "alice", "bob", 7),
-        (StatementType.JOIN, "dave", "dave", 4),
-        (StatementType.LEAVE, "alice", "alice", 0),
-    )
-] + [
-    make_statement(StatementType.STEADY, ROOM_ID, key("identity alice"), fp("alice"), time, period_s=period)
-    for time, period in ((8, 5), (3, 30))
-]
+ELSEWHERE = RelayAddress("elsewhere.example", 7256, (b"p" * 32,))
+STATEMENTS = (
+    [
+        make_statement(kind, ROOM_ID, key(f"identity {signer}"), fp(subject), time, signer)
+        for kind, signer, subject, time in (
+            (StatementType.JOIN, "alice", "alice", 1),
+            (StatementType.JOIN, "bob", "bob", 2),
+            (StatementType.LEAVE, "bob", "bob", 2),
+            (StatementType.JOIN, "carol", "carol", 3),
+            (StatementType.JOIN, "carol", "carol", 9),
+            (StatementType.LEAVE, "carol", "carol", 5),
+            (StatementType.ADMIT, "alice", "carol", 7),
+            (StatementType.ADMIT, "alice", "bob", 7),
+            (StatementType.JOIN, "dave", "dave", 4),
+            (StatementType.LEAVE, "alice", "alice", 0),
+        )
+    ]
+    + [
+        make_statement(StatementType.STEADY, ROOM_ID, key("identity alice"), fp("alice"), time, period_s=period)
+        for time, period in ((8, 5), (3, 30))
+    ]
+    + [
+        make_statement(StatementType.RELAY, ROOM_ID, key("identity alice"), fp("alice"), time, relay=relay)
+        for time, relay in ((6, ELSEWHERE), (3, replace(ELSEWHERE, port=1)))
+    ]
+)
 INVALID = [
     b"",
     STATEMENTS[1].raw[:-1],
@@ -255,7 +264,7 @@ def test_attack_39_any_order_makes_the_same_members(order: list[bytes], mode: Mo
             assert raw in INVALID
     expected = {"alice", "carol"} | ({"dave"} if mode is Mode.OPEN else set())
     assert held.fps() == {fp(name) for name in expected}
-    newest = [s for s in STATEMENTS if s.time_ms != 3]  # carol said JOIN twice, alice STEADY
+    newest = [s for s in STATEMENTS if s.time_ms != 3]  # carol said JOIN twice, alice STEADY and RELAY
     assert held.hashes() == sorted(statement.hash for statement in newest)
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -28,11 +29,12 @@ from chatcore.events import (
     MessageReceived,
     MessageSent,
     PresenceChanged,
+    RoomMoved,
     RosterChanged,
     SealedBlocks,
     Waiting,
 )
-from chatcore.invite import CUT_SHORT, Mode
+from chatcore.invite import CUT_SHORT, Invite, Mode, RelayAddress
 from chatcore.lock import Guard
 from chatcore.pins import Page
 from chatcore.profile import Loss, Profile
@@ -44,6 +46,7 @@ from gui.events import (
     AppEvent,
     Failed,
     FromRoom,
+    MoveAnswered,
     PeopleKnown,
     ProfileFound,
     ProfileKnown,
@@ -266,6 +269,36 @@ def test_a_visit_keeps_nothing(meet: Meet, relay: EmbeddedRelay) -> None:
     alice.wait(MessageSent)
     alice.back.stop()
     assert not alice.directory.exists()
+
+
+def test_a_room_moves_and_both_places_are_kept(meet: Meet, relay: EmbeddedRelay, tmp_path: Path) -> None:
+    """The next visit begins at the new one; the old one is where those who were away are waited for."""
+    alice = meet("alice")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    other = EmbeddedRelay(tmp_path / "other")
+    other.start()
+    try:
+        there = RelayAddress.parse(other.line)
+        alice.back.move(opened.room_id, replace(there, port=1).to_text())
+        failure = alice.wait(MoveAnswered).failure
+        assert failure.startswith("The relay can't be used. Its port: nobody listens there")
+        alice.back.move(opened.room_id, other.line)
+        assert alice.wait(MoveAnswered) == MoveAnswered(opened.room_id)
+        alice.back.look()
+        while [room.place for room in alice.wait(ProfileFound).rooms] != [there.place]:  # the core says it soon
+            alice.back.look()
+        alice.back.stop()
+        alice = meet("alice")
+        alice.back.look()
+        assert [room.place for room in alice.wait(ProfileFound).rooms] == [there.place]
+        alice.back.open_recent(opened.room_id, "alice")
+        assert Invite.parse(alice.wait(RoomOpened).invite_text).relay == there
+        moved = alice.wait(RoomMoved)
+        assert (moved.relay, moved.before, moved.earlier) == (there, RelayAddress.parse(relay.line), True)
+        alice.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
+    finally:
+        alice.back.stop()
+        other.stop()
 
 
 @pytest.mark.parametrize("again", [True, False])

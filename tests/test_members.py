@@ -28,7 +28,7 @@ from chatcore.members import (
 from chatcore.seal import fingerprint
 
 ROOM = bytes(range(32))
-JOIN, LEAVE, ADMIT, STEADY = StatementType
+JOIN, LEAVE, ADMIT, STEADY, RELAY = StatementType
 
 
 def members(mode: Mode = Mode.OPEN, owner: str = "alice") -> Members:

@@ -94,7 +94,7 @@ def test_every_group_has_what_it_should() -> None:
         "invite": (4, 11),
         "words": (5, 0),
         "link": (6, 0),
-        "statement": (10, 11),
+        "statement": (12, 14),
         "content": (8, 0),
         "frame": (10, 6),
         "engine": (10, 10),
@@ -430,7 +430,7 @@ def test_sets(engine: Engine) -> None:
     common = right[0]
     room_id, owner = hexed(common, "room-id", "owner")
     sets = [record for record in right if "hashes" in record]
-    assert len(sets) == 5
+    assert len(sets) == 6
     for record in sets:
         members = Members(engine, room_id, owner, Mode(_number(common, "mode")))
         for at in range(0, len(record["hashes"]), 64):

@@ -16,7 +16,7 @@ from screen import Screen
 
 from chatcore.events import Presence
 from chatcore.invite import Mode
-from gui import events, steady
+from gui import events, move, steady
 from gui.bridge import Bridge
 from gui.checks import check_invite
 from gui.events import AppEvent, Sheet, ViewEvent
@@ -29,6 +29,7 @@ from gui.shown import (
     Header,
     InviteState,
     KnockState,
+    MoveState,
     Person,
     Quote,
     Reader,
@@ -56,6 +57,7 @@ RECENT = (
     RecentRoom(b"s" * 32, "Book club", "chat.example.org:7256", "Tue"),
 )
 KNOCK = KnockState(FP, "Léa would like to come in", "Cabin weekend", "Ask Léa.", "Nothing is encrypted to Léa.", WORDS)
+MOVE = MoveState("Cabin weekend", "The room is on relay.example.org:7256 now.", move.FOLLOWS, move.SEES)
 READERS = ReadersState(
     mid(1),
     Quote(FP, "Maya", "12:13", "On the phone\nis fine"),
@@ -338,6 +340,29 @@ def test_the_owner_chooses_a_steady_rhythm(screen: Screen) -> None:
     assert screen.last() == events.SheetClosed(Sheet.STEADY)
 
 
+def test_the_owner_moves_a_room(screen: Screen) -> None:
+    screen.windows.show_start(StartState("Maya"))
+    screen.windows.show_move(MOVE)
+    top = screen.sheet(Sheet.MOVE)
+    assert {MOVE.where, MOVE.follows, MOVE.sees} <= set(screen.reads(top))
+    window = screen.windows.sheets[Sheet.MOVE][1]
+    window["-MOVE-LINE-"].update("parley:relay/…")
+    screen.press("Move everyone", top)
+    assert screen.last() == events.MoveRoom("parley:relay/…")
+    screen.windows.show_move(replace(MOVE, busy=move.ASKING))
+    assert move.ASKING in screen.reads(top)
+    told = len(screen.told)
+    screen.press("Move everyone", top)
+    assert len(screen.told) == told
+    screen.windows.show_move(replace(MOVE, problem=move.SAME))
+    reads = screen.reads(top)
+    assert "The room is on that relay already." in reads
+    assert "Paste the line of another one." in reads
+    assert window["-MOVE-LINE-"].get() == "parley:relay/…"  # it is for the person to mend
+    screen.key("Escape", top)
+    assert screen.last() == events.SheetClosed(Sheet.MOVE)
+
+
 def test_who_could_read_a_message(screen: Screen) -> None:
     screen.windows.show_start(StartState("Maya"))
     screen.windows.show_readers(READERS)
@@ -575,6 +600,7 @@ def test_every_page_and_sheet_in_dark() -> None:
     screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", events.Close()))
     screen.windows.show_words(WordsState("Room words", "Cabin weekend", WORDS, "Read them out.", "", ()))
     screen.windows.show_steady(steady.state("Cabin weekend", 5, 0))
+    screen.windows.show_move(MOVE)
     screen.windows.show_report(
         ReportState(
             "Connection report", "Cabin weekend", "Nothing out of order", Tone.GOOD, ((0.0, 20), (1.0, 30)), (),

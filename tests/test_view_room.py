@@ -18,6 +18,7 @@ from gui.events import (
     DismissBanner,
     LeaveRoom,
     OpenInvite,
+    OpenMove,
     OpenRecent,
     OpenReport,
     OpenSteady,
@@ -425,11 +426,14 @@ def test_the_gear_offers_the_words_the_look_and_two_ways_out(opened: Open) -> No
     for words, act in room.page.gear_entries():
         assert words
         act()
-    assert room.emitted == [OpenWords(), OpenReport(), OpenSteady(), ThemeToggled(), CloseRoom(), LeaveRoom()]
-    assert room.page.gear_entries()[3][0] == "Dark look"
-    assert opened(dark=True).page.gear_entries()[3][0] == "Light look"
+    acts = [OpenWords(), OpenReport(), OpenSteady(), OpenMove(), ThemeToggled(), CloseRoom(), LeaveRoom()]
+    assert room.emitted == acts
+    assert room.page.gear_entries()[4][0] == "Dark look"
+    assert opened(dark=True).page.gear_entries()[4][0] == "Light look"
     room.page.set_roster((Person(fp("carol"), "carol", Presence.SELF, "You", is_self=True),))
-    assert "Steady rhythm…" not in [words for words, _ in room.page.gear_entries()]
+    others = [words for words, _ in room.page.gear_entries()]
+    assert "Steady rhythm…" not in others
+    assert "Move to another relay…" not in others
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (480, 420)])

@@ -61,8 +61,8 @@ class Memory:
 class Line:
     """A connection that takes the place of another."""
 
-    def __init__(self, seat: Seat) -> None:
-        self.seat = seat
+    def __init__(self, seat: Seat, relay: str = "") -> None:
+        self.seat, self.relay = seat, relay
         self.reader = FrameReader()
         self.address: bytes | None = None
 
@@ -88,32 +88,47 @@ class Client:
         self.connections = 0
         self.seat: Seat | None = None
         self.next: Line | None = None
+        self.post: Line | None = None  # at the relay of before
+        self.relay = ""  # where the first connection leads
 
-    def connect(self) -> None:
+    def _key(self) -> PrivateKey:
         self.connections += 1
+        return key(f"session {self.name} {self.connections}")
+
+    def connect(self, relay: RelayAddress | None = None) -> None:
         self.reader = FrameReader()
-        self.seat = self.room.connect(key(f"session {self.name} {self.connections}"), self.world.now)
+        self.relay = (relay or self.room.relay).place
+        self.seat = self.room.connect(self._key(), self.world.now, relay)
 
     def renew(self) -> None:
-        """Begin a second connection."""
-        self.connections += 1
-        self.next = Line(self.room.renew(key(f"session {self.name} {self.connections}"), self.world.now))
+        """Begin a second connection, to where the room is."""
+        self.next = Line(self.room.renew(self._key(), self.world.now), self.room.relay.place)
+
+    def look_out(self) -> None:
+        """Begin one to where the room was, besides."""
+        assert self.room.outlook is not None
+        where = self.room.outlook.place
+        self.post = Line(self.room.look_out(self._key(), self.world.now), where)
 
     def keep_up(self) -> None:
         """Leave what the room has left."""
         if self.seat is None:
             return
         held = self.room.seats
+        if self.post is not None and self.post.seat not in held:
+            gone, self.post = self.post, None
+            self.world.vacate(gone.address)
         if self.next is not None and self.next.seat not in held:
             line, self.next = self.next, None
             self.world.vacate(line.address)
         if self.seat not in held and self.next is not None:
             old, line, self.next = self.address, self.next, None
-            self.seat, self.reader, self.address = line.seat, line.reader, line.address
+            self.seat, self.reader, self.address, self.relay = line.seat, line.reader, line.address, line.relay
             self.world.vacate(old)
 
     def line(self, address: bytes | None) -> Client | Line:
-        return self.next if self.next is not None and self.next.address == address else self
+        others = [line for line in (self.next, self.post) if line is not None and line.address == address]
+        return others[0] if others else self
 
     def commit(self) -> None:
         """Keep what has changed, as a shell does before anything leaves it."""
@@ -147,6 +162,9 @@ class World:
         self.invite = new_invite(fp(owner), mode, RELAY, "Test", secret=self.rng.randbytes(32))
         self.clients: dict[str, Client] = {}
         self.seats: dict[bytes, Client] = {}
+        self.places: dict[bytes, str] = {}  # at which relay a seat is: `host:port`
+        self.names: dict[str, str] = {}  # other names of relays
+        self.dead: set[str] = set()  # relays that take nobody
         self.tamper: Tamper = lambda source, to, block: [(source, to, block)]
         self.beats: list[tuple[str, float, int]] = []  # of steady mode: who, when, bytes
         self.log: list[Hop] = []  # every forwarded block, as it was sent
@@ -179,8 +197,10 @@ class World:
     def vacate(self, address: bytes | None) -> None:
         if address is not None:
             del self.seats[address]
+            place = self.places.pop(address, "")
             for there, other in list(self.seats.items()):
-                self.deliver(other, Frame(Kind.LEFT, address=address), there)
+                if self.places.get(there, "") == place:
+                    self.deliver(other, Frame(Kind.LEFT, address=address), there)
 
     def deliver(self, client: Client, frame: Frame, address: bytes | None = None) -> None:
         """Hand a frame to a client, over its seat with this address, or else its first."""
@@ -197,15 +217,21 @@ class World:
 
     def _relay(self, client: Client, line: Client | Line, frame: Frame) -> None:
         if frame.kind is Kind.JOIN:
+            if line.relay in self.dead:
+                return
             line.address = self.rng.randbytes(8)
-            room_id = client.room.invite.room_id
-            others = [(at, one) for at, one in self.seats.items() if one.room.invite.room_id == room_id]
-            self.seats[line.address] = client
+            room_id, place = client.room.invite.room_id, self.names.get(line.relay, line.relay)
+            others = [
+                (at, one)
+                for at, one in self.seats.items()
+                if one.room.invite.room_id == room_id and self.places[at] == place
+            ]
+            self.seats[line.address], self.places[line.address] = client, place
             self.deliver(client, Frame(Kind.WELCOME, argument=len(others), address=line.address), line.address)
             for at, other in others:
                 self.deliver(client, Frame(Kind.PRESENT, address=at), line.address)
                 self.deliver(other, Frame(Kind.PRESENT, address=line.address), at)
-        elif frame.kind is Kind.SEND and line.address is not None and frame.address in self.seats:
+        elif frame.kind is Kind.SEND and line.address is not None and self._is_near(line.address, frame.address):
             hop = (client.name, self.named(frame.address), frame.block)
             self.log.append(hop)
             for source, to, block in self.tamper(*hop):
@@ -215,6 +241,9 @@ class World:
                         self.deliver(self.clients[to], again, frame.address)
                 else:
                     self.inject(source, to, block)
+
+    def _is_near(self, one: bytes, other: bytes) -> bool:
+        return other in self.seats and self.places[one] == self.places[other]
 
     # -- time
 
@@ -226,7 +255,8 @@ class World:
                 client.commit()
                 client.events += client.room.events_received()
                 client.keep_up()
-                lines: list[Client | Line] = [client, *([client.next] if client.next is not None else [])]
+                lines: list[Client | Line] = [client]
+                lines += [line for line in (client.next, client.post) if line is not None]
                 for line in lines:
                     more = () if line.seat is None else (line.seat,)
                     for frame in line.reader.receive_data(client.room.data_to_send(*more)):

@@ -24,6 +24,7 @@ from gui.shown import (
     CreateState,
     InviteState,
     KnockState,
+    MoveState,
     ProfileState,
     ReadersState,
     ReportState,
@@ -39,6 +40,7 @@ from gui.view.dressing import focus_owner, take_focus
 from gui.view.invite import open_invite
 from gui.view.kit import BARS, Kit, make_window, place_over
 from gui.view.knock import WaitingPage, open_knock, open_waiting
+from gui.view.move import open_move
 from gui.view.profile import ImportPage, ProfilePage, open_import, open_profile
 from gui.view.readers import open_readers
 from gui.view.report import open_report
@@ -164,6 +166,10 @@ class Windows:
     def show_steady(self, state: SteadyState) -> None:
         """Open the sheet for the steady rhythm, or show this state in the one that is open."""
         self._sheet(Sheet.STEADY, state, open_steady)
+
+    def show_move(self, state: MoveState) -> None:
+        """Open the sheet that moves a room, or show this state in the one that is open."""
+        self._sheet(Sheet.MOVE, state, open_move)
 
     def show_knock(self, state: KnockState) -> None:
         """Open the knock sheet, or show this state in the one that is open."""

@@ -115,6 +115,8 @@ def words() -> Iterator[Record]:
 def statements() -> Iterator[Record]:
     room_id = room_invite(fp("alice identity")).room_id
     alice, bob = key("alice identity"), key("bob identity")
+    pins = stream("new relay's key", 32), stream("new relay's spare key", 32)
+    elsewhere = RelayAddress("new.relay.example", 443, pins, stream("new relay's pass", 32))
     made = {
         "the owner joins": make_statement(StatementType.JOIN, room_id, alice, fp("alice identity"), 1000, "Alice"),
         "bob joins": make_statement(StatementType.JOIN, room_id, bob, fp("bob identity"), 2000, "Bob \U0001f41f"),
@@ -122,6 +124,9 @@ def statements() -> Iterator[Record]:
         "bob leaves": make_statement(StatementType.LEAVE, room_id, bob, fp("bob identity"), 4000),
         "the owner sets a rhythm of 5 seconds": make_statement(
             StatementType.STEADY, room_id, alice, fp("alice identity"), 5000, period_s=5
+        ),
+        "the owner moves the room to another relay": make_statement(
+            StatementType.RELAY, room_id, alice, fp("alice identity"), 6000, relay=elsewhere
         ),
     }
     common: dict[str, object] = {"room-id": room_id, "owner": fp("alice identity"), "mode": 1}
@@ -135,6 +140,11 @@ def statements() -> Iterator[Record]:
     steady_by_bob = make_statement(StatementType.STEADY, room_id, bob, fp("bob identity"), 5000, period_s=5)
     slow = made["the owner sets a rhythm of 5 seconds"].raw[:73] + b"\x1f"
     slow += alice.sign(b"parley/1 stmt" + room_id + alice.modulus + slow)
+    moved = made["the owner moves the room to another relay"].raw[:-256]
+    moved_by_bob = make_statement(StatementType.RELAY, room_id, bob, fp("bob identity"), 6000, relay=elsewhere)
+    unpinned, unclean = moved[:329] + bytes(65) + moved[394:], moved[:100] + b"x" + moved[101:]
+    unpinned += alice.sign(b"parley/1 stmt" + room_id + alice.modulus + unpinned)
+    unclean += alice.sign(b"parley/1 stmt" + room_id + alice.modulus + unclean)
     for comment, signer, bad in (
         ("one bit of the time flipped", "bob identity", flip(join.raw, 72)),
         ("one bit of the signature flipped", "bob identity", flip(join.raw, len(join.raw) - 1)),
@@ -144,6 +154,9 @@ def statements() -> Iterator[Record]:
         ("an ADMIT by one who isn't the owner", "bob identity", by_bob.raw),
         ("a STEADY by one who isn't the owner", "bob identity", steady_by_bob.raw),
         ("a STEADY of 31 seconds", "alice identity", slow),
+        ("a RELAY by one who isn't the owner", "bob identity", moved_by_bob.raw),
+        ("a RELAY without a pin", "alice identity", unpinned),
+        ("a RELAY with something behind its host", "alice identity", unclean),
         ("an unknown type", "alice identity", b"\x09" + admit.raw[1:]),
         ("one byte too many", "alice identity", admit.raw + b"\0"),
         ("one byte too few", "alice identity", admit.raw[:-1]),
@@ -157,6 +170,7 @@ def statements() -> Iterator[Record]:
         "the owner lets bob in",
         "bob leaves",
         "the owner sets a rhythm of 5 seconds",
+        "the owner moves the room to another relay",
     ):
         members.add(made[comment].raw)
         held.append(parse_statement(made[comment].raw).hash)

@@ -369,7 +369,7 @@ def check_statement(record: Record) -> None:
 def good_statement(room_id: bytes, owner: bytes, signer: str, statement: bytes) -> bool:
     kind, signer_fp, subject = statement[0], statement[1:33], statement[33:65]
     key = modulus(signer)
-    sizes = {1: 73 + 256 + 65 + 256, 2: 73 + 256, 3: 73 + 256, 5: 73 + 1 + 256}
+    sizes = {1: 73 + 256 + 65 + 256, 2: 73 + 256, 3: 73 + 256, 5: 73 + 1 + 256, 6: 73 + 354 + 256}
     if len(statement) != sizes.get(kind):
         return False
     if sha256(LABEL + b"id" + key) != signer_fp or (kind == 1 and statement[73:329] != key):
@@ -378,7 +378,18 @@ def good_statement(room_id: bytes, owner: bytes, signer: str, statement: bytes) 
         return False
     if kind == 5 and (signer_fp != subject or statement[73] > 30):
         return False
+    if kind == 6 and (signer_fp != subject or not good_relay(statement[73:427])):
+        return False
     return verified(signer, LABEL + b"stmt" + room_id + key + statement[:-256], statement[-256:])
+
+
+def good_relay(extra: bytes) -> bool:
+    """Say whether 354 bytes are host, port, pins and pass, each followed by zeros."""
+    host, count, has_pass = extra[0], extra[256], extra[321]
+    if not 1 <= host <= 253 or count not in (1, 2) or has_pass > 1 or not any(extra[254:256]):
+        return False
+    unused = extra[1 + host : 254] + extra[257 + 32 * count : 321] + (b"" if has_pass else extra[322:])
+    return not any(unused) and all(0x21 <= byte <= 0x7E for byte in extra[1 : 1 + host])
 
 
 def check_set(record: Record) -> None:
