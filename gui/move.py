@@ -10,8 +10,8 @@ from gui.shown import MoveState
 PLACE_SHOWN = 60  # characters of an address; a name can have 253
 
 FOLLOWS = (
-    "Whoever is here goes there within a minute, and nothing is lost. Who is away is shown the way when they come back within "
-    "two weeks, while the old relay is still up; anybody later needs a new invite."
+    "Whoever is here goes there within a minute, and nothing is lost. Who is away is shown the way when they come back "
+    "within two weeks, while the old relay is still up; anybody later needs a new invite."
 )
 SEES = "Whoever runs the new relay sees who is connected, from where and when, and can't read anything."
 ASKING = "Asking the new relay…"
