@@ -23,12 +23,21 @@ class Moving:
         self._members, self._fp = members, fp
         self._needless = False  # both lead to the same relay
 
-    def settle(self) -> bool:
-        """Take in what the owner said last; True if the room is elsewhere now."""
+    def settle(self, at: RelayAddress | None) -> bool:
+        """Take in what the owner said last, while connected to `at`, if at all; True if the room is elsewhere now.
+
+        Where it was is where we still are: a relay that nobody could go to is nowhere to look for anybody.  One with
+        the same address and another key is no other place: the key of before, which may be a thief's, counts no more.
+        """
         said = self._members.moved
         if said is None or said.relay is None or said.relay == self.relay:
             return False
-        self.before, self.relay, self._needless = self.relay, said.relay, False
+        left = self.relay if at is None or at == said.relay else at
+        self.relay, self._needless = said.relay, False
+        if left.place != self.relay.place:
+            self.before = left
+        elif self.before.place == self.relay.place:
+            self.before = self.relay
         return True
 
     def found_same(self) -> None:

@@ -646,7 +646,7 @@ class Room:
             self._settle_members(now)
             self._seats.begin_with_known(now)
             self._settle_rhythm(now)
-            if self._moving.settle():
+            if self._moving.settle(self._seat.relay if self._seat is not None else None):
                 self._events.append(events.RoomMoved(self.relay, self.before, not self._open))
             for talk in list(self._talks.values()):
                 self._reconsider(talk, now)

@@ -142,7 +142,7 @@ class Seats:
             return self._go_over(old, new)
         if now.s < self._until_s:
             return None
-        if self._failed < MOST_FAILED or new.address is None:
+        if self._failed < MOST_FAILED or new.address is None or self._is_deserted(old, new, talks):
             return self.give_up()
         return self._go_over(old, new)
 
@@ -151,6 +151,10 @@ class Seats:
         carried = [talk for talk in talks if talk.link.me is new.me and talk.flows]
         # With all seats, for others may be renewing, too, and leave the one over which we have them.
         return reached <= {talk.fp for talk in carried if talk.heard} and now.s >= new.calm_s()
+
+    def _is_deserted(self, old: Seat, new: Seat, talks: Collection[Talk]) -> bool:
+        """Whether the new one is at another relay, to which none of those can go whom we have here."""
+        return new.relay != old.relay and not any(talk.link.me is new.me and talk.flows for talk in talks)
 
     def _go_over(self, old: Seat, new: Seat) -> Seat:
         new.take_over(old)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from random import SystemRandom
 
@@ -33,6 +34,21 @@ LEFT = "You have left this room."
 _RANDOM = SystemRandom()
 
 _Made = tuple[Cable, PrivateKey, RelayAddress]  # a connection, the session key for it, where it leads
+
+
+class _Present:
+    """A connection that is in use: where it leads, and until when its key is young enough."""
+
+    def __init__(self, relay: RelayAddress, renew_s: float) -> None:
+        self._relay, self._worn_s, self._turns = relay, time.monotonic() + 1.25 * renew_s, 0
+
+    def next_relay(self, wanted: RelayAddress) -> RelayAddress:
+        """Return where the one goes that shall take its place: where the room is, but not for ever in vain.
+
+        While nobody can go there, the key must be renewed all the same; then that is tried here by turns.
+        """
+        self._turns += time.monotonic() >= self._worn_s
+        return wanted if self._turns % 2 == 0 else self._relay
 
 
 def retry_wait_s(timing: Timing, tries: int, end: End) -> float:
@@ -71,12 +87,13 @@ class Upkeep:
             await asyncio.wait([before])  # still being closed, and kept: we would meet ourselves, and know too little
         await self.on_worker(visit, enter)
         visit.report(Connection.CONNECTING)
-        tries = 0
+        tries = turns = 0
         while True:
-            end, lasted_s = await self._connect(visit, visit.before if tries % 2 else visit.relay)
+            end, lasted_s = await self._connect(visit, visit.before if turns % 2 else visit.relay)
             if end is None:
                 return
-            tries = 0 if lasted_s >= self._timing.stable_s else tries
+            stable = lasted_s >= self._timing.stable_s
+            tries, turns = (0, 0) if stable else (tries, turns + 1)
             wait_s = retry_wait_s(self._timing, tries, end)
             tries += 1
             reason = refusal_sentence(end.refusal, max(1, round(wait_s))) if end.refusal else end.reason
@@ -111,20 +128,21 @@ class Upkeep:
         session = await self._fresh_key()
         return await dial(relay, lambda: Cable(relay.pins, owner), self._timing), session, relay
 
-    async def _dial_next(self, visit: Visit, wait_s: float) -> _Made | None:
+    async def _dial_next(self, visit: Visit, wait_s: float, present: _Present) -> _Made | None:
         """Make the connection that shall take the place of the present one, after a while or when that is worn."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(visit.worn.wait(), wait_s)
             await asyncio.sleep(min(wait_s, self._timing.renew_again_s) * _RANDOM.uniform(0.0, 0.1))
         with contextlib.suppress(PinError, RelayError):
             if visit.member:
-                return await self._dial(visit, visit.relay)
+                return await self._dial(visit, present.next_relay(visit.relay))
         return None
 
     async def _stay(self, visit: Visit, made: _Made) -> End:
         """Serve a connection, and from time to time another that takes its place, until there is none."""
         spawn = asyncio.get_running_loop().create_task
-        serving = [spawn(self._serve(visit, *made))]
+        serving, present = [spawn(self._serve(visit, *made))], _Present(made[2], self._timing.renew_s)
+        following = present
         dialing: asyncio.Task[_Made | None] | None = None
         looking = spawn(self._look_out(visit))
         wait_s = self._timing.renew_s
@@ -132,13 +150,13 @@ class Upkeep:
             while True:
                 if dialing is None and len(serving) == 1:
                     visit.worn.clear()
-                    dialing = spawn(self._dial_next(visit, wait_s * _RANDOM.uniform(0.75, 1.25)))
+                    dialing = spawn(self._dial_next(visit, wait_s * _RANDOM.uniform(0.75, 1.25), present))
                 await asyncio.wait([*serving, *([dialing] if dialing else [])], return_when=asyncio.FIRST_COMPLETED)
                 if serving[0].done():
                     end = serving.pop(0).result()
                     if visit.cable is None:
                         return end
-                    wait_s = self._timing.renew_s
+                    wait_s, present = self._timing.renew_s, following
                 elif serving[-1].done():
                     end = serving.pop().result()
                     wait_s = max(self._timing.renew_again_s, min(end.wait_s, MAX_WAIT_S))
@@ -147,6 +165,7 @@ class Upkeep:
                     wait_s = self._timing.renew_again_s
                     if next_made is not None:
                         serving.append(spawn(self._serve(visit, *next_made)))
+                        following = _Present(next_made[2], self._timing.renew_s)
         finally:
             rest = [task for task in (looking, *serving, dialing) if task is not None]
             for task in rest:

@@ -5,18 +5,26 @@ The core's side of it is in test_moving.py.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from client_help import HASTY, Ear, Person, free_port, room_on, tls_config, until
 from relay_help import RelayThread
 
+from chatcore.cable import End
+from chatcore.engines import PrivateKey
 from chatcore.errors import StateError
 from chatcore.events import Alarm, Connection, Gap, MemberLeft, RoomMoved
 from chatcore.invite import RelayAddress
+from chatcore.upkeep import Upkeep
+from chatcore.visit import Visit
+from chatcore.worker import Worker
 from relay.keys import pin_of
 
 NIMBLE = replace(HASTY, renew_again_s=0.5, look_out_s=0.05)
@@ -117,3 +125,51 @@ def test_to_a_relay_that_is_none_nobody_goes(tmp_path: Path, what: str) -> None:
             settled(person, new.port)
         alice.say("at last")
         again.until_text("at last")
+
+
+def session(person: Person) -> bytes:
+    room = person.client._visit(person.room_id).room
+    return room.seats[0].me.session.modulus if room is not None else b""
+
+
+def test_while_nobody_can_go_over_the_key_is_renewed_where_they_are(tmp_path: Path) -> None:
+    timing = replace(NIMBLE, renew_s=0.5, renew_again_s=0.2)
+    with relays(tmp_path) as (old, before, _, there), contextlib.ExitStack() as stack:
+        alice = stack.enter_context(Person("alice", room_on(before), NIMBLE))
+        bob = stack.enter_context(Person("bob", room_on(before), timing))
+        alice.until_here("bob")
+        bob.until_here("alice")
+        alice.client.move(alice.room_id, replace(there, port=free_port()))
+        bob.ear.until(lambda: bool(bob.ear.of(RoomMoved)), "it was said")
+        first = session(bob)
+        until(lambda: session(bob) not in (b"", first) and places(bob) == [old.port], "bob has a fresh key")
+        bob.say("still here")
+        alice.until_text("still here")
+        assert bob.ear.states() == [Connection.CONNECTING, Connection.CONNECTED]
+
+
+class Tries(Upkeep):
+    """Notes where it would connect; each connection lasts as long as is said."""
+
+    def __init__(self, lasting: list[float]) -> None:
+        super().__init__(HASTY, cast(Worker, None), lambda *_: None, cast("Callable[[], Awaitable[PrivateKey]]", None))
+        self.lasting, self.tried = lasting, list[str]()
+
+    def on_worker(self, visit: Visit, job: Callable[[], None]) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def _connect(self, visit: Visit, relay: RelayAddress) -> tuple[End | None, float]:
+        self.tried.append(relay.host)
+        return (End(), self.lasting.pop(0)) if self.lasting else (None, 0.0)
+
+
+def test_where_the_room_is_comes_first_whenever_a_connection_has_held() -> None:
+    new, old = (RelayAddress(f"{name}.example", 1, (b"p" * 32,)) for name in ("new", "old"))
+    visit = Visit(room_on(new), b"", cast(Worker, SimpleNamespace(post=lambda *_: None)), lambda *_: None, Ear())
+    visit.before = old
+    lasted_s = HASTY.stable_s
+    tries = Tries([0.0, 0.0, lasted_s, lasted_s, 0.0, lasted_s])
+    asyncio.run(asyncio.wait_for(tries.keep(visit, lambda: None, None), 30))
+    assert tries.tried == [f"{name}.example" for name in ("new", "old", "new", "new", "new", "old", "new")]

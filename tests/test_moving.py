@@ -21,6 +21,8 @@ from chatcore.invite import Invite, Mode, RelayAddress
 from chatcore.link import ContentKind
 from chatcore.members import Members, StatementType, make_statement, pack_relay, parse_relay, parse_statement
 from chatcore.moving import LOOK_OUT_MS, LOOKOUTS, Moving
+from chatcore.seal import LABEL
+from chatcore.seats import MOST_FAILED, RENEWAL_S
 from chatcore.wire import Frame, Kind
 
 OLD, NEW, THIRD = (
@@ -148,8 +150,8 @@ def test_of_many_a_few_wait_and_always_the_owner() -> None:
         others = set(everybody) - {me}
         assert moving.look_out(OLD, others, now) is None  # it hasn't moved
         members.add(relay_statement(NEW, 1000))
-        assert moving.settle()
-        assert not moving.settle()
+        assert moving.settle(OLD)
+        assert not moving.settle(NEW)
         assert moving.look_out(OLD, others, now) is None  # one isn't there oneself
         wait[me] = moving.look_out(NEW, others, now)
         assert moving.look_out(NEW, others, Moment(0.0, 1000 + LOOK_OUT_MS)) is None
@@ -271,6 +273,135 @@ def test_from_a_relay_that_keeps_people_apart_the_owner_brings_them_back() -> No
     alice.room.move(OLD, world.now)
     follow(world, 60, alice, bob, carol)
     assert moves(bob)[-1] == moves(carol)[-1] == OLD
+
+
+def test_a_relay_that_nobody_could_go_to_is_nowhere_to_look_for_those_who_were_away() -> None:
+    world = world_at()
+    alice, bob, carol = (world.client(name) for name in ("alice", "bob", "carol"))
+    world.advance(3)
+    carol.disconnect()
+    world.dead = {THIRD.place}
+    alice.room.move(THIRD, world.now)
+    follow(world, 10, alice, bob)
+    alice.room.move(NEW, world.now)
+    follow(world, 20, alice, bob)
+    assert whereabouts(world, alice, bob) == {NEW.place}
+    assert alice.room.before == bob.room.before == OLD
+    carol.connect()
+    follow(world, 30, alice, bob, carol)
+    assert moves(carol) == [NEW]
+    assert whereabouts(world, alice, bob, carol) == {NEW.place}
+
+
+def test_who_alone_can_go_to_the_new_one_stays_where_the_others_are() -> None:
+    world = world_at()
+    alice, bob = world.client("alice"), world.client("bob")
+    world.advance(3)
+    alice.room.move(NEW, world.now)
+    follow(world, (MOST_FAILED + 2) * (RENEWAL_S + 1), alice)  # an address of her own network; bob finds nothing there
+    assert whereabouts(world, alice, bob) == {OLD.place}
+    talk(world, "alice", "bob")
+    follow(world, 20, alice, bob)
+    assert whereabouts(world, alice, bob) == {NEW.place}
+    talk(world, "alice", "bob")
+
+
+def test_the_key_of_before_counts_no_more_at_the_same_address() -> None:
+    world, (alice, bob) = moved("alice", "bob")
+    other_key = replace(NEW, pins=(b"k" * 32,))
+    alice.room.move(other_key, world.now)
+    follow(world, 20, alice, bob)
+    for client in (alice, bob):
+        assert client.room.relay == other_key
+        assert client.room.before == OLD  # those who were away when it moved still come there
+    alice.room.move(replace(OLD, pins=(b"k" * 32,)), world.now)
+    follow(world, 20, alice, bob)
+    assert alice.room.before == bob.room.before == other_key
+    world = world_at()
+    alice, bob = world.client("alice"), world.client("bob")
+    world.advance(3)
+    alice.room.move(replace(OLD, pins=(b"k" * 32,)), world.now)
+    follow(world, 20, alice, bob)
+    for client in (alice, bob):
+        assert client.room.before == client.room.relay == replace(OLD, pins=(b"k" * 32,))
+        assert client.post is None
+    talk(world, "alice", "bob")
+
+
+def test_of_two_moves_who_missed_both_needs_a_new_invite_and_who_missed_one_does_not() -> None:
+    world = world_at()
+    alice, bob, carol, dave = (world.client(name) for name in ("alice", "bob", "carol", "dave"))
+    world.advance(3)
+    dave.disconnect()
+    alice.room.move(NEW, world.now)
+    follow(world, 20, alice, bob, carol)
+    carol.disconnect()
+    world.now = replace(world.now, ms=world.now.ms + LOOK_OUT_MS // 2)  # a week
+    alice.room.move(THIRD, world.now)
+    follow(world, 20, alice, bob)
+    carol.connect()
+    dave.connect()
+    assert (carol.relay, dave.relay) == (NEW.place, OLD.place)
+    follow(world, 30, alice, bob, carol, dave)
+    assert whereabouts(world, alice, bob, carol) == {THIRD.place}
+    assert moves(dave) == []
+    kept = dave.room.statements()
+    dave.disconnect()
+    del world.clients["dave"]
+    again = world.client("dave", invite=world.invite.at(THIRD), statements=kept)
+    follow(world, 30, alice, bob, carol, again)
+    assert whereabouts(world, alice, bob, carol, again) == {THIRD.place}
+    talk(world, "alice", "bob", "carol", "dave")
+
+
+def test_one_who_was_away_for_a_week_is_shown_the_way() -> None:
+    world = world_at()
+    alice, bob, carol = (world.client(name) for name in ("alice", "bob", "carol"))
+    world.advance(3)
+    carol.disconnect()
+    alice.room.move(NEW, world.now)
+    follow(world, 20, alice, bob)
+    world.now = replace(world.now, ms=world.now.ms + LOOK_OUT_MS // 2)
+    follow(world, 120, alice, bob)
+    carol.connect()
+    follow(world, 30, alice, bob, carol)
+    assert whereabouts(world, alice, bob, carol) == {NEW.place}
+    talk(world, "alice", "bob", "carol")
+
+
+def test_an_owner_who_was_killed_before_it_was_written_down_hears_it_from_the_others() -> None:
+    world = world_at()
+    alice, bob, carol = (world.client(name) for name in ("alice", "bob", "carol"))
+    world.advance(3)
+    kept = alice.room.statements()
+    alice.room.move(NEW, world.now)
+    follow(world, 20, alice, bob, carol)
+    alice.disconnect()
+    del world.clients["alice"]
+    again = world.client("alice", statements=kept)
+    assert again.relay == OLD.place
+    follow(world, 30, again, bob, carol)
+    assert moves(again) == [NEW]
+    assert whereabouts(world, again, bob, carol) == {NEW.place}
+    talk(world, "alice", "bob", "carol")
+
+
+def test_what_only_a_later_version_can_say_is_left_aside() -> None:
+    world = world_at()
+    alice, bob = world.client("alice"), world.client("bob")
+    world.advance(3)
+    identity = key("identity alice")
+    unsigned = b"\x07" + fp("alice") * 2 + world.now.ms.to_bytes(8) + b"news"
+    later = unsigned + identity.sign(LABEL + b"stmt" + world.invite.room_id + identity.modulus + unsigned)
+    link = next(iter(alice.room._courier.sending.values()))
+    before = bob.room.statements()
+    for _ in range(3):
+        alice.room._send(link, ContentKind.STMT, later, world.now)
+        world.advance(1)
+    assert bob.room.refused == 3
+    assert bob.room.statements() == before
+    assert not bob.of(Alarm)
+    talk(world, "alice", "bob")
 
 
 def test_only_the_owner_moves_a_room() -> None:
