@@ -98,7 +98,7 @@ class Courier:
             mids, standing = kept.owed.get(fp, {}), kept.standings.get(fp, Standing())
             self._outbox(fp).restore(standing, [owed[mids[number]] for number in sorted(mids)])
             self._inbox(fp).restore(standing.logs)
-        if kept.lost_lines is not None:  # what became of our numbers isn't known for sure: none is used again
+        if kept.unsettled or kept.lost_lines is not None:  # which numbers are out isn't known: none is used again
             self._begin_log()
             self.stale = False  # there are no links yet
 
@@ -266,7 +266,7 @@ class Courier:
         if outbox.reached == outbox.head:
             self._ledger.goes_at_once(fp, outbox.head)
         else:
-            self._ledger.touch(fp)
+            self._ledger.goes(fp)
 
     def take_back(self, mid: bytes) -> None:
         """Owe a message no more to those for whom it was never put on a link; tells who they are."""
@@ -281,7 +281,7 @@ class Courier:
 
     def _pump(self, fp: bytes, now: Moment) -> None:
         if self._put_on_link(fp, now):
-            self._ledger.touch(fp)
+            self._ledger.goes(fp)
 
     def _put_on_link(self, fp: bytes, now: Moment) -> bool:
         """Send what may go out now; says whether any of it goes for the first time.  That is kept before it goes."""

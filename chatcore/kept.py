@@ -53,11 +53,12 @@ class Changes:
     undelivered: list[tuple[bytes, bytes]] = field(default_factory=list)  # mid, to whom
     taken_back: list[tuple[bytes, bytes]] = field(default_factory=list)  # mid, from whom
     gone: dict[bytes, int] = field(default_factory=dict)  # recipient: newest of `owed` that goes out with this commit
+    goes: bool = False  # a number goes out that never did, of these or of earlier ones
 
     def __bool__(self) -> bool:
         """Whether there is anything to commit."""
         became = (self.arrived, self.undelivered, self.taken_back)
-        return self.log is not None or any((self.lines, self.owed, self.standings, *became))
+        return self.log is not None or any((self.lines, self.owed, self.standings, self.goes, *became))
 
 
 @dataclass(slots=True)
@@ -75,12 +76,14 @@ class Kept:
     undelivered: dict[bytes, set[bytes]] = field(default_factory=dict, repr=False)  # by mid
     taken_back: dict[bytes, set[bytes]] = field(default_factory=dict, repr=False)  # by mid
     lost_lines: int | None = None  # that were damaged; with any damage, 0 too, the old log must not be gone on with
+    unsettled: bool = False  # more numbers may be out than these: the old log must not be gone on with either
 
     def commit(self, changes: Changes) -> None:
         """Take what has happened."""
         if changes.log is not None:
-            self.log = changes.log
+            self.log, self.unsettled = changes.log, False
             self.owed.clear()
+        self.unsettled |= changes.goes
         for line in changes.lines:
             self.lines[line.mid] = line
         for fp, number, mid in changes.owed:
@@ -113,3 +116,6 @@ class Store(Protocol):
 
     def settle(self) -> None:
         """Have what was committed outlive a power cut, too: before anything is promised to others because of it."""
+
+    def rest(self) -> None:
+        """Settle, and keep that no number is out that isn't kept; until the next commit with which one goes."""

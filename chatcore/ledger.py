@@ -55,7 +55,13 @@ class Ledger:
     def goes_at_once(self, fp: bytes, number: int) -> None:
         """The newest that is owed to somebody goes out: with its line, for a standing each would cost more."""
         if self._changes is not None:
-            self._changes.gone[fp] = number
+            self._changes.gone[fp], self._changes.goes = number, True
+
+    def goes(self, fp: bytes) -> None:
+        """What was owed to somebody before goes out for the first time."""
+        self.touch(fp)
+        if self._changes is not None:
+            self._changes.goes = True
 
     def take_back(self, fp: bytes, mid: bytes, behind: Iterable[tuple[int, Owed]]) -> None:
         """A message is owed to somebody no more; those `behind` it have moved up."""

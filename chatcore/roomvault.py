@@ -19,6 +19,7 @@ KEPT_LINES = 2000  # of a room that `load` returns, besides those that are still
 _LINE = struct.Struct(f">{FP_SIZE}sQh")  # sender, when; how many readers, -1 when they aren't known
 _STANDING = struct.Struct(f">{FP_SIZE}sQQQ")  # peer, head, cursor, low; then reached u64; log 8 and cursor u64 each
 _REACHED = struct.Struct(">Q")
+_MISTRUST = (Kind.DAMAGE, Kind.UNSETTLED)  # why a log isn't gone on with: gone when the next is begun
 _HAS_NUMBERS, _HAS_AWAY = 1, 2  # what follows the readers: a number for each, a bit for each
 _GONE = 1 << 63  # beside a number: it went out as soon as it was committed
 _LOG = struct.Struct(f">{LOG_SIZE}sQ")
@@ -84,6 +85,7 @@ class RoomVault:
         self._erased = False
         self._torn: list[int] = []  # sequence numbers of rows that don't open; they go when a new log is begun
         self._lost_lines = 0
+        self._unsettled = False  # there is that row
 
     def __repr__(self) -> str:
         return "RoomVault()"
@@ -121,6 +123,7 @@ class RoomVault:
                     fp, mid = _LOSS.unpack(data)
                     became = kept.undelivered if kind == Kind.LOSS else kept.taken_back
                     became.setdefault(mid, set()).add(fp)
+            kept.unsettled = self._unsettled = any(self._read(base, Kind.UNSETTLED, Kind.UNSETTLED))
             marks = [int.from_bytes(data) for _, _, data in self._read(base, Kind.DAMAGE, Kind.DAMAGE)]
         if self._torn or marks:
             kept.lost_lines = self._lost_lines + sum(marks)
@@ -158,7 +161,11 @@ class RoomVault:
         return kept, min((seqs[mid] for mid in kept.lines), default=0)
 
     def commit(self, changes: Changes) -> None:
-        """Write changes down; they are on the disk when this returns.  Raises VaultError, and then nothing is."""
+        """Write changes down, all or none.  Raises VaultError, and then nothing is.
+
+        Before the first number since `rest` goes out, the disk has it that there may be more than it knows: asking it
+        for each message alone would take longer than encrypting it.
+        """
         numbers: dict[bytes, dict[bytes, int]] = {}
         for fp, number, mid in changes.owed:
             gone = _GONE if number and changes.gone.get(fp) == number else 0
@@ -169,14 +176,19 @@ class RoomVault:
             rows = self._rows(changes, numbers)
             if changes.log is not None:
                 base.executemany("DELETE FROM item WHERE seq = ?", ((seq,) for seq in self._torn))
-                base.execute(TAKE_AWAY, self._vault.place(self._room, Kind.DAMAGE, b""))
+                base.executemany(TAKE_AWAY, (self._vault.place(self._room, one, b"") for one in _MISTRUST))
                 rows.append(self._row(Kind.LOG, b"", changes.log))
                 rows += self._renumbered(base, numbers)
             else:
                 rows += [self._closed_up(base, mid, changed) for mid, changed in numbers.items()]
+            unsettled = self._unsettled and changes.log is None
+            begins = changes.goes and not unsettled
+            if begins:
+                rows.append(self._row(Kind.UNSETTLED, b"", b""))
             base.executemany(PUT, rows)
-        if changes.log is not None:
-            self._vault.settle()  # after a power cut the old one mustn't be gone on with
+        self._unsettled = unsettled or begins
+        if begins or changes.log is not None:  # after a power cut the old log mustn't be gone on with
+            self._vault.settle()
 
     def _rows(self, changes: Changes, numbers: dict[bytes, dict[bytes, int]]) -> list[Row]:
         """Seal what is new; what is left in `numbers` is of lines of before."""
@@ -194,6 +206,14 @@ class RoomVault:
     def settle(self) -> None:
         """Have what was committed outlive a power cut.  Raises VaultError."""
         self._vault.settle()
+
+    def rest(self) -> None:
+        """Settle, and note that no number is out that the file doesn't know.  Raises VaultError."""
+        self._vault.settle()
+        if self._unsettled and not self._erased:
+            with self._vault.transaction() as base:
+                base.execute(TAKE_AWAY, self._vault.place(self._room, Kind.UNSETTLED, b""))
+            self._unsettled = False
 
     def _closed_up(self, base: sqlite3.Connection, mid: bytes, changed: dict[bytes, int]) -> Row:
         """Return a line of before with the numbers that it has since another was taken back."""

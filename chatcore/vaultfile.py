@@ -45,6 +45,7 @@ class Kind(IntEnum):
     ARRIVAL = 3
     LOSS = 4
     TAKEN_BACK = 5
+    UNSETTLED = 6  # more numbers may be out than the file knows
     STATEMENT = 16
     DAMAGE = 17  # how many lines of the room were lost
     IDENTITY = 32

@@ -7,6 +7,7 @@ What happens is committed before it is shown or sent.  Every method is called on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ from chatcore.worker import Worker, log_fault, moment
 
 BATCH_FRAMES = 16  # opened in one go, some 5 ms of RSA: other rooms, and what goes out, wait no longer
 
-SETTLE_S = 0.5  # after one has said something, or taken it back
+SETTLE_S = 0.5  # after one has said something
 
 UNKEPT = "What was said here last could not be kept, so nothing more is said. Close the room and open it again."
 
@@ -58,9 +59,7 @@ class Visit:
         self.set_digest = b""
         self.tick_s: float | None = None
         self.muted = False
-        self._settle_s: float | None = (
-            None  # when what one has said or taken back is to outlive a power cut, at the latest
-        )
+        self._rest_s: float | None = None  # when what one has said is to outlive a power cut, at the latest
         self._worker, self._soon, self._emit = worker, soon, emit
 
     # -- called by a cable, on the loop
@@ -161,7 +160,7 @@ class Visit:
         self._look_where(room)
         if room.worn or room.astray:
             self._soon(self.worn.set)
-        times = [time for time in (room.next_tick(), self._settle_s) if time is not None]
+        times = [time for time in (room.next_tick(), self._rest_s) if time is not None]
         self.tick_s = min(times, default=None)
 
     def _look_where(self, room: Room) -> None:
@@ -178,11 +177,13 @@ class Visit:
         now_s = time.monotonic()
         if changes:
             self.store.commit(changes)
-            if (changes.lines or changes.taken_back) and self._settle_s is None:
-                self._settle_s = now_s + SETTLE_S
-        if promised or (self._settle_s is not None and now_s >= self._settle_s):
+            if (changes.lines or changes.goes) and self._rest_s is None:
+                self._rest_s = now_s + SETTLE_S
+        if self._rest_s is not None and now_s >= self._rest_s:
+            self.store.rest()
+            self._rest_s = None
+        elif promised or changes.taken_back:
             self.store.settle()
-            self._settle_s = None
 
     def _write(self, room: Room) -> None:
         held = room.seats
@@ -231,6 +232,9 @@ class Visit:
         self.muted = True
         for cable in list(self.cables):
             self.unplug(cable)
+        if self.store is not None and not self.failure:
+            with contextlib.suppress(VaultError):  # then the next run begins a new log
+                self.store.rest()
         self.room = self.tick_s = None
         if self in self._worker.rooms:
             self._worker.rooms.remove(self)

@@ -287,6 +287,10 @@ class Full:
     def settle(self) -> None:
         pass
 
+    def rest(self) -> None:
+        self.settle()
+        self.kept.unsettled = False
+
     def commit(self, changes: Changes) -> None:
         if self.commits == 0:
             raise VaultError("The disk is full.")

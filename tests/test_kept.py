@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from vault_help import make_vault, open_vault, room_in
-from world import Client, Memory, World, fp
+from world import Client, Hop, Memory, World, fp
 
 from chatcore.clock import Moment
-from chatcore.events import Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered, TakenBack
+from chatcore.events import Damaged, Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered, TakenBack
 from chatcore.kept import Changes, Kept, Line, Standing, Store
 from chatcore.roomvault import RoomVault
 from chatcore.vault import Vault
+from chatcore.wire import Frame, Kind
 
 
 def texts(client: Client) -> list[str]:
@@ -431,6 +432,70 @@ def test_attack_32_what_is_said_again_in_a_new_log_is_shown_once(stores: Stores)
     world.advance(5)
     assert texts(bob) == ["one", "owed when the disk was copied", "lost with the disk"]
     assert alice.room.owed == 0
+
+
+def test_a_number_that_was_out_when_the_power_was_cut_isnt_used_again(stores: Stores) -> None:
+    """The disk knows of the first of two lines; the second is on its way, and comes on the old link after all."""
+    world, alice, bob = two(stores)
+    alice.say("one")
+    world.settle()
+    assert alice.store is not None
+    disk, log = stores.backup(alice.store), alice.store.load().log
+    held: list[bytes] = []
+
+    def hold(source: str, to: str, block: bytes) -> list[Hop]:
+        if source != "alice":
+            return [(source, to, block)]
+        held.append(block)
+        return []
+
+    world.tamper = hold
+    alice.say("two")
+    world.settle()
+    world.tamper = lambda source, to, block: [(source, to, block)]
+    old_seat = alice.address
+    assert old_seat is not None
+    alice = world.client("alice", statements=alice.room.statements(), store=disk, connect=False)
+    alice.connections = 100
+    alice.connect()
+    world.advance(3)
+    assert kept_of(alice).log != log
+    for block in held:
+        world.deliver(bob, Frame(Kind.SEND, address=old_seat, block=block), bob.address)
+    alice.say("three")
+    world.advance(5)
+    assert texts(bob) == ["one", "two", "three"]
+    assert alice.room.owed == 0
+    assert not alice.of(Damaged)
+
+
+def test_what_went_out_later_isnt_taken_back_after_a_power_cut(stores: Stores) -> None:
+    world, alice, bob = two(stores)
+    bob.disconnect()
+    mid = alice.say("goes out when bob is back")
+    world.advance(2)
+    assert alice.store is not None
+    assert not alice.store.load().unsettled
+    bob.connect()
+    world.advance(0.4)
+    assert "goes out when bob is back" in texts(bob)
+    assert alice.store.load().unsettled
+    alice = again(world, alice)
+    alice.room.take_back(mid)
+    assert not kept_of(alice).taken_back
+    world.advance(5)
+    assert alice.room.owed == 0
+    assert texts(bob) == ["goes out when bob is back"]
+
+
+def test_whoever_says_nothing_for_a_while_goes_on_with_the_log(stores: Stores) -> None:
+    world, alice, _ = two(stores)
+    alice.say("one")
+    world.advance(2)
+    log = kept_of(alice).log
+    alice = again(world, alice)
+    world.advance(2)
+    assert kept_of(alice).log == log
 
 
 def test_a_time_that_was_claimed_is_bounded_after_a_restart_too(stores: Stores) -> None:

@@ -10,7 +10,7 @@ import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -328,6 +328,33 @@ def test_the_disk_is_asked_only_when_something_changed_and_not_believed_after_it
     for _ in range(2):  # what the system dropped then it won't write later
         with pytest.raises(ProfileError, match="an earlier write failed"):
             vault.settle()
+
+
+def test_before_a_number_goes_out_the_disk_knows_that_there_may_be_more(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    room = room_in(vault, ROOM)
+    room.commit(Changes(LOG))
+    vault.settle()
+
+    def syncs(of: Callable[[], None]) -> int:
+        synced.clear()
+        of()
+        return len(synced)
+
+    def says(number: int) -> Callable[[], None]:
+        return lambda: room.commit(Changes(lines=[line(number)], owed=[(BOB, number, line(number).mid)], goes=True))
+
+    assert [syncs(says(number)) for number in (1, 2, 3)] == [1, 0, 0]
+    assert room.load().unsettled
+    assert [syncs(room.settle), syncs(says(4)), syncs(room.rest)] == [1, 0, 1]
+    assert not room.load().unsettled
+    assert [syncs(says(5)), syncs(lambda: room.commit(Changes(b"new log!"))), syncs(says(6))] == [1, 1, 1]
+    room.erase()
+    room.rest()
+    assert room_in(vault, ROOM).load() == Kept()
 
 
 WRITER = """

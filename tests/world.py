@@ -21,6 +21,7 @@ from chatcore.kept import Changes, Kept, Store
 from chatcore.room import Room
 from chatcore.seal import fingerprint
 from chatcore.seat import Seat
+from chatcore.visit import SETTLE_S
 from chatcore.wire import Frame, FrameReader, Kind
 
 ENGINE = OpenSSLEngine()
@@ -53,6 +54,9 @@ class Memory:
 
     def settle(self) -> None:
         pass
+
+    def rest(self) -> None:
+        self.kept.unsettled = False
 
     def commit(self, changes: Changes) -> None:
         self.kept.commit(changes)
@@ -90,6 +94,7 @@ class Client:
         self.next: Line | None = None
         self.post: Line | None = None  # at the relay of before
         self.relay = ""  # where the first connection leads
+        self.rest_s: float | None = None
 
     def _key(self) -> PrivateKey:
         self.connections += 1
@@ -132,8 +137,15 @@ class Client:
 
     def commit(self) -> None:
         """Keep what has changed, as a shell does before anything leaves it."""
-        if self.store is not None and (changes := self.room.changes()):
+        if self.store is None:
+            return
+        if changes := self.room.changes():
             self.store.commit(changes)
+            if (changes.lines or changes.goes) and self.rest_s is None:
+                self.rest_s = self.world.now.s + SETTLE_S
+        if self.rest_s is not None and self.world.now.s >= self.rest_s:
+            self.store.rest()
+            self.rest_s = None
 
     def disconnect(self) -> None:
         self.world.leave(self)
