@@ -80,9 +80,11 @@ def end_of(sock: ssl.SSLSocket, timeout_s: float) -> float:
     """Answer what the relay asks until it ends the connection; return when that was (monotonic), inf if it wasn't."""
     end_s = time.monotonic() + timeout_s
     try:
-        while sock.recv(65_536):
-            sock.sendall(Frame(Kind.PONG).to_bytes())
+        while True:
             sock.settimeout(max(0.1, end_s - time.monotonic()))
+            if not sock.recv(65_536):
+                break
+            sock.sendall(Frame(Kind.PONG).to_bytes())
     except TimeoutError:
         return float("inf")
     except OSError:
