@@ -10,10 +10,11 @@ import ssl
 import time
 from pathlib import Path
 
+from guests import joining, unpinned
 from machine import GUESTS, Container
 
 from chatcore.invite import RelayAddress
-from chatcore.wire import FRAME_SIZE, NO_PASS, ROOM_ID_SIZE, Frame, Kind, join_block, parse_frame
+from chatcore.wire import FRAME_SIZE, ROOM_ID_SIZE, Frame, Kind, parse_frame
 
 MEMORY_BYTES = 512 * 2**20
 CORE = "0"
@@ -75,17 +76,10 @@ def relay_cpu_s(machine: Container) -> float:
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 async def _join(relay: RelayAddress, context: ssl.SSLContext, room: bytes, source: str) -> tuple[Ends, bytes, int]:
     """Go in; return the connection, the own address, and how many others are there."""
     reader, writer = await asyncio.open_connection(relay.host, relay.port, ssl=context, local_addr=(source, 0))
-    writer.write(Frame(Kind.JOIN, block=join_block(room, relay.relay_pass or NO_PASS)).to_bytes())
+    writer.write(joining(relay, room))
     welcome = parse_frame(await reader.readexactly(FRAME_SIZE))
     if welcome.kind is not Kind.WELCOME:
         raise ConnectionRefusedError(f"{welcome.kind.name} {welcome.argument}")
@@ -94,7 +88,7 @@ async def _join(relay: RelayAddress, context: ssl.SSLContext, room: bytes, sourc
 
 async def crowd(relay: RelayAddress, machine: Container, vps: SmallVps) -> list[str]:
     """Come in thousands, and stay; return a line for each thousand."""
-    context, lines = _context(), []
+    context, lines = unpinned(), []
     ends: list[Ends] = []
     before_mib = relay_mib(machine)
     lines.append(f"with nobody there: the machine {vps.memory_mib():.0f} MiB, the relay {before_mib:.0f} MiB")
@@ -122,7 +116,7 @@ async def crowd(relay: RelayAddress, machine: Container, vps: SmallVps) -> list[
 
 async def talk(relay: RelayAddress, machine: Container, members: int) -> str:
     """One member talks to all others as fast as they read; return how much that was."""
-    context, room = _context(), secrets.token_bytes(ROOM_ID_SIZE)
+    context, room = unpinned(), secrets.token_bytes(ROOM_ID_SIZE)
     joined = [await _join(relay, context, room, GUESTS[at % len(GUESTS)]) for at in range(members)]
     (reader, writer), _, _ = joined[0]
     others = [address for _, address, _ in joined[1:]]
