@@ -18,19 +18,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from chatcore.cable import (
-    HUNG_UP,
-    NO_ANSWER,
-    NO_TLS,
-    NO_WAY,
-    NOT_THE_RELAY,
-    RELAY_OFF,
-    Cable,
-    End,
-    Loop,
-    Timing,
-    dial,
-)
+from chatcore.cable import NO_ANSWER, Cable, End, Loop, Timing
+from chatcore.dial import HUNG_UP, NO_TLS, NO_WAY, NOT_THE_RELAY, RELAY_OFF, dial
 from chatcore.errors import Finding, InviteError, RelayError
 from chatcore.invite import MAX_PASTE_CHARS, Invite, RelayAddress
 from chatcore.wire import NO_PASS, ROOM_ID_SIZE, Frame, Kind, Refusal, join_block

@@ -14,7 +14,8 @@ import time
 from collections.abc import Awaitable, Callable
 from random import SystemRandom
 
-from chatcore.cable import Cable, End, Owner, Timing, dial
+from chatcore.cable import Cable, End, Owner, Timing
+from chatcore.dial import dial
 from chatcore.engines import PrivateKey
 from chatcore.errors import PinError, RelayError
 from chatcore.events import Connection

@@ -47,6 +47,7 @@ from vault_help import make_vault, room_in
 from world import World
 
 from chatcore import cable as cables
+from chatcore import dial as dials
 from chatcore import worker as workers
 from chatcore.cable import Cable, End, Timing, is_pinned
 from chatcore.client import NOT_IN_YET, Client
@@ -509,7 +510,7 @@ def test_attack_51_another_key_gets_not_one_byte(tmp_path: Path) -> None:
         line = RelayAddress("127.0.0.1", fake.port, (pin_in(ours),))
         with people(room_on(line), "alice") as (alice,):
             stopped = alice.ear.until_state(Connection.STOPPED)
-            assert stopped == ConnectionChanged(Connection.STOPPED, cables.NOT_THE_RELAY)
+            assert stopped == ConnectionChanged(Connection.STOPPED, dials.NOT_THE_RELAY)
             assert stopped.reason == (
                 "What answers at the relay's address is not the relay of this invite, so nothing was sent to it. "
                 "Ask whoever made the room for a new invite; "
@@ -529,7 +530,7 @@ def test_the_second_pin_counts_as_much(tmp_path: Path) -> None:
 
 def test_a_relay_without_tls_gets_no_plain_text(tmp_path: Path) -> None:
     with FakeRelay(receive_all) as fake, FakeRelay(lambda heard: heard.sendall(b"SSH-2.0-x\r\n")) as other:
-        for port, sentence in ((other.port, cables.NO_TLS), (fake.port, "")):
+        for port, sentence in ((other.port, dials.NO_TLS), (fake.port, "")):
             line = RelayAddress("127.0.0.1", port, (b"p" * 32,))
             invite = room_on(line)
             with people(invite, "alice", timing=dataclasses.replace(HASTY, dial_s=0.3)) as (alice,):
@@ -549,7 +550,7 @@ def test_an_older_tls_is_refused(tmp_path: Path) -> None:
         fake.context.maximum_version = ssl.TLSVersion.TLSv1_2
         line = RelayAddress("127.0.0.1", fake.port, (pin_in(tmp_path),))
         with people(room_on(line), "alice") as (alice,):
-            assert alice.ear.until_state(Connection.RECONNECTING).reason == cables.NO_TLS
+            assert alice.ear.until_state(Connection.RECONNECTING).reason == dials.NO_TLS
     assert set(fake.got) == {b""}
 
 
@@ -779,8 +780,8 @@ def test_a_relay_that_is_off_is_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("failure", "sentence"),
     [
-        (socket.gaierror(-2, "Name or service not known"), cables.NO_NAME),
-        (OSError(101, "Network is unreachable"), cables.NO_WAY),
+        (socket.gaierror(-2, "Name or service not known"), dials.NO_NAME),
+        (OSError(101, "Network is unreachable"), dials.NO_WAY),
         (TimeoutError(), cables.NO_ANSWER),
     ],
 )

@@ -25,6 +25,7 @@ FRONT_DOORS = ("relay_server", "gui_client")
 SHELLS = (
     "chatcore.cable.",
     "chatcore.client.",
+    "chatcore.dial.",
     "chatcore.doctor.",
     "chatcore.oskeyring.",
     "chatcore.ownfile.",
