@@ -44,6 +44,7 @@ class Timing:
     """How patient a client is, in seconds."""
 
     dial_s: float = 20.0  # to find the relay, connect and shake hands
+    proxy_s: float = 90.0  # before that, for a proxy to find a way: Tor builds it of six computers
     welcome_s: float = 15.0  # to be given a seat
     ping_after_s: float = 20.0  # of silence
     measure_s: float = 60.0  # between PINGs that show how long the way is, on a busy line too

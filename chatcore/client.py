@@ -22,6 +22,7 @@ from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import StateError, TextError
 from chatcore.invite import Invite, RelayAddress
 from chatcore.kept import Store
+from chatcore.proxy import Proxy
 from chatcore.room import Room
 from chatcore.seal import fingerprint
 from chatcore.text import check_nick, pack_text
@@ -41,7 +42,9 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 class Client:
     """Keeps any number of rooms connected.  Every method may be called from any thread, `emit` included."""
 
-    def __init__(self, emit: Emit, *, engine: Engine | None = None, timing: Timing | None = None) -> None:
+    def __init__(
+        self, emit: Emit, *, engine: Engine | None = None, timing: Timing | None = None, proxy: Proxy | None = None
+    ) -> None:
         """`emit` gets (32-byte room id, event) from the worker thread, and must return at once."""
         self._emit = emit
         self._engine = engine or OpenSSLEngine()
@@ -52,7 +55,7 @@ class Client:
         self._stopping: asyncio.Event
         self._deadline_s = 0.0
         self._worker = Worker()
-        self._upkeep = Upkeep(timing or Timing(), self._worker, self._soon, self._session_key)
+        self._upkeep = Upkeep(timing or Timing(), self._worker, self._soon, self._session_key, proxy)
         self._ends: dict[bytes, asyncio.Task[None]] = {}  # the loop's: rooms that are being closed
         self._spare: asyncio.Future[PrivateKey] | None = None
 
@@ -87,6 +90,10 @@ class Client:
         self._worker.abandoned = True  # if the worker is still busy, it ends with what it does now
         for thread in tuple(self._loop.threads):
             thread.join(max(0.1, self._deadline_s - time.monotonic()))
+
+    def go_through(self, proxy: Proxy | None) -> None:
+        """Reach relays through this proxy, or through none, from the next connection on."""
+        self._upkeep.proxy = proxy
 
     def open_room(
         self,

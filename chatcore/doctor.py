@@ -1,12 +1,14 @@
 """Why can't I get in?  Looks at the way to a relay as a client goes it, step by step; each finding with its cure.
 
-`parley-doctor < file`, or paste when it asks: a relay line or an invite.  Never an argument, because it may hold a pass
-or a room's secret.  It joins a room of 32 random bytes that nobody else can know, and leaves; of an invite it uses the
-relay alone.  Nothing that it prints names the relay, so what it prints can be shown to others.  Shell.
+`parley-doctor [--proxy HOST:PORT] [--profile DIR] < file`, or paste when it asks: a relay line or an invite.  Never an
+argument, because it may hold a pass or a room's secret.  It goes through a proxy where the window would.  It joins a
+room of 32 random bytes that nobody else can know, and leaves; of an invite it uses the relay alone.  Nothing that it
+prints names the relay, so what it prints can be shown to others.  Shell.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import ipaddress
@@ -18,10 +20,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
+from chatcore import dial as ways
+from chatcore import proxyfile
 from chatcore.cable import NO_ANSWER, Cable, End, Loop, Timing
-from chatcore.dial import HUNG_UP, NO_TLS, NO_WAY, NOT_THE_RELAY, RELAY_OFF, dial
-from chatcore.errors import Finding, InviteError, RelayError
+from chatcore.dial import dial, way_to
+from chatcore.errors import Finding, InviteError, NoWayError, ParleyError, RelayError
 from chatcore.invite import MAX_PASTE_CHARS, Invite, RelayAddress
+from chatcore.proxy import Proxy
 from chatcore.wire import NO_PASS, ROOM_ID_SIZE, Frame, Kind, Refusal, join_block
 
 PINGS = 5
@@ -31,12 +38,13 @@ PATIENCE = Timing(dial_s=15.0, welcome_s=10.0)
 
 USAGE = (
     "Paste the relay's line or an invite and press Enter, or hand it over on standard input: parley-doctor < file. "
-    "As an argument it could be read by every program on this computer."
+    "As an argument it could be read by every program on this computer. "
+    "--proxy HOST:PORT goes through a SOCKS5 proxy, --profile DIR through the one that is set there in the window."
 )
 
 # What `dial` says, and what it means here: how far the way was good, and what to do.
 _BROKEN = {
-    RELAY_OFF: (
+    ways.RELAY_OFF: (
         "port",
         "nobody listens there: see that the relay runs, on the port that stands in the line, and that its firewall "
         "lets that port in.",
@@ -46,22 +54,60 @@ _BROKEN = {
         "there is no answer: a firewall on the way (yours, the relay's or its provider's) may swallow it, so try "
         "another network, and let the relay's owner look whether the port is open.",
     ),
-    HUNG_UP: (
+    ways.HUNG_UP: (
         "port",
         "it hung up at once: the relay may be full or may have seen too much of this address; wait a minute, and let "
         "its owner look at the log.",
     ),
-    NO_WAY: ("network", "there is no way to it from here: check the network connection of this computer."),
-    NO_TLS: (
+    ways.NO_WAY: ("network", "there is no way to it from here: check the network connection of this computer."),
+    ways.NO_TLS: (
         "tls",
         "what answers speaks no TLS 1.3: another program has that port, or something on the way interferes; let the "
         "relay's owner run `doctor` there, and try another network.",
     ),
-    NOT_THE_RELAY: (
+    ways.NOT_THE_RELAY: (
         "pin",
         "what answers has another key than the line says, and was sent nothing: ask the relay's owner whether the key "
         "was changed, for the line as it is now; if it wasn't, somebody is in between.",
     ),
+    ways.ONLY_BY_TOR: (
+        "name",
+        "it is an onion service, which is reached through Tor alone, and wasn't looked up: start Tor, then try again "
+        "with --proxy 127.0.0.1:9050.",
+    ),
+    ways.PROXY_OFF: (
+        "proxy",
+        "it can't be reached, and nothing is tried without it: start it, and see that its address is right "
+        "(Tor: 127.0.0.1:9050; Tor Browser: 127.0.0.1:9150).",
+    ),
+    ways.PROXY_MUTE: ("proxy", "what answers there is no SOCKS5 proxy: another program has that port."),
+    ways.PROXY_HUNG_UP: ("proxy", "it hung up: see that it is a SOCKS5 proxy, and look at its log."),
+    ways.PROXY_ASKS: (
+        "proxy",
+        "it asks for a name and a password, which Parley doesn't have: use one that asks for none, such as Tor.",
+    ),
+    ways.PROXY_LATE: (
+        "proxy",
+        "nothing came back in time: see that it has a network (Tor's log says how far it is), and let the relay's "
+        "owner look whether the relay runs.",
+    ),
+    ways.PROXY_FAILED: (
+        "proxy",
+        "it found no way to the relay: see that it has a network (Tor's log says how far it is), and let the relay's "
+        "owner look whether the relay runs.",
+    ),
+    ways.PROXY_FORBIDS: ("proxy", "its rules don't allow this relay: change them, or use another."),
+    ways.PROXY_NO_NET: ("proxy", "it has no network: look at its log."),
+    ways.PROXY_NO_HOST: (
+        "name",
+        "the proxy can't find it: an onion service may be off, so ask its owner; any other name is misspelt or gone.",
+    ),
+    ways.PROXY_RELAY_OFF: (
+        "port",
+        "the proxy found the computer, but nobody listens there: see that the relay runs, on the port that stands in "
+        "the line.",
+    ),
+    ways.PROXY_NO_KIND: ("proxy", "it can't take the relay's kind of address: use another, such as Tor."),
 }
 
 _REFUSED = {
@@ -105,21 +151,26 @@ class _Guest:
         """How long isn't asked here."""
 
 
-async def examine(relay: RelayAddress, timing: Timing = PATIENCE) -> AsyncIterator[Finding]:
+async def examine(relay: RelayAddress, timing: Timing = PATIENCE, proxy: Proxy | None = None) -> AsyncIterator[Finding]:
     """Go the way to a relay (to be run on a `Loop`); the first finding that is bad about the way is the last of it."""
     yield _clock(time.time())
-    name = await _name(relay, timing)
+    try:
+        way = way_to(relay, proxy)
+    except NoWayError as error:
+        yield Finding("bad", *_BROKEN[str(error)])
+        return
+    name = await _name(relay, timing, way)
     yield name
     if name.grade == "bad":
         return
     guest = _Guest()
     try:
-        cable = await dial(relay, lambda: Cable(relay.pins, guest), timing)
+        cable = await dial(relay, lambda: Cable(relay.pins, guest), timing, proxy)
     except RelayError as error:
         yield Finding("bad", *_BROKEN.get(str(error), ("port", str(error))))
         return
     secured = "TLS 1.3, and the key that the line names" if relay.pins else "plain text, which stays on this computer"
-    yield Finding("ok", "port", f"it answers with {secured}.")
+    yield Finding("ok", "port", f"it answers{' through the proxy' if way else ''} with {secured}.")
     watch = asyncio.create_task(cable.watch(timing))
     try:
         yield await _seat(cable, guest, relay, timing)
@@ -155,12 +206,14 @@ def _clock(now_s: float) -> Finding:
     )
 
 
-async def _name(relay: RelayAddress, timing: Timing) -> Finding:
+async def _name(relay: RelayAddress, timing: Timing, way: Proxy | None) -> Finding:
     try:
         ipaddress.ip_address(relay.host)
         return Finding("ok", "name", "the line has an address, so no name needs to be found.")
     except ValueError:
         pass
+    if way is not None:
+        return Finding("ok", "name", "the proxy looks it up, and this computer doesn't.")
     try:
         async with asyncio.timeout(timing.dial_s):
             found = await asyncio.get_running_loop().getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM)
@@ -222,19 +275,32 @@ def _pasted() -> str:
     return text
 
 
-async def _print(relay: RelayAddress) -> int:
+async def _print(relay: RelayAddress, proxy: Proxy | None) -> int:
     status = 0
-    async for finding in examine(relay):
+    async for finding in examine(relay, proxy=proxy):
         print(finding, flush=True)
         status |= finding.grade == "bad"
     return status
 
 
+def _proxy_for(option: str, directory: Path | None) -> Proxy | None:
+    """Return the proxy that the window would take.  Raises ProxyError or ProfileError with one sentence."""
+    place = directory or Path(platformdirs.user_data_dir("parley", appauthor=False))
+    return proxyfile.given(option) or proxyfile.kept(place)
+
+
 def main() -> int:
     """Read a line, print one line for each finding; return 0 if none is bad, 1 if one is, 2 if nothing can be read."""
-    if len(sys.argv) > 1:
+    parser = argparse.ArgumentParser(prog="parley-doctor", usage=USAGE, add_help=False, allow_abbrev=False)
+    parser.add_argument("--proxy", default="")
+    parser.add_argument("--profile", type=Path)
+    if sys.argv[1:] in (["-h"], ["--help"]):
         print(USAGE, file=sys.stderr)
-        return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2
+        return 0
+    options, unknown = parser.parse_known_args(sys.argv[1:])
+    if unknown:
+        print(USAGE, file=sys.stderr)
+        return 2
     if sys.stdin.isatty():
         print("Paste the relay's line or an invite, and press Enter:", file=sys.stderr)
         text = _pasted()
@@ -248,8 +314,13 @@ def main() -> int:
     pins = {0: "no pin", 1: "a pin", 2: "two pins"}[len(relay.pins)]
     print(Finding("ok", "line", f"it is whole, with {pins} and {'a' if relay.relay_pass else 'no'} pass."))
     try:
+        proxy = _proxy_for(options.proxy, options.profile)
+    except ParleyError as error:
+        print(Finding("bad", "proxy", str(error)))
+        return 1
+    try:
         with asyncio.Runner(loop_factory=Loop) as runner:
-            return runner.run(_print(relay))
+            return runner.run(_print(relay, proxy))
     except KeyboardInterrupt:
         return 1
 

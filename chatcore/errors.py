@@ -4,6 +4,7 @@ ParleyError
 ├── StateError        the caller's: this can't be done now
 ├── TextError         the person's: a message or a name that can't be used; its text is shown to them as it is
 ├── InviteError       the person's: what was pasted is not a usable invite or relay line; shown as it is
+├── ProxyError        the person's: the address of a proxy that can't be used; shown as it is
 ├── ProfileError      the disk's: an identity or profile that can't be read or written; shown as it is
 │   ├── PassphraseError   the passphrase doesn't open it
 │   └── VaultError        the file itself can't be read or written
@@ -11,7 +12,8 @@ ParleyError
 ├── WireError         the peer's: bytes that are no frame, no body, no statement
 ├── CryptoError       the peer's: not for me, or damaged.  OAEP makes the two look the same, and so do we
 └── RelayError        the network's or the relay's: not reachable, refused, lost
-    └── PinError      the relay's key isn't the one in the invite; nothing was sent to it
+    ├── PinError      the relay's key isn't the one in the invite; nothing was sent to it
+    └── NoWayError    as things are set there is no way to this relay, and none was tried
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ class TextError(ParleyError):
 
 class InviteError(ParleyError):
     """An invite or relay line that can't be used.  The text is one sentence for the person who pasted it."""
+
+
+class ProxyError(ParleyError):
+    """The address of a proxy that can't be used.  The text is one sentence for the person who typed it."""
 
 
 class ProfileError(ParleyError):
@@ -65,6 +71,10 @@ class RelayError(ParleyError):
 
 class PinError(RelayError):
     """The relay presented another key than the one pinned in the invite."""
+
+
+class NoWayError(RelayError):
+    """As things are set there is no way to this relay; trying again doesn't help.  The text says what does."""
 
 
 @dataclass(frozen=True, slots=True)

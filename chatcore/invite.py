@@ -101,14 +101,20 @@ def _undo_mail(text: str) -> tuple[str, set[int]]:
     return "".join(tokens), set(itertools.accumulate(map(len, tokens)))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether this is an address of the computer itself, by number or by its fixed name."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
 
 
-def _is_host(host: str) -> bool:
+def is_onion(host: str) -> bool:
+    """Say whether this is the name of an onion service, which no name server may be asked for (RFC 7686)."""
+    return host.lower().rpartition(".")[2] == "onion"
+
+
+def is_host(host: str) -> bool:
     """Say whether this is an IP address or a DNS name (with underscores, as some private networks have them)."""
     try:
         return "%" not in str(ipaddress.ip_address(host))
@@ -139,11 +145,11 @@ class RelayAddress:
             raise ValueError("a pin is 32 bytes, and there are at most two")
         if len(self.relay_pass) not in (0, PASS_SIZE):
             raise ValueError("a relay pass is 32 bytes")
-        if not _is_host(self.host):
+        if not is_host(self.host):
             raise InviteError(BAD_HOST)
         if not 1 <= self.port <= 65535:
             raise InviteError(BAD_PORT)
-        if not self.pins and not _is_loopback(self.host):
+        if not self.pins and not is_loopback(self.host):
             raise InviteError(PLAIN_ELSEWHERE)
 
     def __repr__(self) -> str:

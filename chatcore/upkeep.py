@@ -17,9 +17,10 @@ from random import SystemRandom
 from chatcore.cable import Cable, End, Owner, Timing
 from chatcore.dial import dial
 from chatcore.engines import PrivateKey
-from chatcore.errors import PinError, RelayError
+from chatcore.errors import NoWayError, PinError, RelayError
 from chatcore.events import Connection
 from chatcore.invite import RelayAddress
+from chatcore.proxy import Proxy
 from chatcore.seat import refusal_sentence
 from chatcore.visit import Lookout, Soon, Visit
 from chatcore.wire import Refusal
@@ -60,11 +61,20 @@ def retry_wait_s(timing: Timing, tries: int, end: End) -> float:
 
 
 class Upkeep:
-    """What the loop does for the rooms: `fresh_key` makes a session key that was never used."""
+    """What the loop does for the rooms: `fresh_key` makes a session key that was never used.
+
+    Connections go through `proxy`, if there is one; those that are there stay when it is changed.
+    """
 
     def __init__(
-        self, timing: Timing, worker: Worker, soon: Soon, fresh_key: Callable[[], Awaitable[PrivateKey]]
+        self,
+        timing: Timing,
+        worker: Worker,
+        soon: Soon,
+        fresh_key: Callable[[], Awaitable[PrivateKey]],
+        proxy: Proxy | None = None,
     ) -> None:
+        self.proxy = proxy
         self._timing, self._worker, self._soon, self._fresh_key = timing, worker, soon, fresh_key
 
     def on_worker(self, visit: Visit, job: Callable[[], None]) -> asyncio.Future[None]:
@@ -110,7 +120,7 @@ class Upkeep:
         visit.connected = False
         try:
             made = await self._dial(visit, relay)
-        except PinError as error:
+        except (PinError, NoWayError) as error:
             if visit.before != visit.relay:  # one of two addresses may well be somebody else's by now
                 return End(str(error)), 0.0
             visit.report(Connection.STOPPED, str(error))
@@ -127,7 +137,7 @@ class Upkeep:
 
     async def _dial(self, owner: Owner, relay: RelayAddress) -> _Made:
         session = await self._fresh_key()
-        return await dial(relay, lambda: Cable(relay.pins, owner), self._timing), session, relay
+        return await dial(relay, lambda: Cable(relay.pins, owner), self._timing, self.proxy), session, relay
 
     async def _dial_next(self, visit: Visit, wait_s: float, present: _Present) -> _Made | None:
         """Make the connection that shall take the place of the present one, after a while or when that is worn."""

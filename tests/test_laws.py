@@ -30,6 +30,7 @@ SHELLS = (
     "chatcore.oskeyring.",
     "chatcore.ownfile.",
     "chatcore.profile.",
+    "chatcore.proxyfile.",
     "chatcore.roomvault.",
     "chatcore.twofiles.",
     "chatcore.upkeep.",
