@@ -20,7 +20,7 @@ from python_socks.async_.asyncio import Proxy as Socks
 
 from chatcore.cable import NO_ANSWER, Cable, Timing
 from chatcore.errors import NoWayError, PinError, RelayError
-from chatcore.invite import RelayAddress, is_loopback, is_onion
+from chatcore.invite import RelayAddress, is_onion
 from chatcore.proxy import Proxy
 
 NOT_THE_RELAY = (
@@ -70,7 +70,7 @@ def way_to(relay: RelayAddress, proxy: Proxy | None) -> Proxy | None:
 
     Raises NoWayError for an onion service without a proxy.
     """
-    way = None if is_loopback(relay.host) else proxy
+    way = None if relay.is_here else proxy
     if way is None and is_onion(relay.host):
         raise NoWayError(ONLY_BY_TOR)
     return way

@@ -158,7 +158,7 @@ class RelayAddress:
     @property
     def is_here(self) -> bool:
         """Whether only programs on this computer can reach it."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def place(self) -> str:

@@ -257,7 +257,7 @@ def test_a_proxy_that_asks_for_a_password(behaviour: dict[str, Any]) -> None:
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Addresses of this computer count as those of another: a relay there could be reached directly, and mustn't be."""
-    monkeypatch.setattr(dials, "is_loopback", lambda host: False)
+    monkeypatch.setattr(RelayAddress, "is_here", property(lambda self: False))
 
 
 @pytest.mark.usefixtures("elsewhere")
