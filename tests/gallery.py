@@ -114,7 +114,8 @@ OFFLINE = replace(
 
 def open_room(state: RoomState, *, dark: bool = False, size: tuple[int, int] = (1280, 800), zoom: float = 1.0) -> Any:
     """Return a room page in a window of its own, and the list that takes what it emits."""
-    from gui.view.kit import Kit, make_window
+    from gui.view.kit import Kit
+    from gui.view.page_window import make_window
     from gui.view.room import LEAST, RoomPage
 
     emitted: list[ViewEvent] = []

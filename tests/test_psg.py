@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gui import psg, theme
 from gui.psg import sg
-from gui.view.kit import Kit, make_window
+from gui.view.kit import Kit
+from gui.view.page_window import make_window
 
 ROOT = Path(__file__).parent.parent
 
@@ -138,7 +139,8 @@ def hostile_home(tmp_path: Path) -> Path:
 def test_a_hostile_settings_file_has_no_effect(hostile_home: Path) -> None:
     home = {"HOME": str(hostile_home), "USERPROFILE": str(hostile_home)}
     ours = LOOK.format(
-        setup="from gui import theme\nfrom gui.view.kit import Kit, make_window, sg\nkit = Kit(theme.LIGHT)",
+        setup="from gui import theme\nfrom gui.view.kit import Kit, sg\n"
+        "from gui.view.page_window import make_window\nkit = Kit(theme.LIGHT)",
         make="make_window(kit, 'room', [[kit.text('hello')]])",
     )
     assert json.loads(_python(ours, **home))[:3] == [False, False, False]

@@ -10,7 +10,8 @@ import pytest
 
 from gui import art, theme
 from gui.psg import sg
-from gui.view.kit import MAX_PHOTOS, Kit, make_window, show
+from gui.view.kit import MAX_PHOTOS, Kit, Picture, show
+from gui.view.page_window import make_window
 
 NAME, GO, STOP, ICON = "-NAME-", "-GO-", "-STOP-", "-ICON-"
 Open = Callable[..., Any]
@@ -232,6 +233,25 @@ def test_a_sheet_lies_over_its_window_and_escape_closes_it(kit: Kit, opened: Ope
     assert middle == pytest.approx(under.TKroot.winfo_rootx() + under.TKroot.winfo_width() // 2, abs=20)
     top.focus_force()
     assert _next(sheet, lambda: top.event_generate("<Escape>")) == sg.WINDOW_CLOSE_ATTEMPTED_EVENT
+
+
+def test_a_window_is_made_out_of_sight_and_then_in_the_middle(kit: Kit) -> None:
+    seen: list[bool] = []
+
+    class Watcher(Picture):
+        def dress(self, ground: str) -> None:
+            seen.append(bool(self.Widget.winfo_toplevel().winfo_viewable()))
+            super().dress(ground)
+
+    window = make_window(kit, "A page", [[Watcher(kit, None, None, pad=0)]], size=(300, 200))
+    top = window.TKroot
+    top.update()
+    assert seen
+    assert not any(seen)
+    assert top.winfo_viewable()
+    assert abs(top.winfo_rootx() + 150 - top.winfo_screenwidth() // 2) < 20
+    assert abs(top.winfo_rooty() + 100 - top.winfo_screenheight() // 2) < 40
+    window.close()
 
 
 def test_zoom_makes_everything_larger() -> None:

@@ -17,8 +17,9 @@ from gui.events import OpenLink, ShowReaders, TakeBack, ViewEvent
 from gui.links import split_links
 from gui.psg import sg
 from gui.shown import DayItem, Delivery, LineItem, MessageItem, Note, Tick, Tone
-from gui.view.kit import Kit, make_window
-from gui.view.log import MAX_SHOWN, SLACK, RowLog, count_words
+from gui.view.kit import Kit
+from gui.view.log import INDENT, MAX_SHOWN, SIDE, SLACK, RowLog, count_words
+from gui.view.page_window import make_window
 
 
 class Shown:
@@ -154,6 +155,18 @@ def test_the_name_and_the_clock_are_one_line_each(shown: Shown) -> None:
 
 def _picture(shown: Shown, number: int) -> str:
     return str(shown.text.image_cget(f"t{number.to_bytes(16, 'big').hex()}", "image"))
+
+
+def test_a_tick_on_a_line_of_its_own_stands_below_the_text() -> None:
+    shown = Shown((480, 300))
+    left = shown.log.kit.px(SIDE + INDENT)
+    places = []
+    for letters in range(22, 46):  # one of them as long as makes it break just before the tick
+        shown.log.extend([said(letters, "alice", "w" * letters, own=True, tick=Tick.ALL)])
+        shown.update()
+        places.append(shown.text.bbox(f"t{letters.to_bytes(16).hex()}")[0])
+    assert min(places) == left
+    shown.window.close()
 
 
 def test_ticks_change_in_place(shown: Shown) -> None:

@@ -18,7 +18,7 @@ from gui import events, report, wording
 from gui.events import Sheet
 from gui.report import report_state
 from gui.shown import ReportState, Tone
-from gui.view.kit import BARS
+from gui.view.page_window import BARS
 
 MINUTE = 60_000
 

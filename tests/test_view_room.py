@@ -487,6 +487,15 @@ def test_an_empty_room_says_what_to_do(opened: Open, size: tuple[int, int]) -> N
     assert not room.mapped(panel)
 
 
+def test_what_an_empty_room_shows_is_drawn_when_one_is_empty(opened: Open) -> None:
+    room = opened()
+    panel = room.page.quiet_panel
+    assert panel.scene.image is None
+    room.page.set_quiet(QUIET)
+    assert panel.scene.image is not None
+    assert all(circle.image is not None for circle, _, _ in panel.steps)
+
+
 def test_a_guest_who_is_alone_isn_t_offered_to_invite(opened: Open) -> None:
     room = opened(replace(ALONE, quiet=replace(QUIET, can_invite=False, qr="", steps=())))
     assert not room.mapped(room.page.quiet_panel.invite)

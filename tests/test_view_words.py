@@ -14,7 +14,7 @@ from gui import events, trust
 from gui.events import Sheet
 from gui.shown import Banner, Tone, WordsPerson, WordsState
 from gui.view import words
-from gui.view.kit import BARS
+from gui.view.page_window import BARS
 
 WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
 BOB, EVE = b"b" * 32, b"e" * 32

@@ -5,7 +5,8 @@ from __future__ import annotations
 from gui.events import Emit, Sheet, SheetClosed
 from gui.psg import sg
 from gui.shown import ConfirmState
-from gui.view.kit import Kit, Rows, make_window
+from gui.view.kit import Kit, Rows
+from gui.view.page_window import make_window
 
 WIDTH = 420
 

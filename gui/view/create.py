@@ -10,7 +10,8 @@ from gui.events import Back, Create, Emit, SkipUnlock, Unlock
 from gui.psg import sg
 from gui.shown import Check, CreateState
 from gui.view.choice import Choice, group
-from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.kit import Kit, Rows, show
+from gui.view.page_window import make_window
 from gui.view.parts import Remark, centred, press_on_return
 from gui.view.scroller import INSET, Scroller
 

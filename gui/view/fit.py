@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gui.psg import sg
-from gui.view.kit import BARS, Kit, ThinBar, show
+from gui.view.kit import Kit, ThinBar, show
+from gui.view.page_window import BARS
 
 
 @dataclass(frozen=True, slots=True)

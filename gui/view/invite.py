@@ -9,7 +9,8 @@ from gui.events import CopyInvite, Emit
 from gui.psg import sg
 from gui.shown import InviteState
 from gui.view.choice import Choice
-from gui.view.kit import BARS, Kit, Rows, make_window, show
+from gui.view.kit import Kit, Rows, show
+from gui.view.page_window import BARS, make_window
 
 WIDTH = 452
 CODE = 290  # pixels of the code, at most

@@ -39,15 +39,14 @@ from PIL import Image
 
 from gui import art, theme
 from gui.bidi import RTL, visual, visual_lines
-from gui.psg import hidden_root, pixel_factor, release, safe_name, safe_text, sg
+from gui.psg import hidden_root, pixel_factor, safe_text, sg
 from gui.theme import Palette
 from gui.view.boxes import Card, Field, ThinBar
-from gui.view.dressing import dress, show
+from gui.view.dressing import show
 from gui.view.elements import Command, Panel, Picture, Push, Rows, Rule, Words
 from gui.wording import MARK
 
 __all__ = [
-    "BARS",
     "Card",
     "Field",
     "Kit",
@@ -58,13 +57,9 @@ __all__ = [
     "Rule",
     "ThinBar",
     "Words",
-    "dress",
-    "make_window",
-    "place_over",
     "show",
 ]
 
-BARS = 72  # pixels of a screen that title bar and task bar take
 MAX_PHOTOS = 600  # new pictures until those out of use are dropped: a window leaves one for each size it had
 
 
@@ -403,90 +398,3 @@ class Kit:
     def rule(self, pad: Any = (0, 0), upright: bool = False) -> Rule:
         """Make a hairline across, or `upright` down the row."""
         return Rule(self, pad, upright)
-
-
-class PageWindow(sg.Window):
-    """A window that is gone when it is closed."""
-
-    def close(self) -> None:
-        """Close the window; again does nothing."""
-        if not self.is_closed(quick_check=True):
-            release(self)
-            super().close()
-
-
-def make_window(
-    kit: Kit,
-    title: str,
-    rows: Rows,
-    *,
-    size: tuple[float, float] | None = None,
-    least: tuple[float, float] | None = None,
-    ground: str = "",
-    resizable: bool = False,
-    parent: sg.Window | None = None,
-    justify: str = "left",
-    location: tuple[int, int] | None = None,
-) -> sg.Window:
-    """Make and dress a window.  Closing it by its X gives `sg.WINDOW_CLOSE_ATTEMPTED_EVENT`; nothing closes by itself.
-
-    `size` and `least` are pixels at 96 per inch; without a size it fits its rows.  With a `parent` it is a sheet over
-    that window: centred on it, above it, Escape gives the close event.
-    """
-    p = kit.p
-    ground = ground or p.ground
-    where: Any = location or (None, None)
-    if parent is not None and location is None:
-        where = None  # placed below, when its size is known
-    window = PageWindow(
-        safe_name(title),
-        [list(row) for row in rows],
-        size=(kit.px(size[0]), kit.px(size[1])) if size else (None, None),
-        background_color=ground,
-        margins=(0, 0),
-        element_padding=(0, 0),
-        element_justification=justify,
-        font=kit.font(),
-        icon=kit.icon_png,
-        location=where,
-        resizable=resizable,
-        grab_anywhere=False,
-        grab_anywhere_using_control=False,
-        debugger_enabled=False,
-        use_default_focus=False,
-        enable_close_attempted_event=True,
-        use_custom_titlebar=False,
-        tooltip_background_color=p.text,
-        tooltip_text_color=p.ground,
-        tooltip_font=kit.font(theme.SMALL),
-        alpha_channel=0,  # until it is dressed; where the screen can't do that it is seen being built
-        finalize=True,
-    )
-    window.disable_debugger()
-    window.kit = kit
-    top = window.TKroot
-    dress(window, ground)
-    top.configure(bg=ground)
-    for child in top.winfo_children():
-        if isinstance(child, tk.Frame):
-            child.configure(bg=ground)
-    if least:
-        top.minsize(kit.px(least[0]), kit.px(least[1]))
-    top.update_idletasks()
-    top.attributes("-alpha", 1.0)
-    if parent is not None:
-        place_over(top, parent.TKroot)
-        top.bind("<Escape>", lambda event: window.write_event_value(sg.WINDOW_CLOSE_ATTEMPTED_EVENT, None))
-    return window
-
-
-def place_over(top: Any, under: Any) -> None:
-    """Put a sheet over the middle of its page; again once it is filled, for then it is larger."""
-    top.update_idletasks()
-    width, height = max(top.winfo_width(), top.winfo_reqwidth()), max(top.winfo_height(), top.winfo_reqheight())
-    x = under.winfo_rootx() + (under.winfo_width() - width) // 2
-    y = under.winfo_rooty() + (under.winfo_height() - height) // 2
-    x = max(0, min(x, top.winfo_screenwidth() - width))
-    y = max(0, min(y, top.winfo_screenheight() - height))
-    top.transient(under)
-    top.geometry(f"+{x}+{y}")

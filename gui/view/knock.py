@@ -10,7 +10,8 @@ from gui import art, theme
 from gui.events import Emit, LetIn, Sheet, SheetClosed, StopWaiting, TurnAway
 from gui.psg import sg
 from gui.shown import KnockState, WaitingState
-from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.kit import Kit, Rows, show
+from gui.view.page_window import make_window
 from gui.view.parts import WordGrid, centred, rings
 from gui.view.scroller import Scroller
 

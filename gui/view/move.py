@@ -6,7 +6,8 @@ from gui import theme
 from gui.events import Emit, MoveRoom, Sheet, SheetClosed
 from gui.psg import sg
 from gui.shown import Check, MoveState
-from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.kit import Kit, Rows, show
+from gui.view.page_window import make_window
 from gui.view.parts import Remark, press_on_return
 
 WIDTH = 420

@@ -11,7 +11,8 @@ from gui.events import Back, Emit, EraseProfile, ExportProfile, ImportProfile, P
 from gui.profile_words import ONE_PLACE
 from gui.psg import sg
 from gui.shown import Check, ProfileState, Tone
-from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.kit import Kit, Rows, show
+from gui.view.page_window import make_window
 from gui.view.parts import Remark, centred, press_on_return
 from gui.view.scroller import INSET, Scroller
 

@@ -18,10 +18,10 @@ class QuietPanel(Panel):
 
     def __init__(self, kit: Kit, emit: Emit, own_fp: bytes):
         p = kit.p
-        self.own_fp, self.quiet = own_fp, Quiet("", "", (), "")
+        self.kit, self.own_fp, self.quiet, self._drawn = kit, own_fp, Quiet("", "", (), ""), False
         self.title = kit.text("", size=theme.BIG, bold=True)
         self.words = kit.text("", size=theme.TEXT, colour=p.soft, pad=(0, (6, 0)), justify="center", wrap=480)
-        self.scene = kit.picture(_scene(kit, own_fp))
+        self.scene = kit.picture()
         self.code = kit.picture()
         self.invite = kit.button(
             "Invite friends", command=lambda: emit(OpenInvite()), height=52, width=280, size=theme.HEAD
@@ -35,11 +35,11 @@ class QuietPanel(Panel):
                                    self.code_gap, self.code_card]], pad=(0, (26, 0)))  # fmt: skip
         self.steps = [
             (
-                kit.picture(_number(kit, number + 1)),
+                kit.picture(),
                 kit.text("", bold=True, size=theme.NOTE + 0.5),
                 kit.text("", size=theme.SMALL + 0.5, colour=p.soft, pad=(0, (2, 0))),
             )
-            for number in range(STEPS)
+            for _ in range(STEPS)
         ]
         row = []
         for number, (circle, first, second) in enumerate(self.steps):
@@ -52,7 +52,12 @@ class QuietPanel(Panel):
         )  # fmt: skip
 
     def tell(self, quiet: Quiet) -> None:
-        """Show this."""
+        """Show this.  Its pictures are drawn when it is first shown: most rooms that are opened have people in them."""
+        if not self._drawn:
+            self._drawn = True
+            self.scene.set(_scene(self.kit, self.own_fp))
+            for number, (circle, _, _) in enumerate(self.steps):
+                circle.set(_number(self.kit, number + 1))
         self.quiet = quiet
         self.title.update(quiet.title)
         self.words.update(quiet.text)

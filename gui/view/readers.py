@@ -7,8 +7,9 @@ from gui.events import Emit, Sheet, SheetClosed, ShowSealed
 from gui.psg import safe_text, sg
 from gui.shown import Reader, ReadersState, Tone
 from gui.view.fit import FitList, fit
-from gui.view.kit import Kit, Rows, ThinBar, make_window, show
+from gui.view.kit import Kit, Rows, ThinBar, show
 from gui.view.marks import tick_look
+from gui.view.page_window import make_window
 
 WIDTH = 460
 LIST_ROWS = 5  # shown before the list scrolls; of the sealed blocks twice as many

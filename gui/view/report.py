@@ -9,7 +9,8 @@ from gui.events import Emit, SaveReport, TickNames
 from gui.psg import sg
 from gui.shown import ReportState, Tone
 from gui.view.fit import FitList, fit
-from gui.view.kit import Kit, Rows, ThinBar, make_window, show
+from gui.view.kit import Kit, Rows, ThinBar, show
+from gui.view.page_window import make_window
 
 WIDTH = 660
 CHART, SCALE = 120, 44  # the height of the chart, and the room for its numbers

@@ -23,7 +23,8 @@ from gui.events import (
 from gui.psg import sg
 from gui.shown import Check, RecentRoom, StartState
 from gui.view.choice import Choice
-from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.kit import Kit, Rows, show
+from gui.view.page_window import make_window
 from gui.view.parts import Remark, centred, on_text, press_on_return
 from gui.view.scroller import INSET, Scroller
 
@@ -281,8 +282,8 @@ class _RecentRow:
         self.when = kit.text("", size=theme.SMALL, colour=p.soft)
         self.open = kit.button("Open", kind="link", command=lambda: act(self.room_id), size=theme.NOTE)
         self.forget = kit.icon_button(
-            "close", tooltip="Take this room off the list", command=lambda: emit(ForgetRecent(self.room_id)), side=28,
-            glyph=14,
+            "close", tooltip="Erase this room from this computer…", side=28, glyph=14,
+            command=lambda: emit(ForgetRecent(self.room_id)),
         )  # fmt: skip
         words = kit.panel([[self.title], [self.detail]], ground=p.well)
         self.panel = kit.panel(

@@ -7,7 +7,8 @@ from gui.events import Emit, SetSteady, Sheet, SheetClosed
 from gui.psg import sg
 from gui.shown import SteadyState
 from gui.view.choice import Choice, group
-from gui.view.kit import Kit, Rows, make_window
+from gui.view.kit import Kit, Rows
+from gui.view.page_window import make_window
 
 WIDTH = 420
 

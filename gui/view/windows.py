@@ -38,9 +38,10 @@ from gui.view.confirm import open_confirm
 from gui.view.create import CreatePage, UnlockPage, open_create, open_unlock
 from gui.view.dressing import focus_owner, take_focus
 from gui.view.invite import open_invite
-from gui.view.kit import BARS, Kit, make_window, place_over
+from gui.view.kit import Kit
 from gui.view.knock import WaitingPage, open_knock, open_waiting
 from gui.view.move import open_move
+from gui.view.page_window import BARS, make_window, place_over
 from gui.view.profile import ImportPage, ProfilePage, open_import, open_profile
 from gui.view.readers import open_readers
 from gui.view.report import open_report

@@ -9,7 +9,8 @@ from gui.events import Emit, TickWords, WordsDiffer, WordsSame
 from gui.psg import sg
 from gui.shown import Tone, WordsPerson, WordsState
 from gui.view.fit import FitList, fit
-from gui.view.kit import Kit, Rows, make_window, show
+from gui.view.kit import Kit, Rows, show
+from gui.view.page_window import make_window
 from gui.view.parts import WordGrid
 from gui.view.rows import Row, RowList
 

@@ -257,8 +257,9 @@ HOSTILE: dict[str, str] = {
 @case("M8", "says what might break a window", slow=True)
 def ugly(sheet: Sheet, home: Path) -> None:
     from gui import theme
-    from gui.view.kit import Kit, make_window
+    from gui.view.kit import Kit
     from gui.view.log import RowLog
+    from gui.view.page_window import make_window
 
     kit = Kit(theme.LIGHT)
     log: Any = RowLog(kit, lambda event: None, copy=lambda text: None)
