@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import tkinter as tk
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,6 +40,7 @@ class Person:
     def __init__(self, root: tk.Misc) -> None:
         self.root = root
         self._view: Image.Image | None = None  # at the last glance
+        self._left: set[tk.Misc] = set()  # windows whose X was pressed, and that may still be on their way out
 
     # -- eyes
 
@@ -101,7 +102,8 @@ class Person:
 
     def closes(self, title: str = "") -> None:
         """Press the X of the newest window, or of the one with this title."""
-        window = self._window(title)
+        window = self._window(title, self._left)
+        self._left.add(window)
         self.root.tk.call(window.protocol("WM_DELETE_WINDOW"))
 
     # -- inside
@@ -136,9 +138,14 @@ class Person:
             field.focus_force()  # without a window manager nobody else gives the keyboard to a new program
         return field
 
-    def _window(self, title: str) -> Any:
+    def _window(self, title: str, left: Container[tk.Misc] = ()) -> Any:
         for child in reversed(self.root.winfo_children()):
-            if isinstance(child, tk.Toplevel) and child.winfo_viewable() and title in child.title():
+            if (
+                isinstance(child, tk.Toplevel)
+                and child not in left
+                and child.winfo_viewable()
+                and title in child.title()
+            ):
                 return child
         raise Missing(f"no window: {title!r}")
 
