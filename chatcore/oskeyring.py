@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import contextlib
-from typing import Protocol, cast
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar, cast
 
 from chatcore.errors import VaultError
 
 SERVICE = "Parley"
 # Those that keep what they are given from other people; a package may add one that writes it into a plain file.
 _TRUSTED = ("SecretService", "libsecret", "kwallet", "macOS", "Windows")
+ANSWER_S = 30.0  # how long it may take: it may ask the person to unlock it
 NOT_KEPT = "The keyring of this system didn't take the key. Nothing was changed; unlock it, or use a passphrase."
+SILENT = "The keyring of this system gave no answer. Nothing was changed; use a passphrase instead."
+
+T = TypeVar("T")
 
 
 class Backend(Protocol):
@@ -29,47 +34,73 @@ class Backend(Protocol):
 
 
 class Keyring:
-    """Keeps secrets of 64 bytes by name.  Whatever a keyring does wrong, nothing but VaultError comes out of here."""
+    """Keeps secrets of 64 bytes by name.  Whatever a keyring does wrong, nothing but VaultError comes out of here.
 
-    def __init__(self, backend: Backend | None = None) -> None:
+    One that gives no answer is as good as none until it does: nobody waits for it longer than `answer_s`, once.
+    """
+
+    def __init__(self, backend: Backend | None = None, answer_s: float = ANSWER_S) -> None:
         """`backend`: this one, instead of what the system offers."""
-        self._backend, self._looked = backend, backend is not None
+        self._backend, self._looked, self._answer_s = backend, backend is not None, answer_s
+        self._asking: threading.Thread | None = None
 
     @property
     def offered(self) -> bool:
-        """Whether there is a keyring."""
-        return self._have() is not None
+        """Whether there is a keyring, and it answers."""
+        return self._ask(lambda backend: True) is True
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was asked something and hasn't answered yet."""
+        return self._asking is not None and self._asking.is_alive()
 
     def fetch(self, name: str) -> bytes | None:
         """Return a secret, or None when it isn't had, for whatever reason."""
-        backend = self._have()
-        try:
-            text = backend.get_password(SERVICE, name) if backend is not None else None
+
+        def read(backend: Backend) -> bytes | None:
+            text = backend.get_password(SERVICE, name)
             return base64.b64decode(text, validate=True) if text else None
-        except binascii.Error:
-            return None
-        except Exception:  # a locked keyring, no bus, a question that was refused: the library has them all
-            return None
+
+        return self._ask(read)
 
     def keep(self, name: str, secret: bytes) -> None:
         """Keep a secret.  Raises VaultError, unless it is really there afterwards."""
-        backend = self._have()
-        with contextlib.suppress(Exception):
-            if backend is not None:
-                backend.set_password(SERVICE, name, base64.b64encode(secret).decode())
+        self._ask(lambda backend: backend.set_password(SERVICE, name, base64.b64encode(secret).decode()))
         if self.fetch(name) != secret:
-            raise VaultError(NOT_KEPT)
+            raise VaultError(SILENT if self.silent else NOT_KEPT)
 
     def drop(self, name: str) -> None:
         """Keep a secret no longer; one that isn't there is fine."""
-        backend = self._have()
-        with contextlib.suppress(Exception):
-            if backend is not None:
-                backend.delete_password(SERVICE, name)
+        self._ask(lambda backend: backend.delete_password(SERVICE, name))
+
+    def _ask(self, question: Callable[[Backend], T]) -> T | None:
+        """Return the answer, or None: there is no keyring, it fails, or it is silent.
+
+        Asked on a thread of its own, for a bus without an answer is waited for without an end.
+        """
+        if self.silent:
+            return None
+        answers: queue.SimpleQueue[T | None] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                backend = self._have()
+                answers.put(question(backend) if backend is not None else None)
+            except Exception:  # a locked keyring, no bus, a refusal, no Base64: the library has them all
+                answers.put(None)
+
+        self._asking = threading.Thread(target=ask, name="parley-keyring", daemon=True)
+        self._asking.start()
+        try:
+            answer = answers.get(timeout=self._answer_s)
+        except queue.Empty:
+            return None
+        self._asking.join()
+        return answer
 
     def _have(self) -> Backend | None:
         if not self._looked:
-            self._looked, self._backend = True, _of_the_system()
+            self._backend, self._looked = _of_the_system(), True
         return self._backend
 
 

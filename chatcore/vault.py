@@ -52,6 +52,10 @@ NO_KEYRING = (
     "The key of the profile at {} is in the keyring of this system, which didn't hand it over. "
     "Unlock the keyring, then try again."
 )
+SILENT_KEYRING = (
+    "The key of the profile at {} is in the keyring of this system, which gave no answer. "
+    "Log in to the system anew, then start Parley again."
+)
 
 
 @dataclass(slots=True)
@@ -355,7 +359,7 @@ def _unlock(path: Path, lock: Lock, passphrase: str | None, keyring: Keyring) ->
     elif lock.guard is Guard.KEYRING:
         found = keyring.fetch(lock.name)
         if found is None:
-            raise VaultError(NO_KEYRING.format(path))
+            raise VaultError((SILENT_KEYRING if keyring.silent else NO_KEYRING).format(path))
         secret = found
     try:
         return lock.open(secret)

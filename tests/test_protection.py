@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,38 @@ def test_a_keyring_that_doesnt_keep_changes_nothing(tmp_path: Path) -> None:
         profile.protect(Guard.KEYRING, "", PASSPHRASE)
     profile.close()
     opens(tmp_path, PASSPHRASE, Keyring(MemoryBackend()), profile)
+
+
+def test_a_keyring_without_an_answer_is_none_until_it_answers(tmp_path: Path, backend: MemoryBackend) -> None:
+    class Slow(MemoryBackend):
+        asked = 0
+
+        def get_password(self, service: str, username: str) -> str | None:
+            self.asked += 1
+            answering.wait(30)
+            return backend.get_password(service, username)
+
+    answering = threading.Event()
+    profile = with_room(tmp_path, None, Keyring(backend))
+    profile.protect(Guard.KEYRING)
+    profile.close()
+
+    slow = Slow()
+    silent = Keyring(slow, answer_s=0.05)
+    with pytest.raises(VaultError, match=r"keyring of this system, which gave no answer\. Log in to the system anew"):
+        Profile.open(tmp_path, None, ENGINE, silent)
+    assert not silent.offered
+    with pytest.raises(VaultError, match=r"gave no answer\. Nothing was changed; use a passphrase instead\."):
+        silent.keep("a name", bytes(64))
+    silent.drop("a name")
+    assert (slow.asked, slow.kept) == (1, {}), "it is waited for once, not each time"
+
+    answering.set()
+    until = time.monotonic() + 10
+    while silent.silent:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    opens(tmp_path, None, Keyring(slow), profile)
 
 
 def test_who_doesnt_know_the_passphrase_changes_nothing(tmp_path: Path, keyring: Keyring) -> None:
