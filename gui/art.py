@@ -377,14 +377,21 @@ def over(ground: Image.Image, picture: Image.Image, x: int, y: int) -> Image.Ima
 
 
 def avatar(
-    palette: Palette, fp: bytes, size: int, *, square: bool = False, presence: Presence = "", ring: str = ""
+    palette: Palette,
+    fp: bytes,
+    size: int,
+    *,
+    square: bool = False,
+    presence: Presence = "",
+    ring: str = "",
+    hue: int | None = None,
 ) -> Image.Image:
     """Return the picture of an identity (round) or a room (`square`): a mirrored pattern out of 32 bytes.
 
     With a `presence` a dot sits at the lower right: full for here, hollow for away; `ring` is the colour around the
-    dot: that of the ground on which the avatar lies.
+    dot: that of the ground on which the avatar lies.  `hue` is the one that a room gave this identity, if any.
     """
-    image = box(size, size, size // 4 if square else size // 2, person_colour(palette, fp))
+    image = box(size, size, size // 4 if square else size // 2, person_colour(palette, fp, hue))
     cell = max(1, round(size * 0.62 / 6))
     left = (size - 6 * cell) // 2
     pattern = Image.new("RGBA", (6 * cell, 6 * cell), palette.on_people + "00")

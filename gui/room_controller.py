@@ -368,6 +368,7 @@ class RoomController:
 
     def show(self, draft: str = "") -> None:
         """Show the room, or the door, as a new page (also after a change of theme)."""
+        self.roster.settle_hues()
         self._told.clear()
         if not self.inside:
             self._page, self._door = None, self._view.show_waiting(self._waiting_state())
@@ -392,6 +393,7 @@ class RoomController:
                 draft,
                 self._answered(),
                 self._others,
+                self.roster.hues.of,
             )
         )
         self._title()
@@ -417,6 +419,7 @@ class RoomController:
             self._tell("door", self._door.update, self._waiting_state())
         if self._page is None:
             return
+        self.roster.settle_hues()
         page, history = self._page, self.history
         self._tell("quiet", page.set_quiet, self._quiet())
         rows = history.take_new(self.name)

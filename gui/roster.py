@@ -8,6 +8,7 @@ from chatcore.events import Member, MemberJoined, MemberLeft, Presence, Presence
 from gui import sentences, wording
 from gui.events import RoomOpened
 from gui.history import History
+from gui.hues import Hues
 from gui.safetext import can_be_seen
 from gui.shown import Person
 from gui.trust import Trust
@@ -24,6 +25,7 @@ class Roster:
         self._went: set[bytes] = set()  # "went away" was said of them
         self._joined: set[bytes] = set()  # "joined" was said of them, and they haven't been here yet
         self._let_in: set[bytes] = set()  # by this window
+        self.hues = Hues()
 
     def name(self, fp: bytes) -> str:
         """Return the name to show for an identity."""
@@ -110,6 +112,10 @@ class Roster:
     def away(self) -> set[bytes]:
         """Those who are away."""
         return {m.fp for m in self.members if m.presence is Presence.AWAY}
+
+    def settle_hues(self) -> None:
+        """Give everybody a hue; call before anything of them is shown."""
+        self.hues.settle(self.fps, self._nicks)
 
     def people(self, trust: Trust, now_ms: int) -> tuple[Person, ...]:
         """Return what is shown of each."""

@@ -6,6 +6,7 @@ Names, titles and sentences are safe to show as they are (the controller has bee
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -185,6 +186,7 @@ class RoomState:
     draft: str = field(default="", repr=False)
     answering: Quoted | None = None  # what the draft answers
     rooms: tuple[RecentRoom, ...] = ()  # the others, for the column of rooms
+    hues: Mapping[bytes, int] = field(default_factory=dict)  # of the people here; it goes on living
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,9 +149,17 @@ FAMILIES = ("Inter", "Segoe UI", "Cantarell", "Noto Sans", "DejaVu Sans")  # the
 MONO_FAMILIES = ("DejaVu Sans Mono", "Cascadia Mono", "Consolas", "Noto Sans Mono", "Liberation Mono")
 
 
-def person_colour(palette: Palette, fp: bytes) -> str:
+HUES = len(LIGHT.people)
+
+
+def own_hue(fp: bytes) -> int:
     """Return the hue of an identity: the same for the same fingerprint (32 bytes) in every room, on every computer."""
-    return palette.people[fp[0] % len(palette.people)] if fp else palette.soft
+    return fp[0] % HUES
+
+
+def person_colour(palette: Palette, fp: bytes, hue: int | None = None) -> str:
+    """Return the colour of an identity, in its own hue or in the one that a room gave it."""
+    return palette.people[own_hue(fp) if hue is None else hue] if fp else palette.soft
 
 
 def mix(first: str, second: str, share: float) -> str:

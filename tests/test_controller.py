@@ -939,3 +939,13 @@ def test_what_a_damaged_profile_lacks_is_said_on_the_start_page() -> None:
         "What was kept of this room was damaged: 3 lines can't be read any more.",
         "What was kept of this room was damaged: no line of it is lost.",
     ]
+
+
+def test_the_page_knows_the_hues_of_those_who_come_later() -> None:
+    stage = Stage().talking()
+    hues = stage.page.state.hues
+    assert hues.keys() == {ALICE, BOB}
+    stage.core(stage.roster(ALICE, BOB, CAROL))
+    assert hues.keys() == {ALICE, BOB, CAROL}
+    stage(events.ThemeToggled())
+    assert stage.page.state.hues is hues

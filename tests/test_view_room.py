@@ -9,9 +9,10 @@ from typing import Any
 import gallery
 import pytest
 from gallery import ALONE, AMBER, KNOCK, PEOPLE, QUIET, ROOM, fp, said
+from PIL import ImageColor
 
 from chatcore.events import Presence
-from gui import theme
+from gui import art, theme
 from gui.events import (
     CloseRoom,
     CopyInvite,
@@ -565,3 +566,15 @@ def test_every_scene_can_be_built(dark: bool, size: tuple[int, int]) -> None:
         assert emitted == []
         assert page.draft() == ""
         window.close()
+
+
+def test_people_have_the_hues_of_their_room() -> None:
+    hues = {fp("alice"): 3, fp("bob"): 4}
+    page, window, _ = gallery.open_room(replace(ROOM, hues=hues))
+    for name, hue in (("alice", 3), ("bob", 4)):
+        assert page._log.text.tag_cget(f"n{fp(name).hex()}", "foreground") == theme.LIGHT.people[hue]
+        assert page.kit.person_colour(fp(name)) == theme.LIGHT.people[hue]
+    face = page.kit.face(fp("alice"), 40).convert("RGB")
+    assert face.getpixel((20, 2)) == ImageColor.getrgb(theme.LIGHT.people[3])
+    assert page.kit.face(fp("bob"), 40) != art.avatar(theme.LIGHT, fp("bob"), 40)
+    window.close()

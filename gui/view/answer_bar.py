@@ -33,7 +33,7 @@ class AnswerBar(Panel):
         """Show what is answered, or nothing."""
         self.quoted = quoted
         if quoted is not None:
-            self.name.update(f"Reply to {quoted.name}", colour=theme.person_colour(self.kit.p, quoted.fp))
+            self.name.update(f"Reply to {quoted.name}", colour=self.kit.person_colour(quoted.fp))
             self._clip()
         show(self, quoted is not None)
 

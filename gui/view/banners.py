@@ -49,7 +49,7 @@ class Strip(Card):
         self.paint(fill=fill, border=border)
         side = kit.px(36)
         if banner.fp:
-            self.face.set(art.avatar(p, banner.fp, side))
+            self.face.set(kit.face(banner.fp, side))
         else:
             self.face.set(art.icon(icon, kit.px(22), ink))
         self.title.update(banner.title, colour=p.text)

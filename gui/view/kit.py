@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 import tkinter as tk
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
@@ -68,6 +68,7 @@ class Kit:
 
     def __init__(self, palette: Palette, zoom: float = 1.0):
         self.p = palette
+        self.hues: Mapping[bytes, int] = {}  # of the people of the room that is shown
         self.k = pixel_factor() * zoom
         self.root = hidden_root()
         there = {str(name).lower(): str(name) for name in self.root.tk.splitlist(self.root.tk.call("font", "families"))}
@@ -170,8 +171,16 @@ class Kit:
     ) -> tk.PhotoImage:
         """Return the picture of an identity, or of a room (`square`)."""
         side, ring = self.px(size), ring or self.p.ground
-        key = ("avatar", fp, side, square, presence, ring)
-        return self.photo(key, lambda: art.avatar(self.p, fp, side, square=square, presence=presence, ring=ring))
+        key = ("avatar", fp, self.hues.get(fp), side, square, presence, ring)
+        return self.photo(key, lambda: self.face(fp, side, square=square, presence=presence, ring=ring))
+
+    def face(self, fp: bytes, side: int, **how: Any) -> Image.Image:
+        """Return the picture of an identity as `art.avatar` draws it, in the colour that it has in this room."""
+        return art.avatar(self.p, fp, side, hue=self.hues.get(fp), **how)
+
+    def person_colour(self, fp: bytes) -> str:
+        """Return the colour that an identity has in this room."""
+        return theme.person_colour(self.p, fp, self.hues.get(fp))
 
     def box(
         self, width: int, height: int, radius: float, fill: str, border: str = "", line: float = 1

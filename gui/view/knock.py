@@ -79,7 +79,7 @@ class KnockSheet:
         """Show this state."""
         self.state = state
         kit = self.kit
-        self.face.set(art.avatar(kit.p, state.fp, kit.px(64)))
+        self.face.set(kit.face(state.fp, kit.px(64)))
         self.title.update(state.title)
         self.detail.update(state.detail)
         self.grid.tell(state.words)

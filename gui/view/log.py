@@ -18,7 +18,6 @@ from gui.events import Emit
 from gui.links import split_links
 from gui.psg import safe_name, safe_text, sg
 from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Note, Quoted, Tick, Tone
-from gui.theme import person_colour
 from gui.view import marks
 from gui.view.kit import Kit, ThinBar
 from gui.view.log_hand import NAME, LogHand
@@ -255,7 +254,7 @@ class RowLog(LogHand, sg.Column):
     def _quote(self, text: tk.Text, quoted: Quoted, tag: str) -> None:
         """Insert the line above a reply: a bar, whose message it answers, and how that begins."""
         kit, whose = self.kit, f"a{quoted.fp.hex()}"
-        small, colour = kit.font(theme.NOTE), person_colour(kit.p, quoted.fp)
+        small, colour = kit.font(theme.NOTE), kit.person_colour(quoted.fp)
         text.tag_configure(whose, foreground=colour, font=kit.font(theme.NOTE, bold=True))
         start = text.index("end-1c")
         text.image_create("end-1c", image=marks.bar(kit, colour), align="center")
@@ -273,7 +272,7 @@ class RowLog(LogHand, sg.Column):
 
     def _head(self, text: tk.Text, item: MessageItem) -> None:
         tag = f"n{item.fp.hex()}"
-        colour = person_colour(self.kit.p, item.fp)
+        colour = self.kit.person_colour(item.fp)
         text.tag_configure(tag, foreground=colour, font=self.kit.font(theme.TEXT, bold=True))
         start = text.index("end-1c")
         text.image_create("end-1c", image=self._half(item.fp, 0), align="bottom")

@@ -51,10 +51,10 @@ def half_face(kit: Kit, fp: bytes, which: int, side: int, half: int, wide: int) 
 
     def draw() -> Image.Image:
         whole = Image.new("RGBA", (wide, 2 * half), kit.p.ground + "00")
-        whole.paste(art.avatar(kit.p, fp, side), (0, half - side // 2))
+        whole.paste(kit.face(fp, side), (0, half - side // 2))
         return whole.crop((0, which * half, wide, (which + 1) * half))
 
-    return kit.photo(("half", fp, which, side, half), draw)
+    return kit.photo(("half", fp, kit.hues.get(fp), which, side, half), draw)
 
 
 def faces(kit: Kit, fps: tuple[bytes, ...]) -> tk.PhotoImage:
@@ -64,7 +64,7 @@ def faces(kit: Kit, fps: tuple[bytes, ...]) -> tk.PhotoImage:
     def draw() -> Image.Image:
         row = Image.new("RGBA", (len(fps) * step + kit.px(6), side), kit.p.ground + "00")
         for number, fp in enumerate(fps):
-            row.paste(art.avatar(kit.p, fp, side), (number * step, 0))
+            row.paste(kit.face(fp, side), (number * step, 0))
         return row
 
-    return kit.photo(("faces", fps, side), draw)
+    return kit.photo(("faces", fps, tuple(map(kit.hues.get, fps)), side), draw)

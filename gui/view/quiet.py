@@ -111,7 +111,7 @@ def _scene(kit: Kit, fp: bytes) -> Image.Image:
             art.icon("plus", px(18), p.accent_text), (px(x) + (s - px(18)) // 2, px(y) + (s - px(18)) // 2)
         )
     image.alpha_composite(art.box(px(72), px(72), px(36), p.ground), (px(98), px(0)))
-    image.alpha_composite(art.avatar(p, fp, px(60)), (px(104), px(6)))
+    image.alpha_composite(kit.face(fp, px(60)), (px(104), px(6)))
     return image
 
 

@@ -33,12 +33,12 @@ class ReadersSheet:
         clipped = text if len(text) <= 160 else text[:159].rstrip() + "…"
         said = kit.panel(
             [
-                [kit.text(quote.name, bold=True, colour=theme.person_colour(p, quote.fp), name=True), kit.gap(8),
+                [kit.text(quote.name, bold=True, colour=kit.person_colour(quote.fp), name=True), kit.gap(8),
                  kit.text(quote.clock, size=theme.SMALL, colour=p.soft)],
                 [kit.text(clipped, size=theme.TEXT, wrap=WIDTH - 52, pad=(0, (4, 0)))],
             ]
         )  # fmt: skip
-        mark = kit.panel([[kit.gap(4, 1)]], ground=theme.person_colour(p, quote.fp), expand_y=True)
+        mark = kit.panel([[kit.gap(4, 1)]], ground=kit.person_colour(quote.fp), expand_y=True)
         self.heading = kit.text("", size=theme.NOTE, bold=True, colour=p.soft, pad=(0, (22, 8)))
         self.list, self.bar = sg.Canvas(key=LIST, size=(kit.px(WIDTH), 1), pad=(0, 0)), ThinBar(kit)
         self.lock = kit.picture()

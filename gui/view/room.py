@@ -72,6 +72,7 @@ class RoomPage:
 
     def __init__(self, kit: Kit, state: RoomState, emit: Emit, copy: Callable[[str], None] | None = None):
         self.kit, self.state, self.emit = kit, state, emit
+        kit.hues = state.hues
         self._log = RowLog(kit, emit, copy=copy)
         self.composer = ComposerBox(kit, emit)
         self.answer_bar = AnswerBar(kit, emit)
@@ -170,7 +171,7 @@ class RoomPage:
         self.window, state, kit = window, self.state, self.kit
         top = window.TKroot
         self.face.set(art.avatar(kit.p, state.room_id, kit.px(40), square=True))
-        self.own_face.set(art.avatar(kit.p, state.own_fp, kit.px(36), presence="here", ring=kit.p.side))
+        self.own_face.set(kit.face(state.own_fp, kit.px(36), presence="here", ring=kit.p.side))
         keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers, "r": self._answer}
         main_key = "Command" if kit.system == "aqua" else "Control"
         for widget in (top, self.composer.text, self._log.text):  # in a text Tk has uses of its own for these keys
