@@ -74,7 +74,6 @@ def bad_way(play: Play) -> None:
             f"seat {min(seats):.1f} to {max(seats):.1f} s in {tries} tries for {NEWCOMERS}; "
             f"of {sent + lost} packets {lost} lost"
         )
-    tell(f"  {play.counted()}")
 
 
 def others(machine: Machine) -> dict[str, str]:
@@ -103,15 +102,11 @@ def out_of_memory(play: Play) -> None:
     end_s = end.result()
     if end_s == float("inf"):
         raise Failed(f"{len(held)} connections, and it still runs:\n{machine.run(f'cat {GROUP}/memory.stat')}")
-    back_s, together_s = play.back(states, end_s)
+    back = play.back(states, end_s)
     log = machine.run("journalctl -k -o cat --no-pager | grep -i 'out of memory'; journalctl -u parley-relay -o cat")
     demand("Memory cgroup out of memory" in log and "'oom-kill'" in log, f"it ended for another reason:\n{log}")
     demand(machine.show("parley-relay", "NRestarts") == "1", "systemd counts other restarts")
     demand(others(machine) == before, "another service ended, too")
     machine.run("systemctl set-property --runtime parley-relay MemoryMax=75%")
     tell(f"  MemoryMax={most / 2**20:.1f} MiB: ended with {len(held)} connections more than the two")
-    tell(
-        f"  a seat after {back_s:.1f} s, the two together after {together_s:.1f} s; "
-        f"{len(before)} other services unharmed"
-    )
-    tell(f"  {play.counted()}")
+    tell(f"  {back}; {len(before)} other services unharmed")

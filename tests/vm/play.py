@@ -147,18 +147,18 @@ class Play:
         """Return how often the connection of each has changed."""
         return [len(ear.states()) for ear in self.ears.values()]
 
-    def again(self, cause: Callable[[], object]) -> tuple[float, float]:
-        """Do something to the relay; return after how long it gives a seat, and the two are together again."""
+    def again(self, cause: Callable[[], object]) -> str:
+        """Do something to the relay; tell after how long it gives a seat, and the two are together again."""
         before, begin_s = self.states(), time.monotonic()
         cause()
         return self.back(before, begin_s)
 
-    def back(self, before: list[int], begin_s: float) -> tuple[float, float]:
+    def back(self, before: list[int], begin_s: float) -> str:
         """Wait until both have noticed that something happened then, and return the same."""
         until(
             lambda: all(now > then for now, then in zip(self.states(), before, strict=True)), "both notice", PATIENCE_S
         )
         until(lambda: seated(self.relay, timeout_s=2), "the relay gives a seat", PATIENCE_S)
-        back_s = time.monotonic() - begin_s
+        back = seconds(begin_s)
         self.talk()
-        return back_s, time.monotonic() - begin_s
+        return f"a seat after {back}, the two together after {seconds(begin_s)}"

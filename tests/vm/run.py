@@ -87,6 +87,7 @@ def main() -> int:
                     if not options.scene or scene.__name__ in options.scene:
                         tell(str(scene.__doc__).strip())
                         scene(play)
+                        tell(f"  {play.counted()}")
             finally:
                 play.end()
         except (Failed, AssertionError, RuntimeError, OSError) as error:

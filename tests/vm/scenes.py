@@ -28,7 +28,6 @@ def two_talk(play: Play) -> None:
     """Two real clients talk through it."""
     play.together()
     play.talk()
-    tell(f"  {play.counted()}")
 
 
 def probed(machine: Machine, *words: str) -> int:
@@ -80,7 +79,6 @@ def upgraded(play: Play) -> None:
         f"  {took}; {crowd.arrived} came meanwhile, 0 refused, {crowd.told_to_come_back} told to come back, "
         f"the longest waited {crowd.longest_s:.2f} s for a seat"
     )
-    tell(f"  {play.counted()}")
 
 
 def reloaded(play: Play) -> None:
@@ -114,7 +112,6 @@ def reloaded(play: Play) -> None:
     )
     tell(f"  {NEW_ONES} times a broken one, kept out, and a new one, served at most {longest_s:.1f} s after the reload")
     tell(f"  of {HELD} connections and the two who talk 0 lost; {crowd.arrived} came meanwhile, 0 refused")
-    tell(f"  {play.counted()}")
 
 
 def rotated(play: Play) -> None:
@@ -122,12 +119,12 @@ def rotated(play: Play) -> None:
     machine = play.machine
     machine.run("mv /etc/parley-relay/spare.key . && rm /etc/parley-relay/relay.key")
     machine.run("parley-relay rotate --spare spare.key")
-    back_s, together_s = play.again(lambda: machine.run("systemctl restart parley-relay"))
+    back = play.again(lambda: machine.run("systemctl restart parley-relay"))
     line = machine.run("parley-relay line").strip()
     fresh = RelayAddress.parse(line)
     demand(fresh.pins[0] == play.relay.pins[1], "the spare key is not the relay's key")
     demand(machine.run(f"stat -c '%U %G %a' {KEY}").strip() == "root parley-relay 640", "the key has wrong rights")
-    tell(f"  the relay is back after {back_s:.1f} s, the two together after {together_s:.1f} s, with their old invite")
+    tell(f"  {back}, with their old invite")
     play.relay = fresh
 
 
@@ -162,10 +159,9 @@ def killed(play: Play) -> None:
         ("SIGSTOP (the watchdog ends it)", lambda: machine.run(f"kill -STOP {main_pid()}"), restarts + 2),
         ("systemctl restart", lambda: machine.run("systemctl restart parley-relay"), 0),
     ):
-        back_s, together_s = play.again(cause)
+        back = play.again(cause)
         demand(int(machine.show("parley-relay", "NRestarts")) == counted, "systemd counts other restarts")
-        tell(f"  {what}: a seat after {back_s:.1f} s, the two together after {together_s:.1f} s")
-    tell(f"  {play.counted()}")
+        tell(f"  {what}: {back}")
 
 
 def wrong(play: Play) -> None:
