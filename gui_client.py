@@ -75,8 +75,7 @@ def _read_invite() -> str:
 
 def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int:
     """Join the parts and read until the end.  They are imported here so that a missing one can be named."""
-    import platformdirs
-
+    from chatcore.profile import usual_directory
     from gui.backroom import Backroom
     from gui.bridge import Bridge
     from gui.controller import Controller
@@ -84,7 +83,7 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int
     from gui.psg import catch_faults, catch_interrupts
     from gui.view.windows import Windows, collecting_here
 
-    place = Path(os.path.expanduser(directory or platformdirs.user_data_dir("parley", appauthor=False)))  # never fails
+    place = Path(os.path.expanduser(directory or usual_directory()))  # never fails
     bridge: Bridge[AppEvent] = Bridge(lambda: windows.wake())
     windows = Windows(bridge.put, dark=dark)
     backroom = Backroom(place, bridge.put)

@@ -91,6 +91,11 @@ class Client:
         for thread in tuple(self._loop.threads):
             thread.join(max(0.1, self._deadline_s - time.monotonic()))
 
+    @property
+    def proxy(self) -> Proxy | None:
+        """Through which proxy relays are reached."""
+        return self._upkeep.proxy
+
     def go_through(self, proxy: Proxy | None) -> None:
         """Reach relays through this proxy, or through none, from the next connection on."""
         self._upkeep.proxy = proxy
@@ -185,6 +190,10 @@ class Client:
         """Ask for the blocks of a message; the SealedBlocks event has them."""
         visit = self._visit(room_id)
         self._command(visit, lambda room, _: visit.tell(room.sealed_blocks(mid)))
+
+    def ask_agreed(self, room_id: bytes, answer: Callable[[frozenset[bytes]], None]) -> None:
+        """Ask who holds the same statements as we; `answer` gets their fingerprints, from the worker thread."""
+        self._command(self._visit(room_id), lambda room, _: answer(room.agreed))
 
     def statements(self, room_id: bytes) -> tuple[bytes, ...]:
         """Return the statements to be kept for the next visit."""

@@ -182,11 +182,11 @@ async def examine(relay: RelayAddress, timing: Timing = PATIENCE, proxy: Proxy |
         await cable.gone.wait()
 
 
-def first_trouble(relay: RelayAddress) -> str:
+def first_trouble(relay: RelayAddress, proxy: Proxy | None = None) -> str:
     """Go the way to a relay, and return in one sentence what is wrong with it, or nothing.  Takes seconds."""
 
     async def go() -> str:
-        async for finding in examine(relay):
+        async for finding in examine(relay, proxy=proxy):
             if finding.grade == "bad" and finding.about != "clock":
                 return f"The relay can't be used. Its {finding.about}: {finding.sentence}"
         return ""

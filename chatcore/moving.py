@@ -14,6 +14,19 @@ from chatcore.members import Members
 LOOK_OUT_MS = 14 * 86_400_000  # as long as messages wait for somebody who is away
 LOOKOUTS = 3  # besides the owner; with one alone, one who says nothing would be enough to lose those who come back
 
+SAME = "The room is on that relay already. Paste the line of another one."
+HERE_ONLY = "Only programs on this computer can reach that relay. Paste the line of one that everybody here can reach."
+PLAIN = "That line has no key to know the relay by. Paste the line of a relay that has one."
+
+
+def unfit(relay: RelayAddress, now: RelayAddress) -> str:
+    """Return in a sentence why a room can't be moved to a relay from where it is now, or nothing."""
+    if not relay.pins:
+        return PLAIN
+    if relay.is_here and not now.is_here:
+        return HERE_ONLY
+    return SAME if relay == now else ""
+
 
 class Moving:
     """`relay`: where the room is.  `before`: where it was, as far as one knows; the same as long as it hasn't moved."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import platformdirs
+
 from chatcore import ownfile, twofiles
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, InviteError, PassphraseError, ProfileError
@@ -368,6 +370,11 @@ class Profile:
             not self.nick,
             damage.newest,
         )
+
+
+def usual_directory() -> Path:
+    """Return where a person's profile is, unless they say otherwise."""
+    return Path(platformdirs.user_data_dir("parley", appauthor=False))
 
 
 def hold(directory: Path) -> Callable[[], None]:

@@ -145,6 +145,12 @@ class Room:
         return self._outlook
 
     @property
+    def agreed(self) -> frozenset[bytes]:
+        """Who is known to hold the same statements as we: they know where the room is, among others."""
+        mine = self.set_digest
+        return frozenset(talk.fp for talk in self._talks.values() if talk.up and talk.others_set == mine)
+
+    @property
     def astray(self) -> bool:
         """Whether the present connection leads elsewhere than where the room is."""
         return self._seat is not None and self.seated and self._seat.relay != self.relay

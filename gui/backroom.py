@@ -426,7 +426,7 @@ class Backroom:
         relay = RelayAddress.parse(line)
 
         def look() -> None:
-            failure = doctor.first_trouble(relay)
+            failure = doctor.first_trouble(relay, self._client.proxy)
             self._jobs.put(lambda: self._move(room_id, relay, failure))
 
         threading.Thread(target=look, name="parley-look", daemon=True).start()

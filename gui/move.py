@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatcore.errors import InviteError
 from chatcore.invite import RelayAddress
+from chatcore.moving import unfit
 from gui.pages import Behind, View
 from gui.shown import MoveState
 
@@ -15,9 +16,6 @@ FOLLOWS = (
 )
 SEES = "Whoever runs the new relay sees who is connected, from where and when, and can't read anything."
 ASKING = "Asking the new relay…"
-SAME = "The room is on that relay already. Paste the line of another one."
-HERE_ONLY = "Only programs on this computer can reach that relay. Paste the line of one that everybody here can reach."
-PLAIN = "That line has no key to know the relay by. Paste the line of a relay that has one."
 
 
 def place(relay: RelayAddress) -> str:
@@ -36,11 +34,7 @@ def wrong(line: str, now: RelayAddress) -> str:
         relay = RelayAddress.parse(line)
     except InviteError as refusal:
         return str(refusal)
-    if not relay.pins:
-        return PLAIN
-    if relay.is_here and not now.is_here:
-        return HERE_ONLY
-    return SAME if relay == now else ""
+    return unfit(relay, now)
 
 
 class Move:

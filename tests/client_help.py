@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from relay_help import RelayThread
 from world import key
 
 from chatcore.cable import Timing
@@ -38,6 +39,8 @@ E = TypeVar("E")
 
 # Patience for tests: what takes seconds with people takes tens of milliseconds here.
 HASTY = Timing(retry_first_s=0.05, retry_most_s=0.4, flush_s=5.0)
+NIMBLE = replace(HASTY, renew_again_s=0.5, look_out_s=0.05)
+RELAY_PASS = b"w" * 32
 
 
 class Ear:
@@ -145,6 +148,20 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def two_relays(tmp_path: Path) -> Iterator[tuple[RelayThread, RelayAddress, RelayThread, RelayAddress]]:
+    """Two relays, the second with a pass, and how they are reached."""
+    configs = tls_config(tmp_path / "old"), replace(tls_config(tmp_path / "new"), relay_pass=RELAY_PASS)
+    with RelayThread(configs[0], unlimited=True) as old, RelayThread(configs[1], unlimited=True) as new:
+        yield old, address_of(old), new, address_of(new, RELAY_PASS)
+
+
+def address_of(relay: RelayThread, relay_pass: bytes = b"") -> RelayAddress:
+    certificate = relay.server.config.certificate
+    assert certificate is not None
+    return RelayAddress("127.0.0.1", relay.port, (keys.pin_of(certificate),), relay_pass)
 
 
 class Heard:

@@ -8,6 +8,7 @@ import pytest
 from gui_help import ALICE, BOB, Stage, an_invite
 
 from chatcore import invite as invites
+from chatcore import moving
 from chatcore.events import RoomMoved
 from chatcore.invite import Invite, RelayAddress
 from gui import events, move
@@ -61,9 +62,9 @@ def test_why_it_doesnt_go_stands_under_what_was_pasted() -> None:
     [
         ("", invites.NOT_A_RELAY),
         (an_invite().to_text(), invites.INVITE_INSTEAD),
-        (an_invite().relay.to_text(), move.SAME),
-        (HERE.to_text(), move.HERE_ONLY),
-        ("parley:relay/127.0.0.1:7256/plain", move.PLAIN),
+        (an_invite().relay.to_text(), moving.SAME),
+        (HERE.to_text(), moving.HERE_ONLY),
+        ("parley:relay/127.0.0.1:7256/plain", moving.PLAIN),
         ("parley:relay/new.example.org:443/plain", invites.PLAIN_ELSEWHERE),
     ],
 )

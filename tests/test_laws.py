@@ -27,6 +27,7 @@ SHELLS = (
     "chatcore.client.",
     "chatcore.dial.",
     "chatcore.doctor.",
+    "chatcore.mover.",
     "chatcore.oskeyring.",
     "chatcore.ownfile.",
     "chatcore.profile.",

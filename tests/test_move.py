@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from client_help import HASTY, Ear, Person, free_port, room_on, tls_config, until
-from relay_help import RelayThread
+from client_help import HASTY, NIMBLE, RELAY_PASS, Ear, Person, free_port, room_on, two_relays, until
 
 from chatcore.cable import End
 from chatcore.engines import PrivateKey
@@ -25,28 +24,6 @@ from chatcore.invite import RelayAddress
 from chatcore.upkeep import Upkeep
 from chatcore.visit import Visit
 from chatcore.worker import Worker
-from relay.keys import pin_of
-
-NIMBLE = replace(HASTY, renew_again_s=0.5, look_out_s=0.05)
-PASS = b"w" * 32
-
-
-@contextlib.contextmanager
-def relays(tmp_path: Path) -> Iterator[tuple[RelayThread, RelayAddress, RelayThread, RelayAddress]]:
-    """Two relays, the second with a pass, and how they are reached."""
-    configs = tls_config(tmp_path / "old"), replace(tls_config(tmp_path / "new"), relay_pass=PASS)
-    with RelayThread(configs[0], unlimited=True) as old, RelayThread(configs[1], unlimited=True) as new:
-        yield old, address(old), new, address(new, PASS)
-
-
-def address(relay: RelayThread, relay_pass: bytes = b"") -> RelayAddress:
-    certificate = relay.server.config.certificate
-    assert certificate is not None
-    return RelayAddress("127.0.0.1", relay.port, (pin_of(certificate),), relay_pass)
-
-
-def seats(relay: RelayThread) -> int:
-    return len(relay.server.switch.seats)
 
 
 def places(person: Person) -> list[int]:
@@ -60,7 +37,7 @@ def settled(person: Person, port: int) -> None:
 
 
 def test_a_room_moves_and_who_was_away_is_shown_the_way(tmp_path: Path) -> None:
-    with relays(tmp_path) as (old, before, new, there), contextlib.ExitStack() as stack:
+    with two_relays(tmp_path) as (old, before, new, there), contextlib.ExitStack() as stack:
         invite = room_on(before)
         alice, bob, carol = (stack.enter_context(Person(name, invite, NIMBLE)) for name in ("alice", "bob", "carol"))
         for person in (alice, bob, carol):
@@ -88,7 +65,7 @@ def test_a_room_moves_and_who_was_away_is_shown_the_way(tmp_path: Path) -> None:
         back.until_here("alice", "bob")
         back.say("found you")
         bob.until_text("found you")
-        assert there.relay_pass == PASS
+        assert there.relay_pass == RELAY_PASS
 
         kept = back.client.statements(back.room_id)
         back.client.close_room(back.room_id)
@@ -101,7 +78,7 @@ def test_a_room_moves_and_who_was_away_is_shown_the_way(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["nobody listens", "another key", "another pass"])
 def test_to_a_relay_that_is_none_nobody_goes(tmp_path: Path, what: str) -> None:
-    with relays(tmp_path) as (old, before, new, there), contextlib.ExitStack() as stack:
+    with two_relays(tmp_path) as (old, before, new, there), contextlib.ExitStack() as stack:
         bad = {
             "nobody listens": replace(there, port=free_port()),
             "another key": replace(there, pins=before.pins),
@@ -134,7 +111,7 @@ def session(person: Person) -> bytes:
 
 def test_while_nobody_can_go_over_the_key_is_renewed_where_they_are(tmp_path: Path) -> None:
     timing = replace(NIMBLE, renew_s=0.5, renew_again_s=0.2)
-    with relays(tmp_path) as (old, before, _, there), contextlib.ExitStack() as stack:
+    with two_relays(tmp_path) as (old, before, _, there), contextlib.ExitStack() as stack:
         alice = stack.enter_context(Person("alice", room_on(before), NIMBLE))
         bob = stack.enter_context(Person("bob", room_on(before), timing))
         alice.until_here("bob")

@@ -14,6 +14,7 @@ import pytest
 from gui_help import an_invite, mid
 from screen import Screen
 
+from chatcore import moving
 from chatcore.events import Presence
 from chatcore.invite import Mode
 from gui import events, move, steady
@@ -354,7 +355,7 @@ def test_the_owner_moves_a_room(screen: Screen) -> None:
     told = len(screen.told)
     screen.press("Move everyone", top)
     assert len(screen.told) == told
-    screen.windows.show_move(replace(MOVE, problem=move.SAME))
+    screen.windows.show_move(replace(MOVE, problem=moving.SAME))
     reads = screen.reads(top)
     assert "The room is on that relay already." in reads
     assert "Paste the line of another one." in reads
