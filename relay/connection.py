@@ -52,15 +52,16 @@ class Connection(asyncio.BufferedProtocol):
     what the socket doesn't take, and everything after it until that is gone.
     """
 
+    __slots__ = ("bucket", "doom", "house", "network", "seat", "sock", "transport")
+
     transport: asyncio.Transport
     seat: Seat
-    send: Way
     seal: Seal = AS_IT_IS
 
     def __init__(self, house: House, sock: socket.socket, network: str, doom: tuple[Refusal, int] | None) -> None:
         self.house = house
         self.sock = sock
-        self.network = network
+        self.network: str | None = network  # as long as it counts there
         self.doom = doom
         rate = house.switch.limits.max_bytes_per_second_per_seat
         self.bucket = Bucket(rate, rate * 2, house.loop.time()) if rate else None
@@ -77,8 +78,6 @@ class Connection(asyncio.BufferedProtocol):
         if rate := self.house.switch.limits.max_bytes_per_second_per_seat:
             most, least = KERNEL_READ_BYTES  # an eighth of a second: so long a seat's own words wait behind its files
             self._option(socket.SOL_SOCKET, socket.SO_RCVBUF, max(least, min(most, rate // 8)))
-        self._straight: Way = self.sock.send
-        self.send = self._straight
         self.seat = self.house.switch.open(self, self.doom)
 
     def _option(self, level: int, name: int, value: int | bytes) -> None:
@@ -115,21 +114,23 @@ class Connection(asyncio.BufferedProtocol):
         """Give everything back."""
         self.house.switch.lost(self.seat)
         self.house.lost(self)
-        del self.seat, self.send, self._straight  # in whose circles all this would stay until it is searched for
+        del self.seat  # in whose circle all this would stay until it is searched for
+
+    @property
+    def send(self) -> Way:
+        """Return the way straight to the socket."""
+        return self.sock.send
 
     def keep(self, rest: bytes) -> None:
         """Hand the transport what the socket didn't take."""
-        self._route(self._pass)  # before anything else can be written: order
+        self.seat.set_way(self._pass)  # before anything else can be written: order
         self.transport.write(rest)
         if not self.transport.get_write_buffer_size():
-            self._route(self._straight)
+            self.seat.set_way(None)
 
     def _pass(self, data: bytes) -> int:
         self.transport.write(data)
         return len(data)
-
-    def _route(self, way: Way) -> None:
-        self.seat.set_way(way)
 
     def pause_writing(self) -> None:
         """Learn that the peer doesn't read as fast as it is sent to."""
@@ -137,7 +138,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Learn that it has caught up."""
-        self._route(self._straight)
+        self.seat.set_way(None)
         self.seat.set_behind(False)
 
     def finish(self) -> None:
@@ -161,6 +162,8 @@ class Connection(asyncio.BufferedProtocol):
 
 class TlsConnection(Connection):
     """The same under TLS 1.3."""
+
+    __slots__ = ("_incoming", "_outgoing", "_ready", "_tls")
 
     def __init__(self, house: House, sock: socket.socket, network: str, doom: tuple[Refusal, int] | None) -> None:
         super().__init__(house, sock, network, doom)

@@ -36,8 +36,8 @@ class Lanes:
     __slots__ = ("_outs", "_seals", "_seats", "_ways")
 
     def __init__(self, seats: Iterable[Seat]) -> None:
-        self._seats = list(seats)
-        self._outs = [seat.out for seat in self._seats]
+        self._seats = tuple(seats)
+        self._outs = tuple(seat.out for seat in self._seats)
         self._ways, self._seals = _ways_and_seals(self._seats)
 
     def flush(self) -> None:

@@ -86,9 +86,10 @@ class Bucket:
 class _Guest:
     """What is known of one address: how many connections, and how fast they came."""
 
-    __slots__ = ("bucket", "connections", "seen_s")
+    __slots__ = ("bucket", "connections", "network", "seen_s")
 
-    def __init__(self, bucket: Bucket | None, now_s: float) -> None:
+    def __init__(self, network: str, bucket: Bucket | None, now_s: float) -> None:
+        self.network = network
         self.connections = 0
         self.bucket = bucket
         self.seen_s = now_s
@@ -141,7 +142,7 @@ class Door:
         if guest is None:
             if len(self._guests) >= max(MAX_ADDRESSES, 2 * self.most_connections):
                 self._forget_half()
-            guest = self._guests[network] = _Guest(self._bucket(now_s), now_s)
+            guest = self._guests[network] = _Guest(network, self._bucket(now_s), now_s)
         guest.seen_s = now_s
         wait_s = guest.bucket.take(1, now_s) if guest.bucket else 0.0
         verdict = WELCOME
@@ -162,6 +163,10 @@ class Door:
         guest.connections += 1
         self.connections += 1
         return verdict
+
+    def name(self, network: str) -> str:
+        """Return the name of a network from which there are connections, the same object for all of them."""
+        return self._guests[network].network
 
     def hold(self) -> bool:
         """Count a connection whose network isn't known yet; `let_go` must follow once.  False: there is no room."""

@@ -52,8 +52,9 @@ class Port(Protocol):
     def seal(self) -> Seal:
         """What everything goes through before it is sent; AS_IT_IS if that is nothing."""
 
-    def send(self, data: bytes) -> int:
-        """Send, and return how much was taken.  Raises OSError as a socket that doesn't block does."""
+    @property
+    def send(self) -> Way:
+        """What sends, and returns how much was taken.  Raises OSError as a socket that doesn't block does."""
 
     def keep(self, rest: bytes) -> None:
         """Keep what `send` didn't take until it can be sent."""
@@ -76,7 +77,7 @@ def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_AD
 class Room(dict[int, list[bytes]]):
     """Address (as a word) -> what waits for that seat: whole frames.  Who isn't in here can't be reached from here."""
 
-    __slots__ = ("_lanes", "_talk", "dirty", "far", "mixed", "nowhere", "plans", "room_id", "seats")
+    __slots__ = ("_lanes", "_talk", "dirty", "far", "mixed", "nowhere", "plans", "room_id", "seats", "steady")
 
     def __init__(self, room_id: bytes, nowhere: list[bytes]) -> None:
         super().__init__()
@@ -88,6 +89,7 @@ class Room(dict[int, list[bytes]]):
         self.mixed = False  # and not only `_talk`
         self._talk: tuple[Plan, int, Sequence[bytes]] | None = None  # what was read first in this turn: see `deal`
         self.plans: dict[int, Plan] = {}  # by who speaks
+        self.steady = False  # something was written since anything changed
         self._lanes: Lanes | None = None
 
     def __missing__(self, _address: int) -> list[bytes]:
@@ -98,6 +100,7 @@ class Room(dict[int, list[bytes]]):
         """Forget what was made of who is here and on which ways: a seat has come, gone, or changed its way."""
         self.settle()
         self.plans.clear()
+        self.steady = False
         self._lanes = None
 
     def plan(self, addresses: memoryview) -> Plan | None:
@@ -143,6 +146,11 @@ class Room(dict[int, list[bytes]]):
                 plan.send(at, pieces)
         if self.mixed:
             self.mixed = False
+            if not self.steady:  # news of who has come is no reason to make anything that lasts
+                self.steady = True
+                for seat in self.seats.values():
+                    seat.write_long()
+                return
             if self._lanes is None:
                 self._lanes = Lanes(self.seats.values())
             self._lanes.flush()
@@ -152,6 +160,7 @@ class Seat:
     """One connection: at first a stranger, then in one room with an address, at last closing."""
 
     __slots__ = (
+        "_way",
         "address",
         "behind_s",
         "closing",
@@ -161,19 +170,16 @@ class Seat:
         "port",
         "quiet_s",
         "room",
-        "seal",
         "switch",
         "tail",
         "waiting",
-        "way",
         "word",
     )
 
     def __init__(self, switch: Switch, port: Port, doom: tuple[Refusal, int] | None) -> None:
         self.switch = switch
         self.port = port
-        self.seal: Seal = port.seal
-        self.way: Way = port.send
+        self._way: Way | None = None  # as soon as it is asked for
         self.doom = doom  # decided at the door: it may say its join, and hears why not
         self.room: Room | None = None
         self.address = NO_ADDRESS
@@ -292,9 +298,21 @@ class Seat:
             room, self.room = self.room, None
             self.switch.depart(self, room)
 
-    def set_way(self, way: Way) -> None:
-        """Go another way to the peer: called by the port, as what `send` is to it."""
-        self.way = way
+    @property
+    def way(self) -> Way:
+        """What sends to the peer now; kept from here on, since for whoever asks there will be more."""
+        if self._way is None:
+            self._way = self.port.send
+        return self._way
+
+    @property
+    def seal(self) -> Seal:
+        """What goes before that."""
+        return self.port.seal
+
+    def set_way(self, way: Way | None) -> None:
+        """Go another way to the peer than the port's, or that again."""
+        self._way = way
         if self.room is not None:
             self.room.change()
 
@@ -305,7 +323,7 @@ class Seat:
     def write_sealed(self, data: bytes) -> None:
         """Send, and let the port keep the rest."""
         try:
-            size = self.way(data)
+            size = (self._way or self.port.send)(data)
         except (BlockingIOError, InterruptedError):
             size = 0
         except OSError:  # the peer is gone, and the loop will say so
@@ -379,8 +397,8 @@ class Seat:
         elif self.quiet_s >= limits.silence_s:
             self.drop("silent")
         elif self.quiet_s and self.quiet_s % limits.ping_after_s == 0:
-            self.out.append(frame(Kind.PING, 0, self.quiet_s))
-            self.switch.mark(self.room)
+            ping = frame(Kind.PING, 0, self.quiet_s)
+            self.write(ping if self.waiting is None else self.wait(ping))
 
 
 def word_of(address: bytes) -> int:

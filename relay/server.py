@@ -87,7 +87,6 @@ class Server:
         self.porch: Porch
         self.door: Door
         self._listeners: list[socket.socket] = []
-        self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._beat: asyncio.TimerHandle | None = None
         self._beat_due_s = 0.0
@@ -175,9 +174,9 @@ class Server:
             raise RelayError("the relay can't listen on any address; look at `listen` in its configuration.")
 
     def _accept(self, listener: socket.socket) -> None:
-        most = len(self._connections) + ADMITTED_PER_TURN
+        admitted = 0
         for _ in range(ACCEPTS_PER_TURN):
-            if len(self._connections) >= most and self.state != "stopping":
+            if admitted == ADMITTED_PER_TURN and self.state != "stopping":
                 return
             try:
                 sock, peer = listener.accept()
@@ -193,7 +192,7 @@ class Server:
                 return
             sock.setblocking(False)
             if not is_among(peer[0], self.config.proxy_from):
-                self._admit(sock, network_of(peer[0]))
+                admitted += self._admit(sock, network_of(peer[0]))
             elif self.door.hold():
                 self._spawn(self._introduce(sock, peer[0]))
             else:
@@ -205,15 +204,15 @@ class Server:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         sock.close()
 
-    def _admit(self, sock: socket.socket, network: str) -> None:
+    def _admit(self, sock: socket.socket, network: str) -> bool:
         verdict = self.door.arrive(network, self.loop.time())
         if not verdict.enter:
             self._turn_away(sock, "crowd")
-            return
+            return False
         kind = Connection if self.context is None else TlsConnection
-        connection = kind(self, sock, network, verdict.doom)
-        self._connections.add(connection)
+        connection = kind(self, sock, self.door.name(network), verdict.doom)
         self._spawn(self._connect(connection, sock))
+        return True
 
     async def _introduce(self, sock: socket.socket, proxy_host: str) -> None:
         """Read for whom a proxy connects, and not one byte more; then that address counts at the door."""
@@ -264,9 +263,9 @@ class Server:
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
-        if connection in self._connections:
-            self._connections.remove(connection)
+        if connection.network is not None:
             self.door.leave(connection.network)
+            connection.network = None
 
     def _on_beat(self) -> None:
         now_s = self.loop.time()
@@ -298,8 +297,8 @@ class Server:
         end_s = self.loop.time() + STOP_S
         while self.door.connections and self.loop.time() < end_s:
             await asyncio.sleep(0.02)
-        for connection in list(self._connections):
-            connection.reset()
+        for seat in list(self.switch.seats):
+            seat.port.reset()
         await asyncio.sleep(0)
         if self.engine is not None:
             await self.engine.close()

@@ -189,7 +189,7 @@ def test_a_close_in_the_middle_of_the_handshake_leaves_nothing(state: Path) -> N
                 tcp.sendall(data[:end])
                 if end == len(data):
                     assert tcp.recv(1)
-        until(lambda: not relay.server.switch.seats and not relay.server._connections, "nothing is left")
+        until(lambda: not relay.server.switch.seats and not relay.server.door.connections, "nothing is left")
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
@@ -203,7 +203,7 @@ def test_strangers_who_do_not_join_are_closed_at_the_deadline(state: Path, tls: 
                     assert sock.recv(1) == b""
         for sock in silent:
             sock.close()
-        until(lambda: not relay.server._connections, "all are forgotten")
+        until(lambda: not relay.server.door.connections, "all are forgotten")
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -230,7 +230,7 @@ def test_a_laggard_is_reset_while_the_others_go_on(state: Path, loop: str, tls: 
             if len(relay.server.switch.rooms[ROOM]) == 2:
                 break
             assert not news
-        until(lambda: len(relay.server._connections) == 2, "the laggard's connection is gone")
+        until(lambda: relay.server.door.connections == 2, "the laggard's connection is gone")
         assert was_reset(laggard)
         alice.send(Frame(Kind.PING, 1, 1).to_bytes())
 

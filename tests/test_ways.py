@@ -23,6 +23,7 @@ from chatcore.wire import FRAME_SIZE, Kind, parse_frame
 from relay import config as configuration
 from relay import install, keys
 from relay.config import load
+from relay.connection import Connection
 
 grp = pytest.importorskip("grp")  # a system with groups, and with systemd, perhaps
 ROOT = Path(__file__).resolve().parent.parent
@@ -155,7 +156,9 @@ def test_haproxy_passes_tls_on_and_says_for_whom(tmp_path: Path) -> None:
                 while len(data) < FRAME_SIZE:
                     data += sock.recv(FRAME_SIZE - len(data))
                 assert parse_frame(data).kind is Kind.WELCOME
-                assert "127.0.0.77" in {connection.network for connection in relay.server._connections}
+                assert "127.0.0.77" in {
+                    seat.port.network for seat in relay.server.switch.seats if isinstance(seat.port, Connection)
+                }
         finally:
             process.terminate()
             process.wait(DEADLINE_S)
