@@ -10,8 +10,6 @@ import logging
 import os
 import queue
 import secrets
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +18,7 @@ from pathlib import Path
 from chatcore import doctor
 from chatcore.client import Client
 from chatcore.engines.openssl import OpenSSLEngine
-from chatcore.errors import ParleyError, ProfileError, RelayError, StateError
+from chatcore.errors import ParleyError, ProfileError, StateError
 from chatcore.events import Knocked, LetIn, MemberJoined, MemberLeft, RoomEvent, RoomMoved, RosterChanged
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.lock import Guard
@@ -43,9 +41,9 @@ from gui.events import (
     RoomWordsReady,
     WordsReady,
 )
+from gui.own_relay import OwnRelay
 from gui.profile_words import CHANGED, CLOSE_FIRST, COPIED, NO_FILE
 from gui.words_desk import WordsDesk
-from relay.embedded import EmbeddedRelay
 
 log = logging.getLogger("parley.gui")
 
@@ -72,8 +70,7 @@ class Backroom:
         self._acquainted: dict[bytes, Acquainted] = {}  # one for each open room
         self._desk = WordsDesk()
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
-        self._relay: EmbeddedRelay | None = None
-        self._relay_scratch: str | None = None  # where the relay of somebody without a profile keeps its key
+        self._relay = OwnRelay(directory / RELAY_DIRECTORY)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="parley-backroom", daemon=True)
 
@@ -92,10 +89,7 @@ class Backroom:
         self._desk.stop()
         if self._profile is not None:
             self._profile.close()
-        if self._relay is not None:
-            self._relay.stop()
-        if self._relay_scratch is not None:
-            shutil.rmtree(self._relay_scratch, ignore_errors=True)
+        self._relay.stop()
         if self._let_go is not None:
             self._let_go()
             self._let_go = None
@@ -248,9 +242,7 @@ class Backroom:
         own = self._own()
         if any(who is own for _, who in self._rooms.values()):
             raise ProfileError(CLOSE_FIRST)
-        if self._relay is not None and self._relay_scratch is None:
-            self._relay.stop()
-            self._relay = None
+        self._relay.give_up()
         own.erase_all()
         self._profile = None
         erase_directory(self._directory, RELAY_DIRECTORY)
@@ -279,7 +271,7 @@ class Backroom:
         self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
     ) -> None:
         who = self._who(name, anonymous, passphrase)
-        line = self._relay_here(who, 0).line if relay_line is None else relay_line
+        line = self._relay.start(0, kept=not who.is_anonymous) if relay_line is None else relay_line
         owner = fingerprint(who.identity.modulus)
         invite = new_invite(owner, mode, RelayAddress.parse(line), title, secret=secrets.token_bytes(32))
         self._join(name, invite, who)
@@ -299,7 +291,7 @@ class Backroom:
         relay = RoomRecord(invite, statements=kept).relay
         here = next((one for one in (relay, invite.relay) if one.is_here), None)
         if own == invite.owner_fp and here is not None:
-            self._relay_again(who, here)
+            self._relay.start_again(here.port, kept=not who.is_anonymous)
         room_id = invite.room_id
         store = None if who.is_anonymous else who.room(room_id)
         self._put(
@@ -341,27 +333,6 @@ class Backroom:
     def _keep_rooms(self) -> None:
         for room_id in list(self._rooms):
             self._keep(room_id)
-
-    # -- the relay of this computer ------------------------------------------------------------------------------------
-
-    def _relay_here(self, who: Profile, port: int) -> EmbeddedRelay:
-        if self._relay is None:
-            if who.is_anonymous:
-                self._relay_scratch = tempfile.mkdtemp(prefix="parley-")
-                state = Path(self._relay_scratch)
-            else:
-                state = self._directory / RELAY_DIRECTORY
-            relay = EmbeddedRelay(state, port=port)
-            relay.start()
-            self._relay = relay
-        return self._relay
-
-    def _relay_again(self, who: Profile, address: RelayAddress) -> None:
-        """Start the relay of a room that was made here; another window may have it running.  Raises ConfigError."""
-        try:
-            self._relay_here(who, address.port)
-        except RelayError:
-            log.info("the relay of this computer was not started: its port is taken")
 
     # -- in a room -----------------------------------------------------------------------------------------------------
 
