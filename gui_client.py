@@ -1,4 +1,4 @@
-"""Parley's window: `python gui_client.py [--name N] [--profile DIR] [--theme light|dark] [--invite-stdin]`.
+"""Parley's window: `python gui_client.py [--name N] [--profile DIR] [--theme light|dark] [--proxy P] [--invite-stdin]`.
 
 Joins the parts: the windows, their controller, what lies behind them, and the queue between.  An invite or a passphrase
 is never an argument, for arguments can be read by every program on the computer.
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="parley: %(message)s")
     try:
         invite_text = _read_invite() if options.invite_stdin else ""
-        return _run(options.name, options.profile, options.theme == "dark", invite_text)
+        return _run(options.name, options.profile, options.theme == "dark", invite_text, options.proxy)
     except KeyboardInterrupt:  # before there is a window to close
         return 130
     except ModuleNotFoundError as missing:
@@ -73,8 +73,15 @@ def _read_invite() -> str:
     return sys.stdin.read(MAX_STDIN_CHARS).strip()
 
 
-def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int:
+def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy: str = "") -> int:
     """Join the parts and read until the end.  They are imported here so that a missing one can be named."""
+    from chatcore import proxyfile
+    from chatcore.errors import ProxyError
+
+    try:
+        given = proxyfile.given(proxy)
+    except ProxyError as error:  # nothing is begun without it
+        return _refuse(str(error), 2)
     from chatcore.profile import usual_directory
     from gui.backroom import Backroom
     from gui.bridge import Bridge
@@ -86,7 +93,7 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str) -> int
     place = Path(os.path.expanduser(directory or usual_directory()))  # never fails
     bridge: Bridge[AppEvent] = Bridge(lambda: windows.wake())
     windows = Windows(bridge.put, dark=dark)
-    backroom = Backroom(place, bridge.put)
+    backroom = Backroom(place, bridge.put, given)
     controller = Controller(windows, backroom, name=name, invite_text=invite_text, dark=dark)
 
     def handle(event: AppEvent) -> bool:
@@ -121,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", help="the name to begin with; you can still change it")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="where your identity and rooms are kept")
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="the look to begin with")
+    parser.add_argument(
+        "--proxy", default="", metavar="HOST:PORT", help="reach relays through this SOCKS5 proxy (Tor: 127.0.0.1:9050)"
+    )
     parser.add_argument("--invite-stdin", action="store_true", help="read an invite from standard input")
     return parser
 

@@ -20,14 +20,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from chatcore import dial as ways
 from chatcore import proxyfile
 from chatcore.cable import NO_ANSWER, Cable, End, Loop, Timing
 from chatcore.dial import dial, way_to
 from chatcore.errors import Finding, InviteError, NoWayError, ParleyError, RelayError
 from chatcore.invite import MAX_PASTE_CHARS, Invite, RelayAddress
+from chatcore.profile import usual_directory
 from chatcore.proxy import Proxy
 from chatcore.wire import NO_PASS, ROOM_ID_SIZE, Frame, Kind, Refusal, join_block
 
@@ -285,8 +284,7 @@ async def _print(relay: RelayAddress, proxy: Proxy | None) -> int:
 
 def _proxy_for(option: str, directory: Path | None) -> Proxy | None:
     """Return the proxy that the window would take.  Raises ProxyError or ProfileError with one sentence."""
-    place = directory or Path(platformdirs.user_data_dir("parley", appauthor=False))
-    return proxyfile.given(option) or proxyfile.kept(place)
+    return proxyfile.given(option) or proxyfile.kept(directory or usual_directory())
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ from chatcore.lock import Guard
 from chatcore.ownfile import NO_PROFILE, erase_directory
 from chatcore.pins import Page
 from chatcore.profile import Profile, RoomRecord, hold
+from chatcore.proxy import Proxy
 from chatcore.seal import fingerprint
 from gui import report
 from gui.acquainted import Acquainted
@@ -43,6 +44,7 @@ from gui.events import (
 )
 from gui.own_relay import OwnRelay
 from gui.profile_words import CHANGED, CLOSE_FIRST, COPIED, NO_FILE
+from gui.proxy_desk import ProxyDesk
 from gui.words_desk import WordsDesk
 
 log = logging.getLogger("parley.gui")
@@ -59,7 +61,8 @@ RELAY_DIRECTORY = "relay"  # below the profile's: key and certificate of this co
 class Backroom:
     """Implements `gui.pages.Behind`.  `put` queues an event for the window and returns at once."""
 
-    def __init__(self, directory: Path, put: Callable[[AppEvent], None]) -> None:
+    def __init__(self, directory: Path, put: Callable[[AppEvent], None], proxy: Proxy | None = None) -> None:
+        """`proxy` holds for this run, whatever is kept."""
         self._directory, self._put = directory, put
         self._engine = OpenSSLEngine()
         self._client = Client(self._from_core, engine=self._engine)
@@ -69,6 +72,7 @@ class Backroom:
         self._rooms: dict[bytes, tuple[Invite, Profile]] = {}
         self._acquainted: dict[bytes, Acquainted] = {}  # one for each open room
         self._desk = WordsDesk()
+        self._proxies = ProxyDesk(directory, proxy)
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
         self._relay = OwnRelay(directory / RELAY_DIRECTORY)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -136,7 +140,7 @@ class Backroom:
         if self._profile is None and Profile.exists(self._directory):
             self._hold()
             if Profile.needs_passphrase(self._directory):
-                self._put(ProfileFound(locked=True))
+                self._put(ProfileFound(locked=True, proxied=self._proxies.on))
                 return
             self._open_profile(None)
             return
@@ -153,13 +157,13 @@ class Backroom:
     def _say_profile(self) -> None:
         profile = self._profile
         if profile is None:
-            self._put(ProfileFound(first_time=True))
+            self._put(ProfileFound(first_time=True, proxied=self._proxies.on))
             return
         rooms = tuple(
             Remembered(room.invite.room_id, room.invite.title, room.relay.place, room.last_visit_ms)
             for room in profile.rooms
         )
-        self._put(ProfileFound(profile.nick, rooms, loss=profile.loss, guard=profile.guard))
+        self._put(ProfileFound(profile.nick, rooms, loss=profile.loss, guard=profile.guard, proxied=self._proxies.on))
         profile.loss = None
 
     def _forget(self, room_id: bytes) -> None:
@@ -245,11 +249,22 @@ class Backroom:
         self._relay.give_up()
         own.erase_all()
         self._profile = None
+        self._proxies.erase()
         erase_directory(self._directory, RELAY_DIRECTORY)
         if self._let_go is not None:
             self._let_go()
             self._let_go = None
         self._say_profile()
+
+    # -- the way to relays ---------------------------------------------------------------------------------------------
+
+    def ask_proxy(self) -> None:
+        """Say through which proxy relays are reached."""
+        self._jobs.put(lambda: self._put(self._proxies.known()))
+
+    def set_proxy(self, address: str) -> None:
+        """Reach relays through another proxy, or through none."""
+        self._jobs.put(lambda: self._put(self._proxies.set(address)))
 
     # -- rooms ---------------------------------------------------------------------------------------------------------
 
@@ -286,6 +301,7 @@ class Backroom:
     def _join(self, name: str, invite: Invite, who: Profile) -> None:
         if invite.room_id in self._rooms:
             raise StateError(OPEN_ALREADY)
+        self._client.go_through(self._proxies.now())  # which raises where nobody can know: nothing is dialled then
         own = fingerprint(who.identity.modulus)
         kept = next((room.statements for room in who.rooms if room.invite.room_id == invite.room_id), ())
         relay = RoomRecord(invite, statements=kept).relay

@@ -20,6 +20,8 @@ from gui import events, profile_words, sentences, wording
 from gui.checks import check_invite, check_name, check_room, is_web_link, link_question
 from gui.events import AppEvent, Sheet
 from gui.pages import Behind, CreateView, StartView, View
+from gui.proxy import TITLE as PROXY_TITLE
+from gui.proxy import OpenProxy, ProxyKnown, SetProxy
 from gui.room_controller import RoomController
 from gui.safetext import safe_name
 from gui.shown import Check, CreateState, RecentRoom, StartState
@@ -36,6 +38,7 @@ class Page(Enum):
     UNLOCK = auto()
     PROFILE = auto()
     IMPORT = auto()
+    PROXY = auto()
     ROOM = auto()
 
 
@@ -64,6 +67,7 @@ class Controller:
         self._begun = events.BeginCreate("")
         self._profile = events.ProfileFound()
         self._known = events.ProfileKnown(Guard.NOBODY, False)
+        self._proxy = ProxyKnown()
         self._start_page: StartView | None = None
         self._other_page: CreateView | None = None
         self._busy = False
@@ -83,8 +87,8 @@ class Controller:
         """Take in one event; False once the program is to end."""
         if isinstance(event, events.RoomNews):
             self._from_room(event)
-        elif isinstance(event, events.ProfileAct):
-            self._about_profile(event)
+        elif isinstance(event, events.OwnAct):
+            self._about_oneself(event)
         elif isinstance(event, events.RoomAct):
             if self._room is not None and self._page is Page.ROOM:
                 self._in_room(self._room, event)
@@ -125,6 +129,9 @@ class Controller:
             case events.ProfileKnown():
                 self._known = event
                 self._show_profile()
+            case ProxyKnown():
+                self._proxy = event
+                self._show_proxy()
             case events.Back():
                 self._back()
             case events.ThemeToggled():
@@ -161,6 +168,7 @@ class Controller:
             name="" if erased else self._start.name or found.nick,
             recent=recent,
             first_time=found.first_time,
+            proxied=found.proxied,
             has_profile=not found.first_time and not found.locked,
             unprotected=not found.first_time and not found.locked and found.guard is Guard.NOBODY,
             problem=sentences.loss(found.loss) if found.loss else "",
@@ -221,7 +229,7 @@ class Controller:
 
     # -- one's profile -------------------------------------------------------------------------------------------------
 
-    def _about_profile(self, event: events.ProfileAct) -> None:
+    def _about_oneself(self, event: events.OwnAct) -> None:
         if self._busy:
             return
         match event:
@@ -244,6 +252,11 @@ class Controller:
                 self._view.close_sheet(Sheet.CONFIRM)
                 self._wait_for("Erasing everything…")
                 self._behind.erase_profile()
+            case OpenProxy():
+                self._behind.ask_proxy()
+            case SetProxy():
+                self._wait_for("Keeping it…")
+                self._behind.set_proxy(event.address)
             case _:
                 assert_never(event)
 
@@ -251,6 +264,12 @@ class Controller:
         self._page, self._busy = Page.PROFILE, False
         self._other_page = self._view.show_profile(profile_words.profile(safe_name(self._profile.nick), self._known))
         self._view.set_title("Your profile — Parley")
+
+    def _show_proxy(self) -> None:
+        self._page, self._busy = Page.PROXY, False
+        self._start = replace(self._start, proxied=bool(self._proxy.address or self._proxy.problem))
+        self._other_page = self._view.show_proxy(self._proxy)
+        self._view.set_title(f"{PROXY_TITLE} — Parley")
 
     # -- making a room -------------------------------------------------------------------------------------------------
 
@@ -399,7 +418,7 @@ class Controller:
     # -- the rest ------------------------------------------------------------------------------------------------------
 
     def _back(self) -> None:
-        if self._busy or self._page not in (Page.CREATE, Page.PROFILE, Page.IMPORT):
+        if self._busy or self._page not in (Page.CREATE, Page.PROFILE, Page.IMPORT, Page.PROXY):
             return
         if self._page is Page.PROFILE:
             self._start = replace(self._start, unprotected=self._known.guard is Guard.NOBODY)
@@ -421,6 +440,8 @@ class Controller:
                 self._show_profile()
             case Page.IMPORT:
                 self._other_page = self._view.show_import()
+            case Page.PROXY:
+                self._show_proxy()
             case Page.ROOM:
                 if self._room is not None:
                     self._room.show_again()
@@ -439,6 +460,6 @@ class Controller:
         self._view.show_confirm(link_question(event.url))
 
 
-def _offers(start: StartState) -> tuple[bool, bool, bool]:
+def _offers(start: StartState) -> tuple[bool, bool, bool, bool]:
     """Return what a start page that is already shown can't take in: it is shown anew if this changes."""
-    return start.first_time, start.has_profile, start.unprotected
+    return start.first_time, start.has_profile, start.unprotected, start.proxied

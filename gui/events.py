@@ -17,6 +17,7 @@ from chatcore.invite import Mode
 from chatcore.lock import Guard
 from chatcore.pins import Compared, Pin
 from chatcore.profile import Loss
+from gui.proxy import OpenProxy, ProxyKnown, SetProxy
 
 
 class Sheet(Enum):
@@ -358,7 +359,7 @@ class Close:
     """Close the program."""
 
 
-ProfileAct = OpenProfile | Protect | ExportProfile | BeginImport | ImportProfile | EraseProfile
+OwnAct = OpenProfile | Protect | ExportProfile | BeginImport | ImportProfile | EraseProfile | OpenProxy | SetProxy
 RoomAct = (
     StopWaiting
     | Send
@@ -399,7 +400,7 @@ PageAct = (
     | SheetClosed
     | Close
 )
-ViewEvent = ProfileAct | RoomAct | PageAct
+ViewEvent = OwnAct | RoomAct | PageAct
 
 Emit = Callable[[ViewEvent], None]
 """What a page is given to report with.  Called in the GUI thread, it only queues, so a page may call it anywhere."""
@@ -418,6 +419,7 @@ class ProfileFound:
     rooms: tuple[Remembered, ...] = ()
     locked: bool = False
     first_time: bool = False
+    proxied: bool = False  # relays aren't reached directly
     loss: Loss | None = None  # the file was damaged; told once
     guard: Guard = Guard.NOBODY  # what it takes to open it
 
@@ -524,7 +526,7 @@ class FromRoom:
 
 
 RoomNews = FromRoom | WordsReady | RoomWordsReady | PeopleKnown | ReportWritten | MoveAnswered
-PageNews = ProfileFound | ProfileKnown | Failed | RoomOpened
+PageNews = ProfileFound | ProfileKnown | ProxyKnown | Failed | RoomOpened
 BackroomEvent = RoomNews | PageNews
 AppEvent = ViewEvent | BackroomEvent
 """All that goes through the queue into the GUI thread."""

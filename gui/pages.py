@@ -12,6 +12,7 @@ from chatcore.invite import Mode
 from chatcore.lock import Guard
 from chatcore.pins import Page
 from gui.events import Sheet
+from gui.proxy import ProxyKnown
 from gui.shown import (
     Banner,
     Check,
@@ -157,6 +158,9 @@ class View(Protocol):
     def show_profile(self, state: ProfileState) -> CreateView:
         """Show the page about one's profile."""
 
+    def show_proxy(self, state: ProxyKnown) -> CreateView:
+        """Show the page that says through which proxy relays are reached."""
+
     def show_import(self) -> CreateView:
         """Show the page that makes a copy one's profile."""
 
@@ -235,6 +239,12 @@ class Behind(Protocol):
 
     def erase_profile(self) -> None:
         """Leave nothing of the profile: `ProfileFound`."""
+
+    def ask_proxy(self) -> None:
+        """Say through which proxy relays are reached: `ProxyKnown`."""
+
+    def set_proxy(self, address: str) -> None:
+        """Reach relays through another proxy, or through none: `ProxyKnown`."""
 
     def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
         """Open the room of an invite, making a profile if there is none: `RoomOpened`."""

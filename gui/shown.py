@@ -217,6 +217,7 @@ class StartState:
     first_time: bool = False
     has_profile: bool = False  # it is open
     unprotected: bool = False  # and opens for everybody
+    proxied: bool = False  # relays aren't reached directly
     anonymous: bool = False
     invite_text: str = field(default="", repr=False)
     name_check: Check = Check()

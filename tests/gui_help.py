@@ -22,6 +22,7 @@ from chatcore.lock import Guard
 from chatcore.pins import Page
 from gui.controller import Controller
 from gui.events import AppEvent, FromRoom, ProfileFound, Remembered, RoomOpened, Sheet
+from gui.proxy import ProxyKnown
 from gui.shown import (
     Banner,
     Check,
@@ -201,6 +202,9 @@ class FakeView:
     def show_profile(self, state: ProfileState) -> FakePage:
         return self._show("profile", FakePage(state))  # type: ignore[no-any-return]
 
+    def show_proxy(self, state: ProxyKnown) -> FakePage:
+        return self._show("proxy", FakePage(state))  # type: ignore[no-any-return]
+
     def show_import(self) -> FakePage:
         return self._show("import", FakePage(None))  # type: ignore[no-any-return]
 
@@ -280,6 +284,12 @@ class FakeBackroom:
 
     def erase_profile(self) -> None:
         self.asked.append(("erase",))
+
+    def ask_proxy(self) -> None:
+        self.asked.append(("proxy",))
+
+    def set_proxy(self, address: str) -> None:
+        self.asked.append(("set proxy", address))
 
     def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
         self.asked.append(("join", name, invite_text, anonymous, passphrase))

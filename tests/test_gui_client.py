@@ -73,8 +73,9 @@ def test_what_was_asked_for_reaches_the_window(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gui_client, "_run", run_nothing)
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"  parley:join/x/{SECRET}\n"))
     assert gui_client.main([]) == 0
-    assert gui_client.main(["--name", "Léa", "--profile", "p", "--theme", "dark", "--invite-stdin"]) == 0
-    assert asked == [("", None, False, ""), ("Léa", Path("p"), True, f"parley:join/x/{SECRET}")]
+    dark = ["--theme", "dark", "--proxy", "127.0.0.1:9050"]
+    assert gui_client.main(["--name", "Léa", "--profile", "p", *dark, "--invite-stdin"]) == 0
+    assert asked == [("", None, False, "", ""), ("Léa", Path("p"), True, f"parley:join/x/{SECRET}", "127.0.0.1:9050")]
 
 
 def _invite_taken(data: bytes, *, close: bool = False) -> str:
@@ -132,7 +133,7 @@ def test_a_home_of_nobody_is_a_directory_like_any_other() -> None:
     program = """
         import sys
         import gui.backroom, gui.view.windows, gui_client
-        def stop_here(directory, put):
+        def stop_here(directory, put, proxy):
             print(directory)
             sys.exit(7)
         gui.backroom.Backroom = stop_here

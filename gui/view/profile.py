@@ -7,17 +7,15 @@ from typing import Any
 
 from chatcore.lock import Guard
 from gui import art, theme
-from gui.events import Back, Emit, EraseProfile, ExportProfile, ImportProfile, Protect
+from gui.events import Emit, EraseProfile, ExportProfile, ImportProfile, Protect
 from gui.profile_words import ONE_PLACE
 from gui.psg import sg
 from gui.shown import Check, ProfileState, Tone
+from gui.view.form import INNER, LEAST, SIZE, FormPage
 from gui.view.kit import Kit, Rows, show
 from gui.view.page_window import make_window
-from gui.view.parts import Remark, centred, press_on_return
-from gui.view.scroller import INSET, Scroller
+from gui.view.parts import Remark, press_on_return
 
-SIZE, LEAST = (600, 812), (480, 420)
-INNER = 424
 CURRENT, NEW, NEW_AGAIN = "-CURRENT-", "-NEW-", "-NEW AGAIN-"
 FILE, COPY, COPY_AGAIN = "-FILE-", "-COPY-", "-COPY AGAIN-"
 NOT_THE_SAME = "These two passphrases aren't the same. Type it again, for it can't be reset."
@@ -27,69 +25,7 @@ BRING_NOTE = "The file that Parley wrote as a copy of your profile, and the pass
 ERASE_NOTE = "Your identity, your rooms and all that was said in them leave this disk, for good."
 
 
-class _Page:
-    """What both pages have: they can be busy, say a problem, and be left."""
-
-    kit: Kit
-    emit: Emit
-    window: sg.Window
-    busy = False
-
-    def start(self, window: sg.Window) -> None:
-        self.window = window
-        self.set_problem("")
-        window.TKroot.bind("<Escape>", lambda event: self.emit(Back()))
-
-    def frame(self, rows: Rows, justify: str = "left") -> Rows:
-        kit, p = self.kit, self.kit.p
-        self.back = kit.icon_button("back", tooltip="Back (Esc)", command=lambda: self.emit(Back()), side=36)
-        card = kit.card(rows, fill=p.ground, radius=theme.RADIUS_PAGE, inset=(INSET, 32), justify=justify)
-        self.scroller = Scroller(kit, [centred(card, kit=kit), [kit.gap(1, 44)]], ground=p.well, card=card)
-        return [[kit.gap(10, 48), self.back], [self.scroller]]
-
-    def label(self, text: str, top: float = 22) -> sg.Element:
-        return self.kit.text(text, size=theme.TEXT, bold=True, pad=((3, 0), (top, 6)))
-
-    def note(self, text: str, bottom: float = 8) -> sg.Element:
-        kit = self.kit
-        return kit.text(text, size=theme.SMALL, colour=kit.p.soft, wrap=INNER - 8, pad=((3, 0), (0, bottom)))
-
-    def secret(self, key: str, placeholder: str, width: float = 120) -> Any:
-        return self.kit.field(
-            key, placeholder=placeholder, password=True, height=42, width=width, expand_x=True, pad=(0, (0, 6))
-        )
-
-    def text(self, key: str) -> str:
-        return str(self.window[key].get())
-
-    def set_problem(self, sentence: str) -> None:
-        """Say why it didn't work; empty takes it away."""
-        self.problem.tell(Check(False, sentence) if sentence else Check())
-        if sentence:
-            self.scroller.see(self.problem)
-
-    def buttons(self) -> tuple[Any, ...]:
-        raise NotImplementedError
-
-    def set_busy(self, sentence: str) -> None:
-        """Switch the page off and say what it waits for; an empty sentence switches it on."""
-        self.busy = bool(sentence)
-        for button in self.buttons():
-            button.set_on(not self.busy)
-        self.waiting.update(sentence)
-        show(self.waiting, self.busy)
-
-    def feet(self) -> Rows:
-        kit = self.kit
-        self.problem = Remark(kit, wrap=INNER - 30)
-        self.waiting = kit.text("", colour=kit.p.soft, icon="clock", pad=((3, 0), (8, 0)))
-        return [[self.problem], [self.waiting]]
-
-    problem: Remark
-    waiting: Any
-
-
-class ProfilePage(_Page):
+class ProfilePage(FormPage):
     """Implements `gui.pages.CreateView`."""
 
     def __init__(self, kit: Kit, state: ProfileState, emit: Emit):
@@ -166,7 +102,7 @@ class ProfilePage(_Page):
         window[CURRENT if state.has_passphrase else NEW].Widget.focus_set()
 
     def set_problem(self, sentence: str) -> None:
-        """As in `_Page`; what was done before is no longer said."""
+        """As in `FormPage`; what was done before is no longer said."""
         self.done.tell(Check())
         super().set_problem(sentence)
 
@@ -206,7 +142,7 @@ class ProfilePage(_Page):
         _ask("asksaveasfilename", self.window, FILE)
 
 
-class ImportPage(_Page):
+class ImportPage(FormPage):
     """Implements `gui.pages.CreateView`."""
 
     def __init__(self, kit: Kit, emit: Emit):

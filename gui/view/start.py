@@ -20,6 +20,8 @@ from gui.events import (
     OpenRecent,
     ThemeToggled,
 )
+from gui.proxy import LINK_DIRECT, LINK_PROXIED, OpenProxy
+from gui.proxy import TITLE as PROXY_TITLE
 from gui.psg import sg
 from gui.shown import Check, RecentRoom, StartState
 from gui.view.choice import Choice
@@ -134,9 +136,13 @@ class StartPage:
             "Bring a profile from a copy", kind="link", command=lambda: self._ask(BeginImport()), size=theme.NOTE,
             pad=((0, 8), 0),
         )  # fmt: skip
+        self.proxy = kit.button(
+            LINK_PROXIED if self.state.proxied else LINK_DIRECT, kind="link", command=lambda: self._ask(OpenProxy()),
+            size=theme.NOTE, pad=((0, 8), 0), tooltip=PROXY_TITLE,
+        )  # fmt: skip
         page = centred(kit.panel([[card], [rooms], [kit.gap(1, 30)]], ground=p.well), kit=kit)
         self.scroller = Scroller(kit, [page], ground=p.well, card=card)
-        return [[kit.push(), self.about, self.bring, self.look, kit.gap(10, 40)], [self.scroller]]
+        return [[kit.push(), self.about, self.bring, self.proxy, self.look, kit.gap(10, 40)], [self.scroller]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life, and fill it from the state."""
@@ -233,7 +239,7 @@ class StartPage:
         if not self.busy:
             self.emit(OpenRecent(room_id, self._text(NAME)))
 
-    def _ask(self, event: OpenProfile | BeginImport) -> None:
+    def _ask(self, event: OpenProfile | BeginImport | OpenProxy) -> None:
         if not self.busy:
             self.emit(event)
 

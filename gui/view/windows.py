@@ -18,6 +18,7 @@ from typing import Any
 from gui import theme
 from gui.bridge import Bridge
 from gui.events import AppEvent, Close, Emit, FocusChanged, Sheet, SheetClosed, ViewEvent
+from gui.proxy import ProxyKnown
 from gui.psg import hidden_root, safe_name, sg
 from gui.shown import (
     ConfirmState,
@@ -43,6 +44,7 @@ from gui.view.knock import WaitingPage, open_knock, open_waiting
 from gui.view.move import open_move
 from gui.view.page_window import BARS, make_window, place_over
 from gui.view.profile import ImportPage, ProfilePage, open_import, open_profile
+from gui.view.proxy import ProxyPage, open_proxy
 from gui.view.readers import open_readers
 from gui.view.report import open_report
 from gui.view.room import LEAST, SIZE, RoomPage
@@ -110,6 +112,10 @@ class Windows:
     def show_profile(self, state: ProfileState) -> ProfilePage:
         """Show the page about one's profile."""
         return self._turn("small", lambda **where: open_profile(self.kit, state, self._emit, **where))
+
+    def show_proxy(self, state: ProxyKnown) -> ProxyPage:
+        """Show the page that says through which proxy relays are reached."""
+        return self._turn("small", lambda **where: open_proxy(self.kit, state, self._emit, **where))
 
     def show_import(self) -> ImportPage:
         """Show the page that makes a copy one's profile."""
