@@ -25,7 +25,7 @@ from relay import config as configuration
 from relay import keys, monitor, proxy
 from relay.config import Config
 from relay.engine_doctor import examine_engine
-from relay.limits import is_among
+from relay.limits import Limits, is_among
 from relay.server import check, connections_within, files_for, listener, why_not_listening
 from relay.system import open_file_limit, remark_on
 
@@ -120,7 +120,22 @@ def _clock(made_s: float, now_s: float) -> Finding:
     return Finding("ok", "clock", f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(now_s))} UTC; compare it with yours.")
 
 
+def _onion(config: Config) -> Finding:
+    """Look at a relay behind Tor, whose name nobody may be asked for (RFC 7686)."""
+    if config.limits.max_connections_per_address == Limits().max_connections_per_address:
+        return Finding(
+            "warn",
+            "name",
+            f"{config.host} is an onion service: all who come by it seem to come from this computer, and count as one "
+            "address; set max_connections_per_address and max_joins_per_minute_per_address for all of them together, "
+            "or to 0.",
+        )
+    return Finding("ok", "name", f"{config.host} is an onion service: Tor leads there, and nothing was looked up.")
+
+
 def _name(config: Config) -> Finding:
+    if config.host.lower().endswith(".onion"):
+        return _onion(config)
     found: list[str] = []
 
     def look() -> None:

@@ -265,6 +265,28 @@ def test_a_name_that_leads_nowhere_or_home(path: Path, monkeypatch: pytest.Monke
     assert found(path, "name").grade == "warn"
 
 
+def test_an_onion_service_is_looked_up_nowhere_and_wants_other_limits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lookup(*_: object, **__: object) -> None:
+        raise AssertionError("a name server was asked")
+
+    change(path, r"^host = .*", 'host = "Abc.Onion"')
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(doctor, "listener", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    assert found(path, "name") == Finding(
+        "warn",
+        "name",
+        "Abc.Onion is an onion service: all who come by it seem to come from this computer, and count as one address; "
+        "set max_connections_per_address and max_joins_per_minute_per_address for all of them together, or to 0.",
+    )
+    change(path, r"^# max_connections_per_address = .*", "max_connections_per_address = 1024")
+    assert found(path, "name") == Finding(
+        "ok", "name", "Abc.Onion is an onion service: Tor leads there, and nothing was looked up."
+    )
+
+
 def refuse(*_: object, **__: object) -> None:
     raise PermissionError(13, "not allowed")
 

@@ -24,6 +24,7 @@ from relay import config as configuration
 from relay import install, keys
 from relay.config import load
 from relay.connection import Connection
+from relay.limits import WELCOME, Door
 
 grp = pytest.importorskip("grp")  # a system with groups, and with systemd, perhaps
 ROOT = Path(__file__).resolve().parent.parent
@@ -223,3 +224,43 @@ def test_the_acme_hook_hands_over_what_fits_and_reloads_only_then(tmp_path: Path
         assert (tmp_path / "said").read_text() == "reload parley-relay\n"
     else:
         assert "is not the key of acme.crt" in done.stderr
+
+
+# -- behind Tor --------------------------------------------------------------------------------------------------------
+
+
+def of_the_onion_paper(key: str) -> list[str]:
+    """The lines in a block of that part of the paper, of which the first begins with this."""
+    paper = (DEPLOY / "README.md").read_text("utf-8").split("## As an onion service", 1)[1]
+    blocks = re.findall(r"(?:^    .*\n)+", paper, re.MULTILINE)
+    (block,) = [block for block in blocks if block.strip().startswith(key)]
+    return [line.strip() for line in block.splitlines()]
+
+
+def test_the_limits_for_an_onion_service_let_a_crowd_in_from_one_address(tmp_path: Path) -> None:
+    keys.ensure_keys(tmp_path)
+    path = tmp_path / "parley-relay.toml"
+
+    def let_in(lines: list[str]) -> int:
+        path.write_text("\n".join(("[relay]", "[limits]", *lines)))
+        config = load(path)
+        door = Door(config.limits, config.limits.max_connections)
+        return sum(door.arrive("127.0.0.1", 0.0) == WELCOME for _ in range(2000))
+
+    assert let_in(of_the_onion_paper("max_connections_per_address")) == 1024
+    assert let_in([]) == 60, "by default Tor's people would count as one"
+
+
+@pytest.mark.skipif(shutil.which("tor") is None, reason="no tor here")
+def test_tor_takes_the_lines_for_an_onion_service(tmp_path: Path) -> None:
+    torrc = tmp_path / "torrc"
+    lines = [
+        line.replace("/var/lib/tor/parley", f"{tmp_path}/parley") for line in of_the_onion_paper("HiddenServiceDir")
+    ]
+    torrc.write_text("\n".join([f"DataDirectory {tmp_path}/data", "SocksPort 0", *lines, ""]))
+    done = subprocess.run(
+        ["tor", "--defaults-torrc", os.devnull, "-f", str(torrc), "--verify-config"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert "Configuration was valid" in done.stdout
+    assert [line for line in done.stdout.splitlines() if "[warn]" in line and "as root" not in line] == []
