@@ -48,7 +48,7 @@ def test_the_keyboard_is_never_taken_by_force(screen: Screen) -> None:
 @pytest.mark.parametrize("danger", [True, False])
 def test_return_gives_the_answer_that_a_question_begins_with(screen: Screen, danger: bool) -> None:
     page = screen.windows.show_room(gallery.ROOM)
-    page.invite.Widget.focus_force()
+    page.header.invite.Widget.focus_force()
     screen.update()
     screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", Close(), danger=danger))
     sheet = screen.windows.sheets[Sheet.CONFIRM][0]
@@ -77,7 +77,7 @@ def test_a_keyboard_on_a_widget_of_tks_own_hurts_nothing(screen: Screen) -> None
 
 def test_the_keyboard_comes_back_to_where_it_was_before_the_sheet(screen: Screen) -> None:
     page = screen.windows.show_room(gallery.ROOM)
-    for widget in (page.invite.Widget, page._log.text, page.composer.text):
+    for widget in (page.header.invite.Widget, page._log.text, page.composer.text):
         widget.focus_force()
         screen.update()
         screen.windows.show_invite(INVITE)

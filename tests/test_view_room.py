@@ -311,7 +311,7 @@ def test_the_people_can_be_hidden_and_shown(opened: Open) -> None:
     room = opened()
     assert room.mapped(room.page.roster)
     before = room.page.middle.Widget.winfo_width()
-    room.page.people_button.press()
+    room.page.header.people.press()
     assert room.emitted == [TogglePeople()]
     room.page.show_people(False)
     room.top.update()
@@ -331,9 +331,9 @@ def test_below_820_pixels_the_people_replace_the_log(opened: Open) -> None:
     page = room.page
     assert not room.mapped(page.roster)
     assert room.mapped(page._log)
-    assert page.people_button.get().strip() == "5"
+    assert page.header.people.get().strip() == "5"
     room.type("a draft")
-    page.people_button.press()
+    page.header.people.press()
     room.top.update()
     assert room.emitted == [], "in a narrow window this is the page's own matter"
     assert room.mapped(page.roster)
@@ -365,7 +365,7 @@ def test_the_columns_follow_the_width(opened: Open) -> None:
         right = send.winfo_rootx() + send.winfo_width()
         assert right < room.top.winfo_rootx() + width
         assert room.mapped(room.page.composer.send)
-        status = room.page.connection.Widget
+        status = room.page.status.connection.Widget
         assert status.winfo_rooty() + status.winfo_height() <= room.top.winfo_rooty() + 640
     room.resize(1280, 800)
     assert room.page.left.Widget.winfo_width() == wide
@@ -381,11 +381,11 @@ def test_long_titles_and_sentences_push_nothing_out(opened: Open, size: tuple[in
         header=Header("words " * 60, Tone.WARN),
     )
     room = opened(state, size=size, dark=dark)
-    for button in (room.page.invite, room.page.people_button, room.page.composer.send):
+    for button in (room.page.header.invite, room.page.header.people, room.page.composer.send):
         widget = button.Widget
         assert room.mapped(button)
         assert widget.winfo_rootx() + widget.winfo_width() <= room.top.winfo_rootx() + size[0]
-    assert room.page.title.get().endswith("…")
+    assert room.page.header.title.get().endswith("…")
 
 
 # -- status, header, rooms -------------------------------------------------------------------------------------------
@@ -394,15 +394,15 @@ def test_long_titles_and_sentences_push_nothing_out(opened: Open, size: tuple[in
 def test_the_status_bar_speaks_in_words_and_signs(opened: Open) -> None:
     room = opened()
     page = room.page
-    assert page.privacy.get() == "Only the people in this room can read this"
-    assert page.connection.get() == "Connected · everything sent"
-    assert (page.privacy.icon, page.connection.icon) == ("lock", "dot")
+    assert page.status.privacy.get() == "Only the people in this room can read this"
+    assert page.status.connection.get() == "Connected · everything sent"
+    assert (page.status.privacy.icon, page.status.connection.icon) == ("lock", "dot")
     page.set_status(Status("Check who is in this room", Tone.WARN, "Not connected · 2 messages wait", Tone.BAD))
-    assert page.privacy.get() == "Check who is in this room"
-    assert page.connection.get() == "Not connected · 2 messages wait"
-    assert (page.privacy.icon, page.connection.icon) == ("warning", "offline")
+    assert page.status.privacy.get() == "Check who is in this room"
+    assert page.status.connection.get() == "Not connected · 2 messages wait"
+    assert (page.status.privacy.icon, page.status.connection.icon) == ("warning", "offline")
     page.set_header(Header("Compare words with bob", Tone.WARN))
-    assert (page.header_line.get(), page.header_line.icon) == ("Compare words with bob", "warning")
+    assert (page.header.line.get(), page.header.line.icon) == ("Compare words with bob", "warning")
 
 
 def test_the_column_of_rooms_tells_of_the_newest_message_and_opens_others(opened: Open) -> None:
@@ -537,7 +537,7 @@ def test_tab_walks_through_the_page_and_comes_round(opened: Open) -> None:
         seen.append(focus)
         focus.event_generate("<Tab>")
         room.top.update()
-    wanted = (room.page.composer.send, room.page.invite, room.page.people_button, room.page.gear, room.page.plus)
+    wanted = (room.page.composer.send, room.page.header.invite, room.page.header.people, room.page.gear, room.page.plus)
     assert {button.Widget for button in wanted} <= set(seen)
     assert room.field in seen
     assert room.page._log.text in seen

@@ -164,12 +164,14 @@ def test_no_crowd_at_the_door_pushes_the_composer_or_the_status_out(
     page = screen.windows.show_room(gallery.ALONE if alone else gallery.ROOM)
     resize(screen, size)
     page.set_banners([replace(gallery.KNOCK, key=str(number)) for number in range(8)])
-    for element in (page.composer.send, page.composer.note, page.privacy, page.connection):
+    for element in (page.composer.send, page.composer.note, page.status.privacy, page.status.connection):
         assert is_in_view(screen.top, element.Widget)
     strips = [strip for strip in page.banners.strips if strip.Widget.winfo_ismapped()]
     assert f"{8 - len(strips)} more" in strips[-1].note.get()
-    connection = page.connection.Widget
-    assert page.privacy.Widget.winfo_rootx() + page.privacy.Widget.winfo_width() <= connection.winfo_rootx()
+    connection = page.status.connection.Widget
+    assert (
+        page.status.privacy.Widget.winfo_rootx() + page.status.privacy.Widget.winfo_width() <= connection.winfo_rootx()
+    )
 
 
 def test_more_strips_come_with_more_height(screen: Screen) -> None:

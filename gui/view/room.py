@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from gui import art, theme
+from gui import theme
 from gui.events import (
     Answer,
     CloseRoom,
@@ -41,30 +41,24 @@ from gui.shown import (
     RoomState,
     Status,
     Tick,
-    Tone,
 )
 from gui.view.answer_bar import AnswerBar
 from gui.view.banners import Banners
 from gui.view.composer import ComposerBox
 from gui.view.dressing import focus_owner
 from gui.view.elements import Panel
+from gui.view.header import HeaderBar
 from gui.view.kit import Kit, Rows, show
 from gui.view.log import RowLog
 from gui.view.menu import popup
 from gui.view.quiet import QuietPanel
 from gui.view.roster import Roster
 from gui.view.rows import Row, RowList
+from gui.view.status_bar import StatusBar
 
 NARROW = 820
 ROOMS, RAIL = 264, 72
 SIZE, LEAST = (1280, 800), (480, 420)
-ICONS = {
-    Tone.PLAIN: "people",
-    Tone.GOOD: "shield_check",
-    Tone.WARN: "warning",
-    Tone.BAD: "warning",
-    Tone.ACCENT: "info",
-}
 
 
 class RoomPage:
@@ -81,7 +75,7 @@ class RoomPage:
         back = kit.icon_button("back", tooltip="Back to the room (Esc)", command=self.toggle_people)
         self.roster = Roster(kit, back, self._open_person)
         self.window: sg.Window | None = None
-        self._header, self._quiet, self._status = state.header, state.quiet, state.status
+        self._quiet = state.quiet
         self._people = tuple(state.people)
         self._preview = ("", "")  # what the column of rooms says of this room: text, time
         self._door = ""
@@ -94,14 +88,10 @@ class RoomPage:
 
     def layout(self) -> Rows:
         """Return the rows of the window."""
-        kit, p = self.kit, self.kit.p
+        kit = self.kit
         self.left_rule, self.right_rule = kit.rule(upright=True), kit.rule(upright=True)
         self.left, self.middle = self._left(), self._middle()
-        self.privacy = kit.text("", size=theme.SMALL, colour=p.soft, icon="lock")
-        self.connection = kit.text("", size=theme.SMALL, colour=p.soft, icon="dot")
-        self.status = kit.panel(
-            [[kit.gap(18, 25), self.privacy, kit.push(), self.connection, kit.gap(18)]], ground=p.well, expand_x=True
-        )
+        self.status = StatusBar(kit)
         self.columns = kit.panel(
             [[self.left, self.left_rule, self.middle, self.right_rule, self.roster]], expand_x=True, expand_y=True
         )
@@ -145,23 +135,10 @@ class RoomPage:
         )  # fmt: skip
 
     def _middle(self) -> Panel:
-        kit, p = self.kit, self.kit.p
-        self.face = kit.picture()
-        self.title = kit.text("", size=theme.HEAD, bold=True, name=True)
-        self.header_line = kit.text("", size=theme.NOTE - 0.5, colour=p.soft, icon="people", pad=(0, (2, 0)))
-        self.invite = kit.icon_button(
-            "invite", tooltip="Invite somebody (Ctrl+I)", command=lambda: self.emit(OpenInvite())
-        )
-        self.people_button = kit.icon_button(
-            "people", tooltip="Show or hide the people (Ctrl+P)", command=self.toggle_people
-        )
-        header = kit.panel(
-            [[kit.gap(24, 64), self.face, kit.gap(13), kit.panel([[self.title], [self.header_line]]), kit.push(),
-              self.invite, kit.gap(4), self.people_button, kit.gap(16)]],
-            expand_x=True,
-        )  # fmt: skip
+        kit = self.kit
+        self.header = HeaderBar(kit, self.state, self.emit, self.toggle_people)
         return kit.panel(
-            [[header], [kit.rule()], [self.banners], [self.quiet_panel], [self._log], [self.answer_bar],
+            [[self.header], [kit.rule()], [self.banners], [self.quiet_panel], [self._log], [self.answer_bar],
              [self.composer]],
             expand_x=True, expand_y=True,
         )  # fmt: skip
@@ -170,7 +147,7 @@ class RoomPage:
         """Bring the page to life in a window made of its layout, and fill it from the state."""
         self.window, state, kit = window, self.state, self.kit
         top = window.TKroot
-        self.face.set(art.avatar(kit.p, state.room_id, kit.px(40), square=True))
+        self.header.attach()
         self.own_face.set(kit.face(state.own_fp, kit.px(36), presence="here", ring=kit.p.side))
         keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers, "r": self._answer}
         main_key = "Command" if kit.system == "aqua" else "Control"
@@ -230,8 +207,7 @@ class RoomPage:
 
     def set_header(self, header: Header) -> None:
         """Say the second line of the header."""
-        self._header = header
-        self._draw_header()
+        self.header.tell(header)
         self._draw_rooms()
 
     def set_roster(self, people: Sequence[Person]) -> None:
@@ -242,24 +218,7 @@ class RoomPage:
 
     def set_status(self, status: Status) -> None:
         """Say the status bar."""
-        p = self.kit.p
-        colours = {
-            Tone.PLAIN: p.soft,
-            Tone.GOOD: p.good,
-            Tone.WARN: p.warn,
-            Tone.BAD: p.bad,
-            Tone.ACCENT: p.accent_text,
-        }
-        for words, text, tone, icons in (
-            (self.privacy, status.privacy, status.privacy_tone, {Tone.PLAIN: "lock", Tone.GOOD: "lock"}),
-            (self.connection, status.connection, status.connection_tone,
-             {Tone.PLAIN: "clock", Tone.GOOD: "dot", Tone.WARN: "offline", Tone.BAD: "offline"}),
-        ):  # fmt: skip
-            loud = tone in (Tone.WARN, Tone.BAD)
-            words.icon_colour = p.soft if words is self.privacy and not loud else colours[tone]
-            words.update(text, colour=colours[tone] if loud else p.soft, icon=icons.get(tone, "warning"))
-        self._status = status
-        self._draw_status()
+        self.status.tell(status)
 
     def set_banners(self, banners: Sequence[Banner]) -> None:
         """Show exactly these strips."""
@@ -451,10 +410,10 @@ class RoomPage:
     def _fit(self) -> None:
         """Cut and break texts to the width of the middle column."""
         width = self._middle_width()
-        self._draw_header()
+        self.header.fit(width)
         self.banners.fit(width, self._size[1])
         self.answer_bar.fit(width)
-        self._draw_status()
+        self.status.fit(self._size[0])
         self._fit_quiet()
 
     def _middle_width(self) -> int:
@@ -471,28 +430,10 @@ class RoomPage:
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
-    def _draw_header(self) -> None:
-        kit, p = self.kit, self.kit.p
-        room = self._middle_width() - kit.px(24 + 40 + 13 + 36 * 2 + 4 + 16 + 40)
-        self.title.update(kit.clip(safe_name(self.state.title), kit.font(theme.HEAD, bold=True), room))
-        colour = {Tone.PLAIN: p.soft, Tone.GOOD: p.good, Tone.WARN: p.warn, Tone.BAD: p.bad, Tone.ACCENT: p.accent_text}
-        line = kit.clip(self._header.text, kit.font(theme.NOTE - 0.5), room - kit.px(24))
-        self.header_line.update(line, colour=colour[self._header.tone], icon=ICONS[self._header.tone])
-
-    def _draw_status(self) -> None:
-        """Cut who can read this where the connection has something long to say."""
-        kit = self.kit
-        font = kit.font(theme.SMALL)
-        room = self._size[0] - kit.px(18 + 22 + 22 + 24) - kit.measure(self._status.connection, font)
-        if self._size[0]:
-            self.privacy.update(kit.clip(self._status.privacy, font, room))
-
     def _draw_people_button(self) -> None:
         if self.window is None:
             return
-        button = self.people_button
-        button.set_words(str(len(self._people)) if self._narrow else "", fit=True)
-        button.set_kind("outline" if self._narrow else "chosen" if self._wide_people else "plain")
+        self.header.count_people(len(self._people), self._narrow, self._wide_people)
 
     def _note_preview(self, items: Sequence[LogItem]) -> None:
         for item in reversed(items):
@@ -506,7 +447,7 @@ class RoomPage:
         state, p = self.state, self.kit.p
         text, when = self._preview
         own = Row(
-            state.room_id, safe_name(state.title), self._door or text or self._header.text, fp=state.room_id,
+            state.room_id, safe_name(state.title), self._door or text or self.header.header.text, fp=state.room_id,
             square=True, when=when, chosen=True, text_colour=p.accent_text if self._door else "",
             text_icon="door" if self._door else "", badge="!" if self._door and self._narrow else "",
         )  # fmt: skip
