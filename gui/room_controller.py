@@ -54,6 +54,7 @@ from gui.roster import Roster
 from gui.shown import (
     Banner,
     Composer,
+    Delivery,
     Header,
     Quiet,
     Quoted,
@@ -387,7 +388,7 @@ class RoomController:
                 self._status(),
                 self._composer(),
                 self._banners(),
-                sentences.delivery(self.history.last_own, self.name),
+                self._delivery(),
                 self._quiet(),
                 self._people_shown,
                 draft,
@@ -430,8 +431,7 @@ class RoomController:
             page.log.set_tick(mid, tick)
         for mid, note in notes.items():
             page.log.set_note(mid, note)
-        if rows or ticks:
-            page.log.set_delivery(sentences.delivery(history.last_own, self.name))
+        self._tell("delivery", page.log.set_delivery, self._delivery())
         self._tell("people", page.set_roster, self.roster.people(self.trust, self._now_ms()))
         self._tell("header", page.set_header, self._header())
         self._tell("status", page.set_status, self._status())
@@ -457,10 +457,11 @@ class RoomController:
         said = self.history.last_own is not None
         trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._lists)
         trouble = trouble or bool(self.trust.warnings(self.roster.fps))
-        return Status(
-            *sentences.privacy(self._connection.state is Connection.STOPPED, trouble),
-            *sentences.connection(self._connection, going, waiting, said),
-        )
+        return sentences.status(self._connection, going, waiting, said, trouble)
+
+    def _delivery(self) -> Delivery | None:
+        connected = self._connection.state is Connection.CONNECTED
+        return sentences.delivery(self.history.last_own, self.name, self.roster.here, connected, self._now_ms())
 
     def _composer(self) -> Composer:
         composer = sentences.composer(self.title, self.roster.alone, self._connection.state is Connection.STOPPED)

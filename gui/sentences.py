@@ -5,7 +5,7 @@ Names, never pronouns.  Nothing is claimed that the protocol doesn't hold: no ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from chatcore.events import AlarmKind, Connection, ConnectionChanged, Member, Presence, SealedBlocks, Waiting
@@ -29,6 +29,7 @@ from gui.shown import (
     Reader,
     ReadersState,
     SealedLine,
+    Status,
     Tick,
     Tone,
     WaitingState,
@@ -85,7 +86,11 @@ def header(members: tuple[Member, ...], compared: int = 0, period_s: int = 0) ->
         return Header(f"Only you so far{steady}")
     here = sum(1 for m in members if m.presence in (Presence.SELF, Presence.HERE))
     checked = f" · {compared} of {len(members) - 1} compared" if compared else ""
-    return Header(f"{wording.count(len(members), 'person', 'people')} · {here} here{checked}{steady}")
+    brief = f" · steady, {period_s} s" if period_s else f" · {compared} compared" if compared else ""
+    return Header(
+        f"{wording.count(len(members), 'person', 'people')} · {here} here{checked}{steady}",
+        brief=f"{here} of {len(members)} here{brief}",
+    )
 
 
 def rhythm_set(name: str, period_s: int) -> str:
@@ -95,36 +100,41 @@ def rhythm_set(name: str, period_s: int) -> str:
     return f"{name} set a steady rhythm: everyone sends everyone one block every {period_s} s, talk or silence"
 
 
-def connection(state: ConnectionChanged, going: int, waiting: int, said: bool) -> tuple[str, Tone]:
-    """Say how the connection stands and what waits for it.
+def status(state: ConnectionChanged, going: int, waiting: int, said: bool, trouble: bool) -> Status:
+    """Say who can read what is written here, how the connection stands, and what waits for it.
 
-    `going` counts one's own messages on their way to somebody here, `waiting` those that wait for the absent.
+    `going` counts one's own messages on their way to somebody here, `waiting` those that wait for the absent; `said`:
+    there are own messages at all; `trouble`: it isn't sure who is here.
     """
+    privacy, privacy_brief, privacy_tone = _privacy(state.state is Connection.STOPPED, trouble)
+    text, brief, tone = _connection(state.state, going, waiting, said)
+    return Status(privacy, privacy_tone, text, tone, privacy_brief, brief)
+
+
+def _connection(state: Connection, going: int, waiting: int, said: bool) -> tuple[str, str, Tone]:
     stuck = going + waiting
     held = f" · {wording.count(stuck, 'message')} {'waits' if stuck == 1 else 'wait'}" if stuck else ""
-    match state.state:
+    match state:
         case Connection.CONNECTED if going:
-            return f"Connected · sending {wording.count(going, 'message')}", Tone.GOOD
+            return f"Connected · sending {wording.count(going, 'message')}", "", Tone.GOOD
         case Connection.CONNECTED if waiting:
-            verb = "waits" if waiting == 1 else "wait"
-            return f"Connected · {wording.count(waiting, 'message')} {verb} for people who are away", Tone.GOOD
+            return f"Connected{held} for people who are away", f"Connected{held}", Tone.GOOD
         case Connection.CONNECTED:
-            return "Connected · everything sent" if said else "Connected", Tone.GOOD
+            return "Connected · everything sent" if said else "Connected", "", Tone.GOOD
         case Connection.CONNECTING:
-            return "Connecting…" + held, Tone.WARN
+            return f"Connecting…{held}", "", Tone.WARN
         case Connection.RECONNECTING:
-            return f"Not connected{held} · trying again", Tone.WARN
+            return f"Not connected{held} · trying again", f"Not connected{held}", Tone.WARN
         case Connection.STOPPED:
-            return "Not connected" + held, Tone.BAD
+            return f"Not connected{held}", "", Tone.BAD
 
 
-def privacy(stopped: bool, trouble: bool) -> tuple[str, Tone]:
-    """Say who can read what is written here."""
+def _privacy(stopped: bool, trouble: bool) -> tuple[str, str, Tone]:
     if trouble:
-        return "Check who is in this room", Tone.WARN
+        return "Check who is in this room", "", Tone.WARN
     if stopped:
-        return "Nothing goes out from this window now", Tone.WARN
-    return "Only the people in this room can read this", Tone.PLAIN
+        return "Nothing goes out from this window now", "Nothing goes out now", Tone.WARN
+    return "Only the people in this room can read this", "Only this room can read this", Tone.PLAIN
 
 
 def composer(title: str, alone: bool, stopped: bool) -> Composer:
@@ -143,15 +153,23 @@ def compare_first(name: str) -> str:
     return f"Compare words with {name} before you tell {name} anything."
 
 
-def delivery(message: Message | None, name_of: NameOf) -> Delivery | None:
-    """Say how far one's last message has come."""
+def delivery(
+    message: Message | None, name_of: NameOf, here: Collection[bytes], connected: bool, now_ms: int
+) -> Delivery | None:
+    """Say how far one's last message has come, and offer to take it back while it waits; `here` is who could get it."""
     if message is None or not message.readers or not (message.arrived or message.missing):
         return None
-    missing, never = map(name_of, message.missing), len(message.failed | message.spared)
-    text = wording.delivery(len(message.arrived), sorted(missing), never)
-    if message.goes_s and missing and not message.arrived:
-        text = f"Goes out in about {wording.span(message.goes_s)}"
-    return Delivery(message.mid, tuple(message.arrived), text)
+    missing = message.missing
+    absent = [fp for fp in missing if fp not in here]
+    late, away = (sorted(map(name_of, fps)) for fps in (missing, absent))
+    never = len(message.failed | message.spared)
+    text = wording.delivery(len(message.arrived), late, away, never, connected)
+    turn_s = message.goes_s - (now_ms - message.time_ms) / 1000
+    turn = message.goes_s and turn_s > 0 and connected and len(absent) < len(missing)
+    if turn and not message.arrived:
+        text = f"Goes out in about {wording.span(turn_s)}"
+    waits = not message.arrived and bool(turn or not connected or len(absent) == len(missing))
+    return Delivery(message.mid, tuple(message.arrived), text, may_take_back=waits)
 
 
 def gap(name: str, number: int, before_visit: bool) -> str:

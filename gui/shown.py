@@ -112,6 +112,7 @@ class Delivery:
     mid: bytes
     arrived: tuple[bytes, ...]
     text: str
+    may_take_back: bool = False  # it still waits: that is offered beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +146,17 @@ class Status:
     privacy_tone: Tone
     connection: str
     connection_tone: Tone
+    privacy_brief: str = ""  # what is said where there isn't the room
+    connection_brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The second line of the room's header: "Only you so far", "3 people · 2 here"."""
+    """The second line of the room's header: "Only you so far", "3 people · 2 here"; `brief` where it doesn't fit."""
 
     text: str
     tone: Tone = Tone.PLAIN
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)

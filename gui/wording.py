@@ -164,11 +164,19 @@ def became(spared: Iterable[str], gone: Iterable[str], failed: Iterable[str]) ->
     return " · ".join(filter(None, (text, f"Not delivered to {listed(lost)}" if lost else "")))
 
 
-def delivery(arrived: int, missing: Iterable[str], never: int) -> str:
-    """Return the line under one's last message; `missing` are names, `never` how many will not get it."""
-    late = list(missing)
+def delivery(arrived: int, late: Sequence[str], away: Sequence[str], never: int, connected: bool) -> str:
+    """Return the line under one's last message.
+
+    `late` are the names of those who may still get it, `away` those of them who aren't here; `never` is how many will
+    not get it.
+    """
     total = arrived + len(late) + never
     if arrived == total:
         return "Arrived at everyone" if total > 1 else "Arrived"
-    text = f"Arrived at {arrived} of {total}" if arrived else "On its way"
-    return text + (f" · {listed(late)} will get it later" if late else "")
+    if arrived:
+        return f"Arrived at {arrived} of {total}" + (f" · {listed(late)} will get it later" if late else "")
+    if not connected:
+        return "Waits for the connection"
+    if len(away) == len(late):
+        return f"{listed(away)} {'is' if len(away) == 1 else 'are'} away and will get it later"
+    return "On its way" + (f" · {listed(away)} will get it later" if away else "")

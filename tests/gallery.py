@@ -198,7 +198,7 @@ def became(page: Any) -> None:
     ):
         page.log.set_note(item.mid, Note(text, tone))
         page.log.set_tick(item.mid, tick)
-    page.log.set_delivery(Delivery(mine[3].mid, (), "On its way · Tom will get it later"))
+    page.log.set_delivery(Delivery(mine[3].mid, (), "Tom is away and will get it later", may_take_back=True))
     page.log.extend([LineItem("You took a message back from Tom; it has gone out to Alice and Bob", clock="12:20")])
 
 

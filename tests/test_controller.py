@@ -35,6 +35,7 @@ from chatcore.events import (
     ReadersLearned,
     RosterChanged,
     SealedBlocks,
+    SteadyChanged,
     TakenBack,
     Waiting,
 )
@@ -293,6 +294,38 @@ def test_what_waits_while_not_connected_is_counted() -> None:
     assert stage.page.status.connection == "Not connected · 2 messages wait · trying again"
     stage.core(ConnectionChanged(Connection.CONNECTED), stage.roster(ALICE, BOB, away=(BOB,)))
     assert stage.page.status.connection == "Connected · 2 messages wait for people who are away"
+
+
+def test_what_waits_says_why_and_can_be_taken_back() -> None:
+    def line() -> tuple[str, bool]:
+        assert stage.log.delivery is not None
+        return stage.log.delivery.text, stage.log.delivery.may_take_back
+
+    stage = Stage().talking(others=(BOB, CAROL))
+    stage.core(ConnectionChanged(Connection.RECONNECTING), stage.sent(1, "from the train", BOB, CAROL))
+    assert line() == ("Waits for the connection", True)
+    stage.core(ConnectionChanged(Connection.CONNECTED), stage.roster(ALICE, BOB, CAROL, away=(BOB, CAROL)))
+    assert line() == ("Bob and Carol are away and will get it later", True)
+    stage.core(stage.roster(ALICE, BOB, CAROL, away=(CAROL,)))
+    assert line() == ("On its way · Carol will get it later", False), "it is gone in a moment"
+    stage.core(MessageArrived((mid(1),), BOB, NOON))
+    assert line() == ("Arrived at 1 of 2 · Carol will get it later", False)
+
+
+def test_where_there_is_little_room_less_is_said() -> None:
+    stage = Stage().talking(others=(BOB, CAROL))
+    stage.core(stage.roster(ALICE, BOB, CAROL, away=(BOB, CAROL)), stage.sent(1, "hello", BOB, CAROL))
+    assert stage.page.header.brief == "1 of 3 here"
+    status = stage.page.status
+    assert status.connection == "Connected · 1 message waits for people who are away"
+    assert (status.privacy_brief, status.connection_brief) == (
+        "Only this room can read this",
+        "Connected · 1 message waits",
+    )
+    stage.core(SteadyChanged(5))
+    assert stage.page.header.brief == "1 of 3 here · steady, 5 s"
+    stage.core(ConnectionChanged(Connection.STOPPED))
+    assert stage.page.status.privacy_brief == "Nothing goes out now"
 
 
 def test_why_there_is_no_connection_is_said_unless_it_is_a_short_break() -> None:

@@ -10,6 +10,7 @@ from chatcore.events import GoesOut, MessageArrived, SteadyChanged
 from chatcore.rhythm import DAY_S, bytes_a_day
 from gui import events, steady
 from gui.events import Sheet
+from gui.shown import Delivery
 
 
 def lines(stage: Stage) -> list[str]:
@@ -55,6 +56,10 @@ def test_how_long_a_message_takes_stands_under_it_until_it_has_come() -> None:
         stage.core(stage.sent(number, "long", BOB, CAROL), GoesOut(mid(number), seconds))
         assert stage.log.delivery is not None
         assert stage.log.delivery.text == f"Goes out in about {said}"
+        assert stage.log.delivery.may_take_back
+    for later_s, said in ((5, "Goes out in about 7 s"), (8, "On its way")):
+        stage.now += later_s * 1000
+        assert stage().log.delivery == Delivery(mid(3), (), said, may_take_back=said != "On its way")
     stage.core(MessageArrived((mid(3),), BOB, stage.now))
     assert stage.log.delivery is not None
     assert stage.log.delivery.text.startswith("Arrived at 1 of 2")

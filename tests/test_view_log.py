@@ -18,7 +18,7 @@ from gui.links import split_links
 from gui.psg import sg
 from gui.shown import DayItem, Delivery, LineItem, MessageItem, Note, Tick, Tone
 from gui.view.kit import Kit
-from gui.view.log import INDENT, MAX_SHOWN, SIDE, SLACK, RowLog, count_words
+from gui.view.log import INDENT, MAX_SHOWN, SIDE, SLACK, TAKE_BACK, RowLog, count_words
 from gui.view.page_window import make_window
 
 
@@ -242,6 +242,17 @@ def test_the_delivery_line_stands_under_its_message_and_moves(shown: Shown) -> N
     assert "Arrived" not in shown.log.shown_text()
     shown.log.set_delivery(Delivery(b"nobody's message", (), "Arrived nowhere"))
     assert "Arrived" not in shown.log.shown_text()
+
+
+def test_what_waits_is_taken_back_by_a_click_beside_it(shown: Shown) -> None:
+    mine = said(1, "carol", "mine", own=True, tick=Tick.WAITING)
+    shown.log.extend([mine])
+    shown.log.set_delivery(Delivery(mine.mid, (), "Waits for the connection", may_take_back=True))
+    assert shown.lines()[-1] == f"Waits for the connection · {TAKE_BACK}"
+    _click_on(shown, TAKE_BACK)
+    assert shown.emitted[-1] == TakeBack(mine.mid)
+    shown.log.set_delivery(Delivery(mine.mid, (), "On its way"))
+    assert TAKE_BACK not in shown.log.shown_text()
 
 
 def test_a_delivery_line_under_the_last_message_stays_there(shown: Shown) -> None:

@@ -568,6 +568,37 @@ def test_every_scene_can_be_built(dark: bool, size: tuple[int, int]) -> None:
         window.close()
 
 
+def test_in_the_narrowest_of_windows_nothing_is_cut_off(opened: Open) -> None:
+    long = "Nobody gets what you write here until you have compared words with them, one after the other."
+    room = opened(
+        replace(
+            ROOM,
+            header=Header("5 people · 3 here · 2 of 4 compared · steady, every 30 s", brief="3 here · steady"),
+            status=Status(
+                "Only the people in this room can read this", Tone.PLAIN,
+                "Connected · 12 messages wait for people who are away", Tone.GOOD,
+                "Only this room can read this", "Connected · 12 messages wait",
+            ),
+            composer=Composer(True, "Message Cabin weekend", long),
+        ),
+        size=(480, 420),
+    )  # fmt: skip
+    page = room.page
+    assert page.header.line.get() == "3 here · steady"
+    assert page.status.privacy.get() == "Only this room can read this"
+    assert page.status.connection.get() == "Connected · 12 messages wait"
+    assert page.composer.note.get() == long
+    for element in (page.header.line, page.status.privacy, page.status.connection, page.composer.note):
+        widget = element.Widget
+        assert widget.winfo_width() >= widget.winfo_reqwidth()
+        assert widget.winfo_height() >= widget.winfo_reqheight()
+        assert widget.winfo_rootx() + widget.winfo_width() <= room.top.winfo_rootx() + room.top.winfo_width()
+    room.resize(1280, 800)
+    assert page.header.line.get().startswith("5 people")
+    assert page.status.privacy.get() == "Only the people in this room can read this"
+    assert page.status.connection.get().endswith("for people who are away")
+
+
 def test_people_have_the_hues_of_their_room() -> None:
     hues = {fp("alice"): 3, fp("bob"): 4}
     page, window, _ = gallery.open_room(replace(ROOM, hues=hues))

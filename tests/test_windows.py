@@ -178,7 +178,7 @@ def test_from_one_invite_to_a_conversation(street: Street, relay: EmbeddedRelay)
     alice("sees", "bob went away")
     alice("sees", "2 people · 1 here")
     alice("types", "Message Cabin weekend", "Still there", "Return")
-    alice("sees", "On its way · bob will get it later")
+    alice("sees", "bob is away and will get it later")
     alice("sees", "1 message waits for people who are away")
 
     again = street("bob")  # the same profile: no knock, no name, no invite

@@ -70,6 +70,8 @@ class ComposerBox(Panel):
         }  # fmt: skip
         for name, act in keys.items():
             text.bind(name, act)
+        self.note.Widget.configure(justify="left")
+        self.Widget.bind("<Configure>", self._fit_note, add="+")
         self._look()
 
     # -- what the page uses ------------------------------------------------------------------------------------------
@@ -150,6 +152,10 @@ class ComposerBox(Panel):
             self.note.update(self._refused, colour=p.bad, icon="warning")
         else:
             self.note.update(self.state.hint, colour=p.soft, icon="")
+
+    def _fit_note(self, event: Any) -> None:
+        """Break the line under the field where the field ends."""
+        self.note.Widget.configure(wraplength=max(event.width - self.kit.px(44), self.kit.px(120)))
 
     def _grow(self, event: Any = None) -> None:
         counted = self.text.count("1.0", "end", "displaylines")

@@ -52,7 +52,7 @@ class HeaderBar(Panel):
         room = width - kit.px(24 + 40 + 13 + 36 * 2 + 4 + 16 + 40)
         self.title.update(kit.clip(safe_name(self.state.title), kit.font(theme.HEAD, bold=True), room))
         colour = {Tone.PLAIN: p.soft, Tone.GOOD: p.good, Tone.WARN: p.warn, Tone.BAD: p.bad, Tone.ACCENT: p.accent_text}
-        line = kit.clip(self.header.text, kit.font(theme.NOTE - 0.5), room - kit.px(24))
+        line = kit.fitting(self.header.text, self.header.brief, kit.font(theme.NOTE - 0.5), room - kit.px(24))
         self.line.update(line, colour=colour[self.header.tone], icon=ICONS[self.header.tone])
 
     def count_people(self, number: int, narrow: bool, shown: bool) -> None:

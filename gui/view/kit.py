@@ -117,6 +117,10 @@ class Kit:
             low, high = (mid, high) if self.measure(text[:mid] + "…", font) <= width else (low, mid - 1)
         return text[:low].rstrip() + "…" + mark
 
+    def fitting(self, text: str, brief: str, font: tuple[str, int, str], width: int) -> str:
+        """Return a text, or its brief form if it is wider than `width` pixels and has one, cut as `clip` does."""
+        return self.clip(brief if brief and self.measure(text, font) > width else text, font, width)
+
     def line(self, text: str) -> str:
         """Return text as it is to be drawn: on X11, right-to-left parts put in order, line by line.  Apply once."""
         if self.system != "x11" or not RTL.search(text):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from gui import theme
-from gui.events import Emit
+from gui.events import Emit, TakeBack
 from gui.links import split_links
 from gui.psg import safe_name, safe_text, sg
 from gui.shown import DayItem, Delivery, LineItem, LogItem, MessageItem, Note, Quoted, Tick, Tone
@@ -25,6 +25,7 @@ from gui.view.log_hand import NAME, LogHand
 MAX_SHOWN = 2000  # messages; Tk's cost of an embedded picture grows with their number
 SLACK = 100  # messages above it before the oldest are taken off, so that this is rare
 FACES = 6  # small avatars in the delivery line
+TAKE_BACK = "Take\N{NO-BREAK SPACE}back"
 SIDE, AVATAR, INDENT = 24, 40, 52  # margin; picture; from the margin to the text
 TONES = {Tone.PLAIN: "info", Tone.GOOD: "tick", Tone.WARN: "warning", Tone.BAD: "warning", Tone.ACCENT: "invite"}
 
@@ -186,8 +187,10 @@ class RowLog(LogHand, sg.Column):
         for tag, act in (("<Enter>", "hand2"), ("<Leave>", "arrow")):
             text.tag_bind("quote", tag, lambda event, act=act: text.configure(cursor=act))
         text.tag_bind("quote", "<ButtonRelease-1>", self._quote_clicked)
-        text.tag_bind("link", "<Enter>", lambda event: text.configure(cursor="hand2"))
-        text.tag_bind("link", "<Leave>", lambda event: text.configure(cursor="arrow"))
+        for tag in ("link", "take back"):
+            text.tag_bind(tag, "<Enter>", lambda event: text.configure(cursor="hand2"))
+            text.tag_bind(tag, "<Leave>", lambda event: text.configure(cursor="arrow"))
+        text.tag_bind("take back", "<ButtonRelease-1>", self._take_back_last)
         text.tag_bind("link", "<ButtonRelease-1>", self._link)
 
     def _make_tags(self) -> None:
@@ -218,6 +221,7 @@ class RowLog(LogHand, sg.Column):
                                foreground=colour, spacing1=px(4))  # fmt: skip
         text.tag_configure("quote", font=kit.font(theme.NOTE), foreground=p.soft)
         text.tag_configure("link", foreground=p.accent_text, underline=True)
+        text.tag_configure("take back", foreground=p.accent_text, font=kit.font(theme.SMALL, bold=True))
         text.tag_configure("tail", font=kit.font(8))
         text.tag_raise("sel")
 
@@ -310,8 +314,14 @@ class RowLog(LogHand, sg.Column):
             text.image_create(at, image=marks.faces(self.kit, delivery.arrived[:FACES]), align="center")
             text.tag_add("delivery", at)
             at = text.index(f"{at}+1c")
-        text.insert(at, self.kit.line(safe_name(delivery.text, limit=300)) + "\n", ("delivery",))
+        said = self.kit.line(safe_name(delivery.text, limit=300))
+        offer = (" · ", ("delivery",), TAKE_BACK, ("delivery", "take back")) if delivery.may_take_back else ()
+        text.insert(at, said, ("delivery",), *offer, "\n", ("delivery",))
         text.tag_add("delivery", start)
+
+    def _take_back_last(self, event: Any) -> None:
+        if self._delivery is not None:
+            self.emit(TakeBack(self._delivery.mid))
 
     def _end_of(self, mark: str) -> str:
         """Return the index behind the last character of a row: the start of the next, or the end."""

@@ -9,7 +9,7 @@ from gui.view.kit import Kit
 
 
 class StatusBar(Panel):
-    """Two sentences; the left one gives way where there isn't the room for both."""
+    """Two sentences, which become brief where there isn't the room for both."""
 
     def __init__(self, kit: Kit):
         p = kit.p
@@ -44,8 +44,12 @@ class StatusBar(Panel):
             self.fit(self.width)
 
     def fit(self, width: int) -> None:
-        """Cut who can read this where the connection has something long to say; `width` is the window's, in pixels."""
-        self.width, kit = width, self.kit
+        """Be brief where there isn't the room for both; `width` is the window's, in pixels."""
+        self.width, kit, status = width, self.kit, self.status
         font = kit.font(theme.SMALL)
-        room = width - kit.px(18 + 22 + 22 + 24) - kit.measure(self.status.connection, font)
-        self.privacy.update(kit.clip(self.status.privacy, font, room))
+        room = width - kit.px(18 + 22 + 22 + 24)
+        least = kit.measure(status.privacy_brief or status.privacy, font)
+        connection = kit.fitting(status.connection, status.connection_brief, font, room - least)
+        self.connection.update(connection)
+        room -= kit.measure(connection, font)
+        self.privacy.update(kit.fitting(status.privacy, status.privacy_brief, font, room))
