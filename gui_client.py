@@ -73,7 +73,7 @@ def _read_invite() -> str:
     return sys.stdin.read(MAX_STDIN_CHARS).strip()
 
 
-def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy: str = "") -> int:
+def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy: str | None = None) -> int:
     """Join the parts and read until the end.  They are imported here so that a missing one can be named."""
     from chatcore import proxyfile
     from chatcore.errors import ProxyError
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", type=Path, metavar="DIR", help="where your identity and rooms are kept")
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="the look to begin with")
     parser.add_argument(
-        "--proxy", default="", metavar="HOST:PORT", help="reach relays through this SOCKS5 proxy (Tor: 127.0.0.1:9050)"
+        "--proxy", metavar="HOST:PORT", help="reach relays through this SOCKS5 proxy (Tor: 127.0.0.1:9050), this time"
     )
     parser.add_argument("--invite-stdin", action="store_true", help="read an invite from standard input")
     return parser

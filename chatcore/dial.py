@@ -36,7 +36,7 @@ NO_TLS = "What answers at the relay's address doesn't speak TLS 1.3 as a relay d
 
 ONLY_BY_TOR = (
     "This relay is an onion service, which is reached through Tor alone, so nothing was sent. "
-    "Start Tor, set it as the proxy for relays (127.0.0.1:9050), then open the room again."
+    "Start Tor, set 127.0.0.1:9050 as the proxy for relays (on the start page), then open the room again."
 )
 PROXY_OFF = "The proxy can't be reached, and nothing goes to the relay without it. Start it; Parley keeps trying."
 PROXY_MUTE = "What answers at the proxy's address is no SOCKS5 proxy. Set its address right; Parley keeps trying."

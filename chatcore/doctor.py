@@ -282,7 +282,7 @@ async def _print(relay: RelayAddress, proxy: Proxy | None) -> int:
     return status
 
 
-def _proxy_for(option: str, directory: Path | None) -> Proxy | None:
+def _proxy_for(option: str | None, directory: Path | None) -> Proxy | None:
     """Return the proxy that the window would take.  Raises ProxyError or ProfileError with one sentence."""
     return proxyfile.given(option) or proxyfile.kept(directory or usual_directory())
 
@@ -290,7 +290,7 @@ def _proxy_for(option: str, directory: Path | None) -> Proxy | None:
 def main() -> int:
     """Read a line, print one line for each finding; return 0 if none is bad, 1 if one is, 2 if nothing can be read."""
     parser = argparse.ArgumentParser(prog="parley-doctor", usage=USAGE, add_help=False, allow_abbrev=False)
-    parser.add_argument("--proxy", default="")
+    parser.add_argument("--proxy")
     parser.add_argument("--profile", type=Path)
     if sys.argv[1:] in (["-h"], ["--help"]):
         print(USAGE, file=sys.stderr)

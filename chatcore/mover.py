@@ -291,7 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--room", metavar="TITLE", help="the room that is moved, if you have several")
     parser.add_argument("--from", dest="place", metavar="HOST:PORT", help="all of your rooms that are on this relay")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="where your identity and rooms are kept")
-    parser.add_argument("--proxy", default="", metavar="HOST:PORT", help="go through this SOCKS5 proxy, such as Tor's")
+    parser.add_argument("--proxy", metavar="HOST:PORT", help="go through this SOCKS5 proxy, such as Tor's")
     parser.add_argument("--passphrase-file", type=Path, metavar="FILE", help="has the passphrase in its first line")
     parser.add_argument(
         "--wait", type=_seconds, default=120.0, metavar="SECONDS", help="how long to wait for answers (120)"

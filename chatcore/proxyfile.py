@@ -49,6 +49,9 @@ def keep(directory: Path, proxy: Proxy | None) -> None:
 
 
 def given(option: str | None) -> Proxy | None:
-    """Return the proxy of an option or, without that, of the environment.  Raises ProxyError."""
-    text = option or os.environ.get(VARIABLE, "")
-    return Proxy.parse(text) if text.strip() else None
+    """Return the proxy of an option or, if that is None, of the environment.  Raises ProxyError.
+
+    An option with nothing in it is a mistake, of a script perhaps, and isn't taken for none.
+    """
+    text = os.environ.get(VARIABLE) or None if option is None else option
+    return None if text is None else Proxy.parse(text)

@@ -70,12 +70,13 @@ def is_web_link(url: str) -> bool:
         return False
 
 
-def link_question(url: str) -> ConfirmState:
-    """Ask whether a link is to be opened."""
+def link_question(url: str, proxied: bool = False) -> ConfirmState:
+    """Ask whether a link is to be opened; `proxied`: relays are reached through a proxy, which isn't the browser's."""
     shown = safe_text(url) if len(url) <= LINK_SHOWN else safe_text(url[:LINK_SHOWN]) + "…"
+    aside = " The proxy that you set is for relays: your browser goes its own way." if proxied else ""
     return ConfirmState(
         "Open this page in your browser?",
-        f"{shown}\n\nThe page is at {host_of(url)}. It will see that your computer asks for it.",
+        f"{shown}\n\nThe page is at {host_of(url)}. It will see that your computer asks for it.{aside}",
         "Open the page",
         events.OpenLink(url, sure=True),
     )

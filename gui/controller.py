@@ -457,7 +457,7 @@ class Controller:
             self._view.close_sheet(Sheet.CONFIRM)
             self._view.open_link(event.url)
             return
-        self._view.show_confirm(link_question(event.url))
+        self._view.show_confirm(link_question(event.url, self._start.proxied))
 
 
 def _offers(start: StartState) -> tuple[bool, bool, bool, bool]:

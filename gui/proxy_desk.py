@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from chatcore import proxyfile
@@ -45,6 +46,6 @@ class ProxyDesk:
 
     def erase(self) -> None:
         """Keep nothing on the disk; what held goes on holding for this run.  Raises ProfileError."""
-        given = self.now() if self.on else None
+        with contextlib.suppress(ProfileError):  # what can't be read goes as well
+            self._given = self.now()
         proxyfile.keep(self._directory, None)
-        self._given = given

@@ -48,7 +48,7 @@ class SocksServer:
     ) -> None:
         self.port_behind, self.reply, self.wants, self.knows, self.answer = port, reply, wants, knows, answer
         self.asked: list[Asked] = []
-        self.connections = 0
+        self.connections = self.gone = 0
         self._sock = socket.create_server(("127.0.0.1", 0))
         self._running = threading.Event()
         self._thread = threading.Thread(target=self._run, name="socks server", daemon=True)
@@ -96,6 +96,7 @@ class SocksServer:
             with contextlib.suppress(OSError, EOFError):
                 await (self.answer or self._speak)(reader, writer)
         finally:
+            self.gone += 1
             writer.transport.abort()
 
     async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -75,7 +75,7 @@ def test_what_was_asked_for_reaches_the_window(monkeypatch: pytest.MonkeyPatch) 
     assert gui_client.main([]) == 0
     dark = ["--theme", "dark", "--proxy", "127.0.0.1:9050"]
     assert gui_client.main(["--name", "Léa", "--profile", "p", *dark, "--invite-stdin"]) == 0
-    assert asked == [("", None, False, "", ""), ("Léa", Path("p"), True, f"parley:join/x/{SECRET}", "127.0.0.1:9050")]
+    assert asked == [("", None, False, "", None), ("Léa", Path("p"), True, f"parley:join/x/{SECRET}", "127.0.0.1:9050")]
 
 
 def _invite_taken(data: bytes, *, close: bool = False) -> str:

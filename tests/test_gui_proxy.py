@@ -25,6 +25,7 @@ from gui import events, proxy
 from gui.backroom import Backroom
 from gui.events import AppEvent, Failed, FromRoom, ProfileFound, ProfileKnown, RoomOpened
 from gui.proxy import OpenProxy, ProxyKnown, SetProxy
+from gui.proxy_desk import ProxyDesk
 from gui.shown import StartState
 from gui.view.proxy import ADDRESS
 from relay.embedded import EmbeddedRelay
@@ -123,6 +124,15 @@ def test_what_holds_is_known_before_there_is_a_profile_and_before_it_is_open() -
         assert stage.page.state.proxied
     stage(replace(found, locked=False, proxied=False, first_time=True))
     assert not stage.page.state.proxied
+
+
+def test_who_opens_a_link_is_told_that_the_proxy_isnt_the_browsers() -> None:
+    for proxied in (True, False):
+        stage = Stage()
+        stage.controller.begin()
+        stage(ProfileFound(first_time=True, proxied=proxied), events.OpenLink("https://example.org/x"))
+        text = stage.view.sheets[events.Sheet.CONFIRM].text
+        assert ("The proxy that you set is for relays: your browser goes its own way." in text) is proxied
 
 
 # -- behind it ---------------------------------------------------------------------------------------------------------
@@ -234,6 +244,15 @@ def test_a_relay_of_this_computer_needs_no_proxy(meet: Meet, tmp_path: Path) -> 
         assert server.connections == 0
     finally:
         made.stop()
+
+
+def test_a_proxy_that_cannot_be_read_is_erased_as_well(tmp_path: Path) -> None:
+    (tmp_path / "proxy.txt").write_text("127.0.0.1")
+    desk = ProxyDesk(tmp_path, None)
+    assert desk.on
+    desk.erase()
+    assert list(tmp_path.iterdir()) == []
+    assert not desk.on
 
 
 def test_of_what_is_erased_the_proxy_isnt_left_and_this_window_still_goes_through_it(

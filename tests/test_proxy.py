@@ -217,7 +217,7 @@ def test_an_onion_service_without_a_proxy_is_never_looked_up_or_dialled() -> Non
             reach(line, None)
         assert str(caught.value) == (
             "This relay is an onion service, which is reached through Tor alone, so nothing was sent. "
-            "Start Tor, set it as the proxy for relays (127.0.0.1:9050), then open the room again."
+            "Start Tor, set 127.0.0.1:9050 as the proxy for relays (on the start page), then open the room again."
         )
     with people(room_on(line), "alice") as (alice,):
         assert alice.ear.until_state(Connection.STOPPED).reason == dials.ONLY_BY_TOR
@@ -310,6 +310,16 @@ def test_a_proxy_that_says_nothing(tmp_path: Path) -> None:
         assert refusal(server.at, timing=dataclasses.replace(QUICK, proxy_s=0.1)) == dials.PROXY_LATE
 
 
+def test_a_client_that_is_stopped_leaves_a_silent_proxy() -> None:
+    with SocksServer(answer=silence) as server:
+        client = Client(Ear(), timing=HASTY, proxy=server.at)
+        client.start()
+        client.open_room(room_on(RelayAddress(ONION, 7256, (PIN,))), identity("alice"), "alice")
+        until(lambda: server.connections == 1, "it asks")
+        client.stop()
+        until(lambda: server.gone == 1, "and is gone")
+
+
 @pytest.mark.usefixtures("elsewhere")
 def test_a_client_tries_again_through_the_proxy_and_never_around_it(tmp_path: Path) -> None:
     """Refused, off, and there again: a relay that could be reached directly hears of it by the proxy alone."""
@@ -383,9 +393,14 @@ def test_a_directory_or_a_dead_link_in_its_place_is_not_taken_for_none(tmp_path:
 
 def test_an_option_counts_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PARLEY_PROXY", raising=False)
-    assert proxyfile.given("") is None
+    assert proxyfile.given(None) is None
+    monkeypatch.setenv("PARLEY_PROXY", "")
+    assert proxyfile.given(None) is None
+    for nothing in ("", " "):
+        with pytest.raises(ProxyError):
+            proxyfile.given(nothing)
     monkeypatch.setenv("PARLEY_PROXY", "socks5://127.0.0.1:9150")
-    assert proxyfile.given("") == Proxy("127.0.0.1", 9150)
+    assert proxyfile.given(None) == Proxy("127.0.0.1", 9150)
     assert proxyfile.given("127.0.0.1:9050") == Proxy("127.0.0.1", 9050)
     monkeypatch.setenv("PARLEY_PROXY", "http://127.0.0.1:9150")
     with pytest.raises(ProxyError, match="SOCKS5 proxies only"):
