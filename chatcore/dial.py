@@ -33,7 +33,6 @@ HUNG_UP = "The relay hung up at once: it may be full. Parley keeps trying."
 NO_WAY = "There is no way to the relay just now. Check your network connection; Parley keeps trying."
 NO_TLS = "What answers at the relay's address doesn't speak TLS 1.3 as a relay does. Parley keeps trying."
 
-
 ONLY_BY_TOR = (
     "This relay is an onion service, which is reached through Tor alone, so nothing was sent. "
     "Start Tor, set 127.0.0.1:9050 as the proxy for relays (on the start page), then open the room again."

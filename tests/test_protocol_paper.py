@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from chatcore import clock, delivery, door, link, members, seat, talk, text, words
+from chatcore.cable import Timing
 from chatcore.engines import EXPONENT, PLAINTEXT_SIZE
 from chatcore.invite import MAX_PASTE_CHARS, MAX_PINS, MAX_TITLE_BYTES, MAX_TRIES, Invite
 from chatcore.link import ContentKind
@@ -37,6 +38,10 @@ def _rows(heading: str) -> list[list[str]]:
 def _says(*phrases: str) -> None:
     for phrase in phrases:
         assert phrase in PAPER, phrase
+
+
+def test_how_long_a_proxy_is_waited_for() -> None:
+    _says(f"For the proxy to connect, a client waits {Timing().proxy_s:.0f} s.")
 
 
 def test_the_labels_are_those_in_the_code() -> None:
