@@ -35,6 +35,7 @@ _MAY_BE_ZERO = {
     "max_connections_per_address",
     "max_joins_per_minute_per_address",
     "max_bytes_per_second_per_seat",
+    "max_bytes_per_second_per_reader",
 }
 _ENDLESS = 2**40
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")

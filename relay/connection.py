@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import ssl
 import struct
@@ -25,6 +26,7 @@ from relay.switch import Switch
 KERNEL_SEND_BYTES = 512 * 1024  # else the kernel would keep several megabytes for a peer that doesn't read
 KERNEL_WAITING_BYTES = 64 * 1024  # of these, what is not on its way yet: what waits should wait here, in a fair order
 KERNEL_READ_BYTES = 4 * 1024 * 1024, 128 * 1024  # most, and least, that the kernel keeps of what a seat sent too fast
+AT_ONCE_S = 0.5  # of what a seat may send in that time: a long text, not all of a file
 STRANGER_BYTES = 16 * 1024  # of a handshake that is read at once; the rest stays in the kernel until its turn
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing
 
@@ -63,8 +65,8 @@ class Connection(asyncio.BufferedProtocol):
         self.sock = sock
         self.network: str | None = network  # as long as it counts there
         self.doom = doom
-        rate = house.switch.limits.max_bytes_per_second_per_seat
-        self.bucket = Bucket(rate, rate * 2, house.loop.time()) if rate else None
+        paced = math.isfinite(house.switch.limits.pace(1))
+        self.bucket = Bucket(1, AT_ONCE_S, house.loop.time()) if paced else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a seat, still as a stranger."""
@@ -98,7 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         """Read no more for a while when this seat sends faster than it may: TCP then slows its sender down."""
         assert self.bucket is not None
         loop = self.house.loop
-        if wait_s := self.bucket.take(size, loop.time()):
+        if wait_s := self.bucket.take(size / self.seat.pace(), loop.time()):
             self.transport.pause_reading()
             loop.call_later(wait_s, self._go_on)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, replace
 
 from chatcore.wire import Refusal
@@ -28,6 +29,7 @@ class Limits:
     max_connections_per_address: int = 64  # a household, a school class behind one router
     max_joins_per_minute_per_address: int = 120
     max_bytes_per_second_per_seat: int = 4 * 1024 * 1024  # about 15,000 blocks; above it a seat is read more slowly
+    max_bytes_per_second_per_reader: int = 64 * 1024  # of it for each other in the room: 240 blocks, a sixth of a core
     max_unsent_bytes_per_seat: int = 4 * 1024 * 1024  # a minute for who reads 70 kB/s; above it, who pours loses blocks
     max_unsent_bytes: int = 256 * 1024 * 1024
     join_deadline_s: int = 10
@@ -42,7 +44,16 @@ class Limits:
             max_connections_per_address=0,
             max_joins_per_minute_per_address=0,
             max_bytes_per_second_per_seat=0,
+            max_bytes_per_second_per_reader=0,
         )
+
+    def pace(self, seats: int) -> float:
+        """Return how many bytes a second a seat may send in a room of so many; infinity if as many as it likes.
+
+        Opening a block costs its reader a thousand times what it costs here: who pours at few could keep them busy.
+        """
+        bounds = self.max_bytes_per_second_per_seat, self.max_bytes_per_second_per_reader * max(1, seats - 1)
+        return min((bound for bound in bounds if bound), default=math.inf)
 
 
 def network_of(host: str) -> str:

@@ -12,6 +12,7 @@ What is fast here, and why it looks as it does:
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from relay.switch import Switch
 
 STUCK_S = 5  # for whom too much waits may lose blocks for so long without reading any, and then the seat
+LEAST_READ_BYTES = 16 * FRAME_SIZE  # of a seat that may send so much a second; more at once would only come in gusts
 FAREWELL_S = 3  # how long a refused peer may take to read why
 
 _append = list.append
@@ -201,7 +203,13 @@ class Seat:
 
     def most_bytes(self) -> int:
         """Return how much one wake-up may read."""
-        return budget(0 if self.room is None else len(self.room))
+        return int(min(budget(0 if self.room is None else len(self.room)), max(LEAST_READ_BYTES, self.pace() / 16)))
+
+    def pace(self) -> float:
+        """Return how many bytes a second may come from here; infinity if as many as it likes."""
+        if self.closing:  # what it still sends is thrown away; only when all is read can it learn why
+            return math.inf
+        return self.switch.limits.pace(0 if self.room is None else len(self.room))
 
     def buffer_updated(self, size: int) -> None:
         """Take `size` bytes that were put where `get_buffer` said."""

@@ -93,9 +93,11 @@ key = "{keys.KEY_NAME}"
 # max_connections_per_address = {limits.max_connections_per_address}
 # max_joins_per_minute_per_address = {limits.max_joins_per_minute_per_address}
 
-# For one seat: how fast it is read (0 is no limit), and how much may wait for it: above that, who sends it most loses
-# blocks (they are sent again later), and a seat that reads nothing at all is closed.
+# For one seat: how fast it is read, in all and for each other in its room (0 is no limit), and how much may wait for
+# it: above that, who sends it most loses blocks (they are sent again later), and a seat that reads nothing at all is
+# closed.
 # max_bytes_per_second_per_seat = {limits.max_bytes_per_second_per_seat}
+# max_bytes_per_second_per_reader = {limits.max_bytes_per_second_per_reader}
 # max_unsent_bytes_per_seat = {limits.max_unsent_bytes_per_seat}
 
 # What may wait for all seats together before the worst of them is closed.

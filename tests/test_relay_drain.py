@@ -58,7 +58,7 @@ def is_told_to_come_back(frame: Frame) -> bool:
 def test_what_the_relay_has_taken_is_delivered_before_it_ends(tmp_path: Path, loop: str, plain: bool) -> None:
     count = 8000
     with (
-        start(tmp_path, loop, *(["--plaintext"] if plain else [])) as process,
+        start(tmp_path, loop, "--unlimited", *(["--plaintext"] if plain else [])) as process,
         BareClient(process.port, tls=not plain).join() as alice,
         BareClient(process.port, tls=not plain, receive_bytes=8192).join() as bob,
     ):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,8 +98,15 @@ def test_unlimited_lifts_the_limits_of_an_address_only() -> None:
     limits = Limits(max_seats_per_room=7).unlimited()
     door = Door(limits, 10_000)
     assert many(door, 5000) == [True] * 5000
-    assert limits.max_bytes_per_second_per_seat == 0
+    assert limits.pace(2) == math.inf
     assert (limits.max_seats_per_room, limits.max_connections) == (7, Limits().max_connections)
+
+
+def test_a_seat_may_send_so_much_to_each_other_and_so_much_in_all() -> None:
+    limits = Limits(max_bytes_per_second_per_seat=1000, max_bytes_per_second_per_reader=100)
+    assert [limits.pace(seats) for seats in (0, 1, 2, 3, 11, 256)] == [100, 100, 100, 200, 1000, 1000]
+    assert replace(limits, max_bytes_per_second_per_seat=0).pace(256) == 25_500
+    assert replace(limits, max_bytes_per_second_per_reader=0).pace(2) == 1000
 
 
 def test_the_door_forgets_an_address_after_a_minute_and_not_before_its_debt() -> None:

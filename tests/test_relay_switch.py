@@ -397,7 +397,7 @@ def test_what_comes_after_a_refusal_is_thrown_away() -> None:
     guest = bench.guest()
     guest.feed(b"GET")
     guest.take()
-    for piece in (join_frame(), b"x" * 271, bytes(5000)):
+    for piece in (join_frame(), b"x" * 271, bytes(4000)):
         buffer = guest.seat.get_buffer()
         buffer[: len(piece)] = piece
         guest.seat.buffer_updated(len(piece))
@@ -515,8 +515,19 @@ def test_a_reader_that_reads_a_portion_now_and_then_keeps_its_seat() -> None:
     assert slow.port.was_reset
 
 
+def test_who_may_send_only_so_much_is_read_in_sips() -> None:
+    bench = Bench(Limits(max_bytes_per_second_per_seat=2**20, max_bytes_per_second_per_reader=2**16))
+    alice = bench.join()
+    read = [len(alice.seat.get_buffer())]
+    for seats in (9, 17, 64):
+        while len(bench.switch.rooms[ROOM]) < seats:
+            bench.join()
+        read.append(len(alice.seat.get_buffer()))
+    assert read == [16 * FRAME_SIZE, 2**15, 2**16, 2**16]
+
+
 def test_a_port_that_fills_up_holds_little_of_a_long_write() -> None:
-    bench = Bench()
+    bench = Bench(Limits().unlimited())
     reader, talker = bench.join(), bench.join()
     reader.take()
     way = reader.seat.way

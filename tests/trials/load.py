@@ -12,6 +12,7 @@ from trials.ground import HERE, Ground, Members, environment_of, told
 from trials.sheet import STRANGERS, Sheet, case
 
 OPEN_DOOR = {"max_joins_per_minute_per_address": 0, "max_connections_per_address": 0}
+NO_PACE = {"max_bytes_per_second_per_seat": 0, "max_bytes_per_second_per_reader": 0}
 BLOCKS, KILLS = 10_000_000, 300
 PATIENCE_S = 300.0
 
@@ -60,7 +61,7 @@ def laggard(sheet: Sheet, home: Path) -> None:
     table=STRANGERS,
 )
 def day(sheet: Sheet, home: Path) -> None:
-    with Ground(home, plain=True, limits={**OPEN_DOOR, "max_bytes_per_second_per_seat": 0}) as ground:
+    with Ground(home, plain=True, limits={**OPEN_DOOR, **NO_PACE}) as ground:
         begin_kib = ground.rss_kib()
         process = _stream(ground, "work", "20", str(BLOCKS), str(KILLS), "1", first=False)
         most = _most_rss_kib(ground, process)
@@ -74,7 +75,7 @@ def day(sheet: Sheet, home: Path) -> None:
         sheet.none("mistakes in the log", sum("fault" in line for line in (home / "log").read_text().splitlines()))
 
 
-@case("L3", "a seat pours at its limit (4 MiB/s) into the room of those who talk", slow=True, table=STRANGERS)
+@case("L3", "a seat pours at its limit into the room of those who talk", slow=True, table=STRANGERS)
 def pourer(sheet: Sheet, home: Path) -> None:
     with Ground(home) as ground, Members(ground) as members:
         calm, flooded = [], []
@@ -95,9 +96,14 @@ def pourer(sheet: Sheet, home: Path) -> None:
         sheet.must("poured at, ms", median(flooded), 2 * median(calm))
 
 
-@case("L4", "the same poured at one on a slow line, to whom another talks", slow=True, table=STRANGERS)
+@case(
+    "L4",
+    "4 MiB/s poured at one on a slow line, to whom another talks (no limit for each reader)",
+    slow=True,
+    table=STRANGERS,
+)
 def slow_line(sheet: Sheet, home: Path) -> None:
-    with Ground(home, plain=True, limits=OPEN_DOOR) as ground:
+    with Ground(home, plain=True, limits={**OPEN_DOOR, "max_bytes_per_second_per_reader": 0}) as ground:
         command = [*ground.inside(), sys.executable, "-m", "trials.pour", "slow", HERE, "7256", "12"]
         process = subprocess.Popen(command, env=environment_of(), stdout=subprocess.PIPE, text=True)
         found = told(process, PATIENCE_S)

@@ -140,7 +140,7 @@ def rambles(sheet: Sheet, home: Path) -> None:
         begun_s = time.monotonic()
         for number in range(400):
             stage["bob"].say(f"{number} ".ljust(41_000, "x"))
-        wait(lambda: len(stage["alice"].got()) == 400, "all has come", 500)
+        wait(lambda: len(stage["alice"].got()) == 400, "all has come", 900)
         sheet.note("blocks a second", 400 * 254 / (time.monotonic() - begun_s))
         stage.until_settled()
         sheet.must("reader's memory, MiB more", rss_mib(stage["alice"].pid, "VmHWM") - before_mib["alice"], 128)
