@@ -94,7 +94,7 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy:
     bridge: Bridge[AppEvent] = Bridge(lambda: windows.wake())
     windows = Windows(bridge.put, dark=dark)
     backroom = Backroom(place, bridge.put, given)
-    controller = Controller(windows, backroom, name=name, invite_text=invite_text, dark=dark)
+    controller = Controller(windows, backroom, name=name, invite_text=invite_text, dark=dark, proxied=backroom.proxied)
 
     def handle(event: AppEvent) -> bool:
         try:

@@ -258,6 +258,11 @@ class Backroom:
 
     # -- the way to relays ---------------------------------------------------------------------------------------------
 
+    @property
+    def proxied(self) -> bool:
+        """Whether relays are not reached directly."""
+        return self._proxies.on
+
     def ask_proxy(self) -> None:
         """Say through which proxy relays are reached."""
         self._jobs.put(lambda: self._put(self._proxies.known()))

@@ -48,7 +48,10 @@ def wall_clock_ms() -> int:
 
 
 class Controller:
-    """The window's mind.  `name` and `invite_text` fill the start page's fields; `dark` is the look to begin with."""
+    """The window's mind.  `name` and `invite_text` fill the start page's fields; `dark` is the look to begin with.
+
+    `proxied`: relays aren't reached directly, which holds too where the profile can't be opened.
+    """
 
     def __init__(
         self,
@@ -58,11 +61,12 @@ class Controller:
         name: str = "",
         invite_text: str = "",
         dark: bool = False,
+        proxied: bool = False,
         now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._view, self._behind, self._now_ms, self._dark = view, behind, now_ms, dark
         self._page = Page.NOTHING
-        self._start = StartState(name, invite_text=invite_text, invite_check=check_invite(invite_text))
+        self._start = StartState(name, proxied=proxied, invite_text=invite_text, invite_check=check_invite(invite_text))
         self._create = CreateState()
         self._begun = events.BeginCreate("")
         self._profile = events.ProfileFound()

@@ -135,6 +135,13 @@ def test_who_opens_a_link_is_told_that_the_proxy_isnt_the_browsers() -> None:
         assert ("The proxy that you set is for relays: your browser goes its own way." in text) is proxied
 
 
+def test_it_is_known_too_where_the_profile_cannot_be_opened() -> None:
+    stage = Stage(proxied=True)
+    stage.controller.begin()
+    stage(Failed("Parley is open already with this profile."))
+    assert (stage.view.page, stage.page.state.proxied) == ("start", True)
+
+
 # -- behind it ---------------------------------------------------------------------------------------------------------
 
 
