@@ -1,6 +1,7 @@
 """Parley's window: `python gui_client.py [--name N] [--profile DIR] [--theme light|dark] [--proxy P] [--invite-stdin]`.
 
-Joins the parts: the windows, their controller, what lies behind them, and the queue between.  An invite or a passphrase
+Joins the parts: the windows, their controller, what lies behind them, and the queue between.  `gui_client.py move`
+needs no window.  An invite or a passphrase
 is never an argument, for arguments can be read by every program on the computer.
 """
 
@@ -30,9 +31,7 @@ NO_TKINTER = (
     "Parley's window needs tkinter, which this Python doesn't have. "
     "On Debian and Ubuntu: apt install python3-tk. Elsewhere, install Python from python.org."
 )
-NO_PACKAGE = (
-    "Parley's window needs the Python package {}. Install what requirements.txt names: pip install -r requirements.txt."
-)
+NO_PACKAGE = "Parley needs the Python package {}. Install what requirements.txt names: pip install -r requirements.txt."
 NO_DISPLAY = "Parley's window needs a screen, and there is none here. Start it in a desktop session."
 UNEXPECTED = "Something went wrong inside Parley. Try again; if it stays so, close the window and start Parley anew."
 ENDED = "Parley had to stop because of a mistake of its own. Start it again; nothing that was kept is lost."
@@ -41,6 +40,8 @@ ENDED = "Parley had to stop because of a mistake of its own. Start it again; not
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the window until it is closed.  Returns the exit status: 0, 1 when it can't run, 2 for wrong arguments."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["move"]:
+        return move(words[1:])
     if any("parley:" in unquote(word).lower() for word in words):  # before argparse, whose message would repeat it
         return _refuse(INVITE_IN_ARGUMENTS, 2)
     options, unknown = _parser().parse_known_args(words)
@@ -60,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _refuse(NO_DISPLAY, 1)
         log.error("a fault ended the window: %s", _where(error))
         return _refuse(ENDED, 1)
+
+
+def move(arguments: Sequence[str] | None = None) -> int:
+    """Move rooms to another relay, without a window (`chatcore.mover`).  Returns the exit status: 0, 1 or 2."""
+    try:
+        from chatcore import mover
+    except ModuleNotFoundError as missing:
+        return _refuse(NO_PACKAGE.format((missing.name or "").split(".")[0]), 1)
+    return mover.main(arguments)
 
 
 def _read_invite() -> str:
@@ -123,7 +133,10 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="parley", description="Private rooms for friends, over a relay that can't listen.", allow_abbrev=False
+        prog="parley",
+        description="Private rooms for friends, over a relay that can't listen.",
+        epilog="Without a window, `move` moves rooms of yours to another relay: move --help.",
+        allow_abbrev=False,
     )
     parser.add_argument("--name", default="", help="the name to begin with; you can still change it")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="where your identity and rooms are kept")

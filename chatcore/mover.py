@@ -1,11 +1,12 @@
 """Moves rooms to another relay without a window: for whoever runs the relay and owns rooms on it.  Shell.
 
-`parley-move [--room TITLE | --from HOST:PORT] [--profile DIR] [--proxy HOST:PORT] [--passphrase-file FILE]
-[--wait SECONDS]`; the line of the new relay is read from standard input.  It goes through a proxy where the window
-would.  It does what the window does: asks the new relay whether it lets people in,
-goes into the room where that is now, signs the owner's word, and tells those who are there.  Then it says who has
-heard.  Exit status: 0 if the rooms are moved and everybody who was there has heard, 1 if not, 2 for what can't be
-asked for.  docs/PROTOCOL.md, "Moving to another relay".
+`python gui_client.py move [--room TITLE | --from HOST:PORT] [--profile DIR] [--proxy HOST:PORT]
+[--passphrase-file FILE] [--wait SECONDS]`, or `parley-move`; the line of the new relay is read from standard input.
+
+It does what the window does, through a proxy where that would: asks the new relay whether it lets people in, goes into
+the room where that is now, signs the owner's word, and tells those who are there.  Then it says who has heard.  Exit
+status: 0 if the rooms are moved and everybody who was there has heard, 1 if not, 2 for what can't be asked for.
+docs/PROTOCOL.md, "Moving to another relay".
 """
 
 from __future__ import annotations
@@ -314,7 +315,3 @@ def _printable(text: str) -> str:
 def _refuse(sentence: str, status: int) -> int:
     print(sentence, file=sys.stderr)
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -155,6 +155,11 @@ def test_a_missing_package_is_named(tmp_path: Path, name: str) -> None:
     assert run(path=tmp_path) == (1, f"{gui_client.NO_PACKAGE.format(name)}\n")
 
 
+def test_to_move_rooms_a_missing_package_is_named_too(tmp_path: Path) -> None:
+    (tmp_path / "platformdirs.py").write_text("raise ModuleNotFoundError(name='platformdirs')")
+    assert run("move", path=tmp_path) == (1, f"{gui_client.NO_PACKAGE.format('platformdirs')}\n")
+
+
 def test_a_fault_that_ends_the_program_is_one_sentence_and_a_place() -> None:
     program = f"""
         import gui_client, sys

@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from client_help import NIMBLE, Person, free_port, identity, two_relays
 
+import gui_client
 from chatcore import doctor, mover, proxy, proxyfile
 from chatcore import invite as invites
 from chatcore.cable import Timing
@@ -216,7 +218,7 @@ def test_a_passphrase_comes_from_the_terminal_or_a_file(
 
 def test_without_a_terminal_it_says_how_the_passphrase_is_given(desk: Desk) -> None:
     a_profile(desk.directory, ("Den", OLD), passphrase=SECRET)
-    command = [sys.executable, "-m", "chatcore.mover", "--profile", str(desk.directory)]
+    command = [sys.executable, "gui_client.py", "move", "--profile", str(desk.directory)]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=60, input="", start_new_session=True, env=os.environ
     )
@@ -291,3 +293,11 @@ def test_it_goes_through_the_proxy_that_is_set_or_not_at_all(desk: Desk, monkeyp
     monkeypatch.setattr(doctor, "first_trouble", lambda relay, proxy: "")
     assert desk.run(NEW.to_text(), "--proxy", off.place) == (0, "")
     assert asked == [off, off]
+
+
+def test_the_page_and_the_command_know_the_same_options() -> None:
+    page = (ROOT / "docs" / "SELF_HOSTING.md").read_text("utf-8")
+    section = page.partition("### Moving rooms to another relay")[2].partition("\n## ")[0]
+    known = set(re.findall(r"--[a-z-]+", mover._parser().format_help())) - {"--help", "--profile"}
+    assert set(re.findall(r"--[a-z-]+", section)) == known
+    assert gui_client.main(["move", f"--to=parley:relay/x:1/{SECRET}"]) == 2
