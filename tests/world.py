@@ -93,7 +93,7 @@ class Client:
         self.seat: Seat | None = None
         self.next: Line | None = None
         self.post: Line | None = None  # at the relay of before
-        self.relay = ""  # where the first connection leads
+        self.relay = self.room.relay.place  # where the first connection leads
         self.rest_s: float | None = None
 
     def _key(self) -> PrivateKey:
