@@ -442,7 +442,7 @@ class Link:
         return Greeting(identity, fingerprint(identity), name, caps)
 
     def _receive_part(self, counter: int, sealed: bytes, block: bytes, now: Moment) -> Content | None:
-        if self._keys_in is None:
+        if self._keys_in is None or counter >= COUNTER_LIMIT:  # nobody gets there who goes on from what they said
             raise CryptoError
         if counter < self._next_in:
             self._note_old(counter)

@@ -21,6 +21,7 @@ _SCRATCH = ".profile-"  # begins the name of a file that isn't in its place yet
 _WHOLE = ".whole"  # ends the name of a file that is to take the place of the one that is there
 _BLOCK = 2**20
 # What a stick or a share that knows no links says.
+_NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)  # where no better promise can be had
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 NO_PROFILE = "There is no profile at {} yet. Make one, or choose another directory."
@@ -172,7 +173,7 @@ def wipe(path: Path) -> None:
                 for at in range(0, status.st_size, _BLOCK):
                     file.write(bytes(min(_BLOCK, status.st_size - at)))
                 file.flush()
-                os.fsync(file.fileno())
+                _sync(file.fileno())
         os.unlink(path)
 
 
@@ -197,7 +198,7 @@ def erase_directory(directory: Path, *within: str) -> None:
 def sync(path: Path) -> None:
     """Have a file survive a power cut.  Raises OSError."""
     with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+        _sync(file.fileno())
 
 
 def sync_directory(directory: Path) -> None:
@@ -205,9 +206,17 @@ def sync_directory(directory: Path) -> None:
     if os.name == "posix":
         handle = os.open(directory, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            _sync(handle)
         finally:
             os.close(handle)
+
+
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def hold(directory: Path, name: str) -> Callable[[], None]:

@@ -285,6 +285,23 @@ def test_a_direction_that_is_used_up_says_so() -> None:
         one.send(ContentKind.ACK, b"")
 
 
+def test_a_counter_that_nobody_gets_to_opens_to_nothing() -> None:
+    one, other = two_links()
+    for counter in (COUNTER_LIMIT, HELLO_COUNTER - 1):
+        one._next_out = counter
+        assert one._keys_out is not None
+        block = one.other.encrypt(seal(one._keys_out, counter, Body(ContentKind.ACK, 1, 1, b"").to_bytes()))
+        with pytest.raises(CryptoError):
+            other.receive(block, NOW)
+    assert not other.odd
+    one._next_out = COUNTER_LIMIT - MAX_PARTS - 1
+    one.send(ContentKind.MSG, b"the last")
+    (block,) = sealed_blocks(one)
+    news = other.receive(block, NOW)
+    assert isinstance(news, Content)
+    assert news.data == b"the last"
+
+
 def test_before_the_ready_nothing_counts() -> None:
     one, other = two_links()
     one.send(ContentKind.MSG, b"hello")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sqlite3
@@ -355,6 +356,16 @@ def test_before_a_number_goes_out_the_disk_knows_that_there_may_be_more(
     room.erase()
     room.rest()
     assert room_in(vault, ROOM).load() == Kept()
+
+
+def test_a_file_system_that_knows_no_syncing_is_taken_as_it_is(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", unknown)
+    room_in(vault, ROOM).commit(Changes(LOG, [line(1)]))
+    vault.settle()
+    assert room_in(vault, ROOM).load().log == LOG
 
 
 WRITER = """
