@@ -245,7 +245,7 @@ def test_strips_can_be_put_away_and_many_are_counted(opened: Open) -> None:
     room.top.update()
     shown = [strip for strip in room.page.banners.strips if room.mapped(strip)]
     assert [strip.title.get() for strip in shown] == [AMBER.title, knocks[0].title, knocks[1].title]
-    assert shown[2].note.get().endswith("3 more")
+    assert shown[2].note.get().endswith("(3 more)")
     assert room.mapped(shown[0].close)
     assert not room.mapped(shown[0].beside.action)
     assert not room.mapped(shown[1].close)

@@ -59,6 +59,7 @@ class Person:
         """Save a picture of the newest window, or of the one with this title, once it stands still."""
         window = self._window(title)
         window.lift()
+        window.update_idletasks()  # on a busy machine the glances leave Tk no time to draw
         x, y = window.winfo_rootx(), window.winfo_rooty()
         box = (x, y, x + window.winfo_width(), y + window.winfo_height())
         before, self._view = self._view, ImageGrab.grab(bbox=box, xdisplay=os.environ.get("DISPLAY"))

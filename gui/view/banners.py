@@ -53,7 +53,7 @@ class Strip(Card):
         else:
             self.face.set(art.icon(icon, kit.px(22), ink))
         self.title.update(banner.title, colour=p.text)
-        self.note.update(" · ".join(filter(None, (banner.text, f"{more} more" if more else ""))))
+        self.note.update(" ".join(filter(None, (banner.text, f"({more} more)" if more else ""))))
         show(self.note, bool(banner.text or more))
         for panel in (self.beside, self.below):
             if banner.action:

@@ -62,7 +62,7 @@ class WordGrid(Panel):
                 [
                     [kit.text(str(number + 1), size=theme.TINY, bold=True, colour=p.soft), kit.push()],
                     [kit.push(), label, kit.push()],
-                    [kit.gap(each - 24, 1)],
+                    [kit.gap(each - 22, 1)],
                 ],
                 inset=(11, 9), radius=theme.RADIUS_BUTTON, pad=((0 if number % ACROSS == 0 else theme.S2, 0), 0),
             )  # fmt: skip
