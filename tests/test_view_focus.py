@@ -108,10 +108,10 @@ def test_the_keyboard_is_not_left_on_the_panel_of_an_empty_room(screen: Screen) 
 
 def test_the_column_of_rooms_shows_where_the_keyboard_is(screen: Screen) -> None:
     page = screen.windows.show_room(gallery.ROOM)
-    canvas = page.rooms.canvas.Widget
+    canvas = page.left.list.canvas.Widget
     canvas.focus_force()
     screen.update()
-    assert page.rooms._at == gallery.ROOM.room_id
+    assert page.left.list._at == gallery.ROOM.room_id
 
 
 def test_a_sheet_lies_over_the_middle_of_its_page_once_it_is_filled(screen: Screen) -> None:

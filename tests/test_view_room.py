@@ -231,11 +231,11 @@ def test_a_knock_shows_a_strip_and_leaves_the_keyboard_where_it_is(opened: Open)
     assert room.page._log.at_bottom()
     strip.beside.action.press()
     assert room.emitted == [ShowKnock(fp("frank"))]
-    assert room.page.rooms.rows()[0].text == "frank is at the door"
+    assert room.page.left.list.rows()[0].text == "frank is at the door"
     room.page.set_banners(())
     room.top.update()
     assert not room.mapped(strip)
-    assert room.page.rooms.rows()[0].text == "You: On the phone is fine"
+    assert room.page.left.list.rows()[0].text == "You: On the phone is fine"
 
 
 def test_strips_can_be_put_away_and_many_are_counted(opened: Open) -> None:
@@ -360,7 +360,7 @@ def test_the_columns_follow_the_width(opened: Open) -> None:
         room.resize(width, 640)
         assert room.mapped(room.page.roster) is not narrow
         assert (room.page.left.Widget.winfo_width() < 100) is narrow
-        assert room.mapped(room.page.rooms_title) is not narrow
+        assert room.mapped(room.page.left.title) is not narrow
         send = room.page.composer.send.Widget
         right = send.winfo_rootx() + send.winfo_width()
         assert right < room.top.winfo_rootx() + width
@@ -407,13 +407,13 @@ def test_the_status_bar_speaks_in_words_and_signs(opened: Open) -> None:
 
 def test_the_column_of_rooms_tells_of_the_newest_message_and_opens_others(opened: Open) -> None:
     room = opened()
-    rows = room.page.rooms.rows()
+    rows = room.page.left.list.rows()
     assert [row.title for row in rows] == ["Cabin weekend", "Book club", "Climbing club with a long name"]
     assert rows[0].chosen
     assert (rows[0].text, rows[0].when) == ("You: On the phone is fine", "12:13")
     room.page.log.extend([said(50, "bob", "news\nin lines", clock="12:20")])
-    assert (room.page.rooms.rows()[0].text, room.page.rooms.rows()[0].when) == ("bob: news\nin lines", "12:20")
-    canvas = room.page.rooms.canvas.Widget
+    assert (room.page.left.list.rows()[0].text, room.page.left.list.rows()[0].when) == ("bob: news\nin lines", "12:20")
+    canvas = room.page.left.list.canvas.Widget
     canvas.event_generate("<ButtonRelease-1>", x=80, y=30)
     canvas.event_generate("<ButtonRelease-1>", x=80, y=100)
     canvas.focus_force()
@@ -444,8 +444,8 @@ def test_the_menu_of_the_gear_opens_above_it(
     at: list[int] = []
     monkeypatch.setattr("tkinter.Menu.tk_popup", lambda menu, x, y: at.append(y))
     room = opened(size=size)
-    room.page._gear_menu()
-    gear = (room.page.rail_gear if size[0] < 820 else room.page.gear).Widget
+    room.page.left.open_menu()
+    gear = (room.page.left.rail_gear if size[0] < 820 else room.page.left.gear).Widget
     assert at[0] + gear.popup_menu.winfo_reqheight() <= gear.winfo_rooty(), "no second click closes the room"
 
 
@@ -537,7 +537,13 @@ def test_tab_walks_through_the_page_and_comes_round(opened: Open) -> None:
         seen.append(focus)
         focus.event_generate("<Tab>")
         room.top.update()
-    wanted = (room.page.composer.send, room.page.header.invite, room.page.header.people, room.page.gear, room.page.plus)
+    wanted = (
+        room.page.composer.send,
+        room.page.header.invite,
+        room.page.header.people,
+        room.page.left.gear,
+        room.page.left.plus,
+    )
     assert {button.Widget for button in wanted} <= set(seen)
     assert room.field in seen
     assert room.page._log.text in seen

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from gui import theme
 from gui.events import (
     Answer,
     CloseRoom,
@@ -18,7 +17,6 @@ from gui.events import (
     LeaveRoom,
     OpenInvite,
     OpenMove,
-    OpenRecent,
     OpenReport,
     OpenSteady,
     OpenWords,
@@ -26,14 +24,13 @@ from gui.events import (
     ThemeToggled,
     TogglePeople,
 )
-from gui.psg import safe_name, sg
+from gui.psg import sg
 from gui.shown import (
     Banner,
     Composer,
     Delivery,
     Header,
     LogItem,
-    MessageItem,
     Note,
     Person,
     Quiet,
@@ -50,14 +47,12 @@ from gui.view.elements import Panel
 from gui.view.header import HeaderBar
 from gui.view.kit import Kit, Rows, show
 from gui.view.log import RowLog
-from gui.view.menu import popup
 from gui.view.quiet import QuietPanel
+from gui.view.rooms import RoomsColumn
 from gui.view.roster import Roster
-from gui.view.rows import Row, RowList
 from gui.view.status_bar import StatusBar
 
 NARROW = 820
-ROOMS, RAIL = 264, 72
 SIZE, LEAST = (1280, 800), (480, 420)
 
 
@@ -77,8 +72,6 @@ class RoomPage:
         self.window: sg.Window | None = None
         self._quiet = state.quiet
         self._people = tuple(state.people)
-        self._preview = ("", "")  # what the column of rooms says of this room: text, time
-        self._door = ""
         self._wide_people = state.show_people
         self._people_page = False
         self._narrow = False
@@ -90,49 +83,13 @@ class RoomPage:
         """Return the rows of the window."""
         kit = self.kit
         self.left_rule, self.right_rule = kit.rule(upright=True), kit.rule(upright=True)
-        self.left, self.middle = self._left(), self._middle()
+        self.left, self.middle = RoomsColumn(kit, self.state, self.emit, self.gear_entries), self._middle()
         self.status = StatusBar(kit)
         self.columns = kit.panel(
             [[self.left, self.left_rule, self.middle, self.right_rule, self.roster]], expand_x=True, expand_y=True
         )
         self.status_rule = kit.rule()
         return [[self.columns], [self.status_rule], [self.status]]
-
-    def _left(self) -> Panel:
-        kit, p = self.kit, self.kit.p
-        self.rooms_title = kit.text("Rooms", size=theme.HEAD, bold=True)
-        self.plus = kit.icon_button("plus", tooltip="Another room", command=lambda: self.emit(CloseRoom()))
-        self.rooms = RowList(kit, width=ROOMS, row_height=68, avatar=40, act=self._open_room)
-        self.own_words = kit.panel(
-            [
-                [
-                    kit.text(
-                        kit.clip(self.state.own_name, kit.font(theme.BODY, True), kit.px(130)), bold=True, name=True
-                    )
-                ],
-                [kit.text("You", size=theme.SMALL, colour=p.soft)],
-            ]
-        )
-        self.own_face = kit.picture()
-        self.gear = kit.icon_button("gear", tooltip="This room: words, report, look, leaving", command=self._gear_menu)
-        self.head_gaps = (kit.gap(21, 62), kit.gap(12))
-        self.rail_gear = kit.icon_button(
-            "gear", tooltip="This room: words, report, look, leaving", command=self._gear_menu
-        )
-        self.rail_gap = kit.gap(18, 44)
-        self.foot_gaps = (kit.gap(20, 56), kit.gap(12), kit.gap(12))
-        self.foot_push, self.head_push = kit.push(), kit.push()
-        return kit.panel(
-            [
-                [self.head_gaps[0], self.rooms_title, self.head_push, self.plus, self.head_gaps[1]],
-                [self.rooms],
-                [kit.rule()],
-                [self.foot_gaps[0], self.own_face, self.foot_gaps[1], self.own_words, self.foot_push, self.gear,
-                 self.foot_gaps[2]],
-                [self.rail_gap, self.rail_gear],
-            ],
-            ground=p.side, expand_y=True,
-        )  # fmt: skip
 
     def _middle(self) -> Panel:
         kit = self.kit
@@ -148,7 +105,7 @@ class RoomPage:
         self.window, state, kit = window, self.state, self.kit
         top = window.TKroot
         self.header.attach()
-        self.own_face.set(kit.face(state.own_fp, kit.px(36), presence="here", ring=kit.p.side))
+        self.left.attach()
         keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers, "r": self._answer}
         main_key = "Command" if kit.system == "aqua" else "Control"
         for widget in (top, self.composer.text, self._log.text):  # in a text Tk has uses of its own for these keys
@@ -161,7 +118,7 @@ class RoomPage:
         top.bind("<Configure>", self._resized, add="+")
         self._log.text.bind("<Key>", self._typed)
         self._log.extend(state.items)
-        self._note_preview(state.items)
+        self.left.note(state.items)
         self.set_header(state.header)
         self.set_roster(state.people)
         self.set_status(state.status)
@@ -187,7 +144,7 @@ class RoomPage:
     def extend(self, items: Sequence[LogItem]) -> None:
         """Append rows to the log."""
         self._log.extend(items)
-        self._note_preview(items)
+        self.left.note(items)
 
     def set_tick(self, mid: bytes, tick: Tick) -> None:
         """Change the tick of an own message."""
@@ -208,7 +165,7 @@ class RoomPage:
     def set_header(self, header: Header) -> None:
         """Say the second line of the header."""
         self.header.tell(header)
-        self._draw_rooms()
+        self.left.tell(header.text)
 
     def set_roster(self, people: Sequence[Person]) -> None:
         """Show these people."""
@@ -227,8 +184,7 @@ class RoomPage:
         self._fit_quiet()
         if stay:
             self._log.to_bottom()
-        self._door = next((banner.title for banner in banners if banner.fp), "")
-        self._draw_rooms()
+        self.left.knock(next((banner.title for banner in banners if banner.fp), ""))
         self.keep_keyboard()
 
     def set_composer(self, composer: Composer) -> None:
@@ -328,10 +284,6 @@ class RoomPage:
             return "break"
         return None
 
-    def _open_room(self, key: Hashable) -> None:
-        if key != self.state.room_id and isinstance(key, bytes):
-            self.emit(OpenRecent(key, self.state.own_name))
-
     def _open_person(self, key: Hashable) -> None:
         if isinstance(key, bytes):
             self.emit(OpenWords(key))
@@ -357,10 +309,6 @@ class RoomPage:
             if log.winfo_manager() and element.ParentRowFrame.winfo_manager():
                 element.ParentRowFrame.pack_configure(side="bottom", before=log)
 
-    def _gear_menu(self) -> None:
-        widget = (self.rail_gear if self._narrow else self.gear).Widget
-        popup(self.kit, widget, self.gear_entries(), widget.winfo_rootx(), widget.winfo_rooty(), above=True)
-
     # -- arranging ---------------------------------------------------------------------------------------------------
 
     def _resized(self, event: Any = None) -> None:
@@ -379,22 +327,9 @@ class RoomPage:
 
     def _arrange(self) -> None:
         """Put the columns where the width of the window wants them."""
-        narrow, px = self._narrow, self.kit.px
+        narrow = self._narrow
         page = narrow and self._people_page
-        for element in (
-            self.rooms_title,
-            self.own_words,
-            self.gear,
-            self.head_gaps[1],
-            self.head_push,
-            *self.foot_gaps[1:],
-        ):
-            show(element, not narrow)
-        self.head_gaps[0].Widget.configure(width=px(18 if narrow else 21))
-        self.foot_gaps[0].Widget.configure(width=px(18 if narrow else 20))
-        for element in (self.rail_gap, self.rail_gear):
-            show(element, narrow)
-        self.rooms.canvas.Widget.configure(width=px(RAIL if narrow else ROOMS) - px(8))
+        self.left.arrange(narrow)
         show(self.middle, not page)
         show(self.roster, page or (not narrow and self._wide_people))
         show(self.right_rule, not narrow and self._wide_people)
@@ -403,7 +338,6 @@ class RoomPage:
         if self.roster.Widget.winfo_manager():
             self.roster.Widget.pack_configure(fill=fill, expand=page)
         self._draw_people_button()
-        self._draw_rooms()
         self.window.TKroot.update_idletasks()
         self._fit()
 
@@ -417,9 +351,9 @@ class RoomPage:
         self._fit_quiet()
 
     def _middle_width(self) -> int:
-        px, width = self.kit.px, self._size[0] or self.kit.px(SIZE[0])
+        width = self._size[0] or self.kit.px(SIZE[0])
         people = 0 if self._narrow or not self._wide_people else self.roster.Widget.winfo_reqwidth() + 1
-        return width - px(RAIL if self._narrow else ROOMS) - 1 - people
+        return width - self.left.width() - 1 - people
 
     def _fit_quiet(self) -> None:
         if self._quiet is not None and self._size[1]:
@@ -434,36 +368,6 @@ class RoomPage:
         if self.window is None:
             return
         self.header.count_people(len(self._people), self._narrow, self._wide_people)
-
-    def _note_preview(self, items: Sequence[LogItem]) -> None:
-        for item in reversed(items):
-            if isinstance(item, MessageItem):
-                name = "You" if item.own else item.name
-                self._preview = (f"{name}: {item.text[:200]}", item.clock)
-                break
-        self._draw_rooms()
-
-    def _draw_rooms(self) -> None:
-        state, p = self.state, self.kit.p
-        text, when = self._preview
-        own = Row(
-            state.room_id, safe_name(state.title), self._door or text or self.header.header.text, fp=state.room_id,
-            square=True, when=when, chosen=True, text_colour=p.accent_text if self._door else "",
-            text_icon="door" if self._door else "", badge="!" if self._door and self._narrow else "",
-        )  # fmt: skip
-        others = [
-            Row(
-                room.room_id,
-                safe_name(room.title),
-                safe_name(room.detail),
-                fp=room.room_id,
-                square=True,
-                when=room.when,
-            )
-            for room in state.rooms
-            if room.room_id != state.room_id
-        ]
-        self.rooms.set_rows([own, *others], slim=self._narrow)
 
 
 def _stopping(act: Callable[[], None]) -> Callable[[Any], str]:
