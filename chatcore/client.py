@@ -91,11 +91,6 @@ class Client:
         for thread in tuple(self._loop.threads):
             thread.join(max(0.1, self._deadline_s - time.monotonic()))
 
-    @property
-    def proxy(self) -> Proxy | None:
-        """Through which proxy relays are reached."""
-        return self._upkeep.proxy
-
     def go_through(self, proxy: Proxy | None) -> None:
         """Reach relays through this proxy, or through none, from the next connection on."""
         self._upkeep.proxy = proxy

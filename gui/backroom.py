@@ -418,13 +418,19 @@ class Backroom:
         relay = RelayAddress.parse(line)
 
         def look() -> None:
-            failure = doctor.first_trouble(relay, self._client.proxy)
-            self._jobs.put(lambda: self._move(room_id, relay, failure))
+            proxy = None
+            try:
+                proxy = self._proxies.now()
+                failure = doctor.first_trouble(relay, proxy)
+            except ProfileError as error:  # nobody can know through which proxy: nothing is dialled
+                failure = str(error)
+            self._jobs.put(lambda: self._move(room_id, relay, failure, proxy))
 
         threading.Thread(target=look, name="parley-look", daemon=True).start()
 
-    def _move(self, room_id: bytes, relay: RelayAddress, failure: str) -> None:
+    def _move(self, room_id: bytes, relay: RelayAddress, failure: str, proxy: Proxy | None) -> None:
         if not failure and room_id in self._rooms:
+            self._client.go_through(proxy)
             self._client.move(room_id, relay)
         self._put(MoveAnswered(room_id, failure))
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from client_help import free_port
 
+from chatcore import proxyfile
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import ProfileError, StateError, TextError, VaultError
 from chatcore.events import (
@@ -38,6 +40,7 @@ from chatcore.invite import CUT_SHORT, Invite, Mode, RelayAddress
 from chatcore.lock import Guard
 from chatcore.pins import Page
 from chatcore.profile import Loss, Profile
+from chatcore.proxy import Proxy
 from chatcore.roomvault import RoomVault
 from chatcore.vault import Vault
 from gui import backroom
@@ -307,6 +310,19 @@ def test_a_room_moves_and_both_places_are_kept(meet: Meet, relay: EmbeddedRelay,
     finally:
         alice.back.stop()
         other.stop()
+
+
+def test_where_a_room_could_move_is_looked_at_through_the_proxy_or_not_at_all(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    there = RelayAddress("new.example", 7256, (b"p" * 32,)).to_text()
+    proxyfile.keep(alice.directory, Proxy("127.0.0.1", free_port()))
+    alice.back.move(opened.room_id, there)
+    assert alice.wait(MoveAnswered).failure.startswith("The relay can't be used. Its proxy: it can't be reached")
+    file = alice.directory / proxyfile.FILE_NAME
+    file.write_text("nowhere")
+    alice.back.move(opened.room_id, there)
+    assert alice.wait(MoveAnswered).failure == proxyfile.UNUSABLE.format(file)
 
 
 @pytest.mark.parametrize("again", [True, False])

@@ -96,7 +96,7 @@ def test_to_a_relay_that_is_none_nobody_goes(tmp_path: Path, what: str) -> None:
         again = stack.enter_context(Person("bob", room_on(before), NIMBLE, Ear(), statements))
         again.until_here("alice")  # there is nobody where the room should be: back to where it was
         assert Connection.STOPPED not in again.ear.states()
-        assert places(again) == [old.port]
+        assert places(again)[:1] == [old.port]
         alice.client.move(alice.room_id, there)
         for person in (alice, again):
             settled(person, new.port)

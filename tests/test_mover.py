@@ -278,7 +278,7 @@ def test_it_goes_through_the_proxy_that_is_set_or_not_at_all(desk: Desk, monkeyp
     class Nobody(mover.Mover):
         def __init__(self, profile: Profile, wait_s: float, timing: Timing | None = None, proxy: Proxy | None = None):
             super().__init__(profile, wait_s, timing, proxy)
-            asked.extend((self._client.proxy, proxy))
+            asked.extend((self._client._upkeep.proxy, proxy))
 
         def move(self, record: RoomRecord, relay: RelayAddress) -> bool:
             return True
