@@ -23,7 +23,7 @@ from chatcore.seat import Seat
 from chatcore.wire import FRAME_SIZE
 from chatcore.worker import Worker, log_fault, moment
 
-BATCH_FRAMES = 6  # opened in one go, some 4 ms of RSA: others' words, and what goes out, wait no longer
+BATCH_FRAMES = 3  # opened in one go, some 2 ms of RSA: others' words, and what goes out, wait no longer
 
 SETTLE_S = 0.5  # after one has said something
 

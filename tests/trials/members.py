@@ -22,7 +22,7 @@ from chatcore.members import StatementType, make_statement
 from chatcore.wire import FRAME_SIZE
 from trials.hours import listed, people
 from trials.sheet import Sheet, case
-from trials.stage import Stage, judge, paced, real_room, rss_mib, seconds_between, share, wait
+from trials.stage import Stage, judge, paced, put_first, real_room, rss_mib, seconds_between, share, wait
 
 FLOOD_S = 8.0
 
@@ -114,7 +114,8 @@ def forges(sheet: Sheet, home: Path) -> None:
 
 @case("M4", "talks as fast as its computer can", slow=True)
 def chatters(sheet: Sheet, home: Path) -> None:
-    with real_room(home, "alice", "bob", "mallory") as (_, stage):
+    with real_room(home, "alice", "bob", "mallory") as (relay, stage):
+        put_first(relay.process.pid, stage["alice"].pid, stage["bob"].pid)
         paced(stage, ("alice",), 10, FLOOD_S, "in quiet ")
         stage.until_settled()
         quiet = seconds_between(stage["alice"], stage["bob"])

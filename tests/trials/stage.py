@@ -299,6 +299,14 @@ def share(row: Sequence[float], part: float) -> float:
     return sorted(row)[min(len(row) - 1, math.floor(part * len(row)))] if row else math.nan
 
 
+def put_first(*pids: int) -> None:
+    """Have these programs go before all else on this machine, where one may: others would bring their own computers."""
+    with contextlib.suppress(PermissionError):
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
+
+
 def cpu_s(pid: int) -> float:
     """Return the seconds of processor that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
