@@ -186,11 +186,16 @@ class Profile:
     @staticmethod
     def needs_passphrase(directory: Path) -> bool:
         """Whether it takes a passphrase to open the profile.  Raises ProfileError when it can't be read."""
+        return Profile.guard_at(directory) is Guard.PASSPHRASE
+
+    @staticmethod
+    def guard_at(directory: Path) -> Guard:
+        """Return who has what opens the profile that is kept there.  Raises ProfileError when it can't be read."""
         path = Path(directory) / FILE_NAME
         ownfile.finish(path)
         if twofiles.is_old(path):
-            return twofiles.needs_passphrase(path)
-        return peek(path).guard is Guard.PASSPHRASE
+            return Guard.PASSPHRASE if twofiles.needs_passphrase(path) else Guard.NOBODY
+        return peek(path).guard
 
     # -- what is kept
 

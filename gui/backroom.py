@@ -6,13 +6,14 @@ order; the answers go into the window's queue.  What the core says goes there st
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from chatcore import doctor
@@ -33,6 +34,7 @@ from gui.events import (
     AppEvent,
     Failed,
     FromRoom,
+    KeyringAsked,
     MoveAnswered,
     ProfileFound,
     ProfileKnown,
@@ -54,6 +56,7 @@ UNEXPECTED = (
 )
 OPEN_ALREADY = "This room is open already."
 NOT_REMEMBERED = "This room is no longer in your profile. Ask for its invite again."
+SLOW_S = 0.7  # a keyring that takes longer may be asking the person to unlock it
 COPY_NAME = "parley-copy.parley"
 RELAY_DIRECTORY = "relay"  # below the profile's: key and certificate of this computer's relay
 
@@ -139,12 +142,26 @@ class Backroom:
     def _look(self) -> None:
         if self._profile is None and Profile.exists(self._directory):
             self._hold()
-            if Profile.needs_passphrase(self._directory):
+            guard = Profile.guard_at(self._directory)
+            if guard is Guard.PASSPHRASE:
                 self._put(ProfileFound(locked=True, proxied=self._proxies.on))
                 return
-            self._open_profile(None)
+            with self._patience(guard):
+                self._open_profile(None)
             return
         self._say_profile()
+
+    @contextlib.contextmanager
+    def _patience(self, guard: Guard) -> Iterator[None]:
+        """Say what is waited for where a keyring takes its time; there is no window before the profile is open."""
+        timer = threading.Timer(SLOW_S, lambda: self._put(KeyringAsked()))
+        timer.daemon = True
+        if guard is Guard.KEYRING:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _hold(self) -> None:
         if self._let_go is None:

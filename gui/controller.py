@@ -102,6 +102,11 @@ class Controller:
 
     def _handle(self, event: events.PageAct | events.PageNews) -> None:
         match event:
+            case events.KeyringAsked():
+                if self._page is Page.NOTHING:  # and it stays so: this is no page to do anything on
+                    self._start_page = self._view.show_start(self._start)
+                    self._start_page.set_busy(profile_words.KEYRING_ASKED)
+                    self._busy = True
             case events.ProfileFound():
                 self._profile_found(event)
             case events.Failed():
@@ -191,7 +196,7 @@ class Controller:
         self._view.set_title("Parley")
 
     def _edited(self, event: events.NameEdited | events.InviteEdited) -> None:
-        if self._page is not Page.START or self._start_page is None:
+        if self._page not in (Page.START, Page.NOTHING) or self._start_page is None:
             return
         if isinstance(event, events.NameEdited):
             self._start = replace(self._start, name=event.name, name_check=check_name(event.name))

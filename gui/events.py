@@ -445,6 +445,11 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyringAsked:
+    """The profile is being opened, and the system's keyring hasn't answered yet: it may ask the person first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """What was asked last didn't work; one sentence says why."""
 
@@ -526,7 +531,7 @@ class FromRoom:
 
 
 RoomNews = FromRoom | WordsReady | RoomWordsReady | PeopleKnown | ReportWritten | MoveAnswered
-PageNews = ProfileFound | ProfileKnown | ProxyKnown | Failed | RoomOpened
+PageNews = KeyringAsked | ProfileFound | ProfileKnown | ProxyKnown | Failed | RoomOpened
 BackroomEvent = RoomNews | PageNews
 AppEvent = ViewEvent | BackroomEvent
 """All that goes through the queue into the GUI thread."""

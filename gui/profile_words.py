@@ -29,6 +29,7 @@ CHANGED = {
     Guard.PASSPHRASE: "Your new passphrase holds from now on.",
     Guard.KEYRING: "The keyring of this system has the key from now on.",
 }
+KEYRING_ASKED = "Waiting for the keyring of this system…"
 COPIED = "The copy is written: {}"
 ONE_PLACE = (
     "Use a copy in one place only. Where it and the profile it was made of are both open, messages reach only one of "

@@ -16,8 +16,9 @@ from typing import TypeVar
 
 import pytest
 from client_help import free_port
+from vault_help import MemoryBackend
 
-from chatcore import proxyfile
+from chatcore import oskeyring, proxyfile
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import ProfileError, StateError, TextError, VaultError
 from chatcore.events import (
@@ -49,6 +50,7 @@ from gui.events import (
     AppEvent,
     Failed,
     FromRoom,
+    KeyringAsked,
     MoveAnswered,
     PeopleKnown,
     ProfileFound,
@@ -372,6 +374,31 @@ def test_another_name_is_kept(meet: Meet, relay: EmbeddedRelay) -> None:
     room_of(alice, relay.line, name="Alice B.")
     alice.back.look()
     assert alice.wait(ProfileFound).nick == "Alice B."
+
+
+def test_it_is_said_that_the_keyring_is_asked_when_it_takes_its_time(
+    meet: Meet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(MemoryBackend):
+        def get_password(self, service: str, username: str) -> str | None:
+            assert unlocked.wait(30)
+            return super().get_password(service, username)
+
+    slow, unlocked = Slow(), threading.Event()
+    monkeypatch.setattr(oskeyring, "_of_the_system", lambda: slow)
+    monkeypatch.setattr(backroom, "SLOW_S", 0.01)
+    unlocked.set()
+    profile = Profile.create(tmp_path / "alice", "alice", None, OpenSSLEngine())
+    profile.protect(Guard.KEYRING)
+    profile.close()
+    unlocked.clear()
+
+    alice = meet("alice")
+    alice.back.look()
+    alice.wait(KeyringAsked)
+    assert not alice.events
+    unlocked.set()
+    assert alice.wait(ProfileFound).nick == "alice"
 
 
 def test_a_profile_that_is_no_profile_is_said_and_left_as_it_is(meet: Meet, relay: EmbeddedRelay) -> None:

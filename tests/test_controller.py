@@ -154,6 +154,25 @@ def test_a_damaged_profile_still_allows_a_visit() -> None:
     assert stage.page.state.anonymous
 
 
+def test_while_the_keyring_is_asked_there_is_a_window_that_says_so() -> None:
+    stage = Stage()
+    stage.controller.begin()
+    stage(events.KeyringAsked(), events.NameEdited("Al"), events.OpenProfile())
+    assert (stage.view.page, stage.page.busy) == ("start", "Waiting for the keyring of this system…")
+    assert stage.back.asked == [("look",)]
+    stage(events.ProfileFound("Alice"), events.KeyringAsked())
+    assert (stage.page.busy, stage.page.state.name, stage.page.state.has_profile) == ("", "Al", True)
+
+    stage = Stage()
+    stage.controller.begin()
+    stage(events.KeyringAsked(), events.Failed("The keyring gave no answer."))
+    assert (stage.page.busy, stage.page.problem, stage.page.state.anonymous) == (
+        "",
+        "The keyring gave no answer.",
+        True,
+    )
+
+
 def test_a_locked_profile_asks_for_its_passphrase() -> None:
     stage = Stage().start(first_time=False, locked=True)
     assert stage.view.page == "unlock"
