@@ -173,10 +173,10 @@ def delivery(arrived: int, late: Sequence[str], away: Sequence[str], never: int,
     total = arrived + len(late) + never
     if arrived == total:
         return "Arrived at everyone" if total > 1 else "Arrived"
-    if arrived:
-        return f"Arrived at {arrived} of {total}" + (f" · {listed(late)} will get it later" if late else "")
-    if not connected:
+    if not arrived and not connected:
         return "Waits for the connection"
-    if len(away) == len(late):
+    if not arrived and len(away) == len(late):
         return f"{listed(away)} {'is' if len(away) == 1 else 'are'} away and will get it later"
-    return "On its way" + (f" · {listed(away)} will get it later" if away else "")
+    later = away if connected else late  # who is here gets it in a moment
+    text = f"Arrived at {arrived} of {total}" if arrived else "On its way"
+    return text + (f" · {listed(later)} will get it later" if later else "")

@@ -283,7 +283,7 @@ def test_ticks_go_from_a_clock_over_some_to_all() -> None:
     stage.core(MessageArrived((mid(1),), BOB, NOON))
     assert stage.log.ticks[mid(1)] is Tick.SOME
     assert stage.log.delivery is not None
-    assert stage.log.delivery.text == "Arrived at 1 of 2 · Carol will get it later"
+    assert stage.log.delivery.text == "Arrived at 1 of 2", "Carol is here and gets it in a moment"
     assert stage.log.delivery.arrived == (BOB,)
     stage.core(MessageArrived((mid(1),), CAROL, NOON))
     assert stage.log.ticks[mid(1)] is Tick.ALL
@@ -329,6 +329,8 @@ def test_what_waits_says_why_and_can_be_taken_back() -> None:
     assert line() == ("On its way · Carol will get it later", False), "it is gone in a moment"
     stage.core(MessageArrived((mid(1),), BOB, NOON))
     assert line() == ("Arrived at 1 of 2 · Carol will get it later", False)
+    stage.core(ConnectionChanged(Connection.RECONNECTING), stage.roster(ALICE, BOB, CAROL))
+    assert line() == ("Arrived at 1 of 2 · Carol will get it later", False), "not before there is a connection"
 
 
 def test_where_there_is_little_room_less_is_said() -> None:
