@@ -84,6 +84,13 @@ def test_everything_on_the_start_page_is_reached_in_a_small_window(screen: Scree
         assert str(element.Widget) in visited
 
 
+def test_without_its_logo_the_start_page_keeps_the_edge_of_its_card(screen: Screen) -> None:
+    page = screen.windows.show_start(StartState("", first_time=True))
+    resize(screen, (480, 420))
+    assert not page.logo.Widget.winfo_ismapped()
+    assert page.welcome.Widget.winfo_rooty() - page.scroller.card.Widget.winfo_rooty() >= page.kit.px(20)
+
+
 def test_what_is_hidden_takes_no_room_on_the_start_page(screen: Screen) -> None:
     """The rows of the recent rooms are gone when there are none: nothing scrolls that would fit."""
     page = screen.windows.show_start(StartState("", (), first_time=True))

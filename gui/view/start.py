@@ -86,11 +86,12 @@ class StartPage:
         )
         self.passphrase_note = kit.text(NO_RESET, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
         self.clear_note = kit.text(IN_THE_CLEAR, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
-        self.logo = kit.picture(art.logo(kit.px(60), p))
+        self.logo = kit.panel([[kit.picture(art.logo(kit.px(60), p))], [kit.gap(1, 12)]])
+        self.welcome = kit.text("Welcome to Parley", size=theme.BIG, bold=True, pad=(0, (0, 3)))
         card = kit.card(
             [
-                [self.logo],
-                [kit.text("Welcome to Parley", size=theme.BIG, bold=True, pad=(0, (12, 3)))],
+                # In one row: what stands at the edge of a card keeps its distance only as long as it is shown.
+                [kit.panel([[self.logo], [self.welcome]], justify="center")],
                 [kit.text("Private rooms for friends. No account, no phone number.", size=theme.BODY, colour=p.soft)],
                 [kit.panel([
                     [kit.gap(1, 18)],
