@@ -46,6 +46,8 @@ class Intake:
         """Return the first frames of the buffer as they are dealt out to so many in turns: one piece for each."""
         if frames <= around:
             return self.cut(frames)
+        if frames <= _CHUNK:
+            return [*map(_join, map(_CUT[frames](self.view).__getitem__, _turns(around)))]
         if around == 1:
             return [bytes(self.view[: frames * FRAME_SIZE])]
         rounds, more = divmod(frames, around)
@@ -56,6 +58,11 @@ class Intake:
         pieces = [_join(_every(rounds + 1, around)(self.view, at * FRAME_SIZE)) for at in range(more)]
         take = _every(rounds, around)
         return pieces + [_join(take(self.view, at * FRAME_SIZE)) for at in range(more, around)]
+
+
+@lru_cache(256)
+def _turns(around: int) -> tuple[slice, ...]:
+    return tuple(slice(at, None, around) for at in range(around))
 
 
 @lru_cache(256)

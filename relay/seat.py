@@ -196,10 +196,14 @@ class Seat:
 
     def get_buffer(self) -> memoryview:
         """Return where the next bytes go: the shared buffer, behind what this seat has of a frame already."""
-        size = len(self.tail)
-        view = self.switch.intake.view
-        view[:size] = self.tail
-        return view[size : self.most_bytes()]
+        size, view = len(self.tail), self.switch.intake.view
+        if size or self.room is None:
+            view[:size] = self.tail
+            return view[size : self.most_bytes()]
+        fronts, seats = self.switch.fronts, len(self.room)
+        if (front := fronts.get(seats)) is None:
+            front = fronts[seats] = view[: self.most_bytes()]
+        return front
 
     def most_bytes(self) -> int:
         """Return how much one wake-up may read."""

@@ -48,6 +48,7 @@ class Switch:
         note: Callable[[str], None],
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
+        self.fronts: dict[int, memoryview] = {}  # what a seat reads into at once, by how many are in its room
         self.limits = limits
         self.intake = Intake()
         self.rooms: dict[bytes, Room] = {}
@@ -63,6 +64,16 @@ class Switch:
         self._random_bytes = random_bytes
         self._nowhere: list[bytes] = []
         self._dirty: list[Room] = []
+
+    @property
+    def limits(self) -> Limits:
+        """What bounds all this; from one moment to the next it can be something else."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self.fronts.clear()
 
     def open(self, port: Port, doom: tuple[Refusal, int] | None = None) -> Seat:
         """Take a new connection; `doom` is a refusal that it will hear in answer to its join."""

@@ -679,3 +679,17 @@ def test_any_frames_cut_anywhere_do_what_a_slow_reader_of_the_rules_would(
         stream = stream[cut:]
     sender.feed(stream)
     assert {address: guest.take() for address, guest in members.items()} == expected
+
+
+def test_how_much_is_read_at_once_follows_the_room_and_the_limits() -> None:
+    bench = Bench(Limits(max_bytes_per_second_per_reader=1 << 20, max_bytes_per_second_per_seat=0))
+    guests = [bench.join() for _ in range(3)]
+    reader = guests[0].seat
+    for seats in (3, 2):
+        assert len(reader.get_buffer()) == reader.most_bytes() == (seats - 1) * (1 << 16)
+        bench.switch.lost(guests[seats - 1].seat)
+    bench.join()
+    bench.switch.limits = Limits(max_bytes_per_second_per_reader=1 << 19)
+    assert len(reader.get_buffer()) == reader.most_bytes() == 1 << 15
+    reader.buffer_updated(100)
+    assert len(reader.get_buffer()) == (1 << 15) - 100
