@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those that are named: `python -m benchmarks [fanout] [keeping] [relay]`.  See README.md."""
+"""Run all benchmarks, or those that are named: `python -m benchmarks [fanout] [relay] ...`.  See README.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("fanout", "keeping", "relay")
+NAMES = ("fanout", "keeping", "relay", "peers", "costs", "capacity")
+WITH = {"capacity": ("--measure",)}  # else it reckons with the costs of another machine
 
 
 def main() -> int:
@@ -19,7 +20,7 @@ def main() -> int:
     for name in chosen:
         print(f"== {name}", flush=True)
         script = Path(__file__).with_name(f"{name}.py")
-        failed |= subprocess.run([sys.executable, str(script)], check=False).returncode
+        failed |= subprocess.run([sys.executable, str(script), *WITH.get(name, ())], check=False).returncode
     return 1 if failed else 0
 
 

@@ -25,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.relay import cpu_s, measure, pin_to, start_relay  # noqa: E402
+from benchmarks.programs import cpu_s, pin_to, start_relay  # noqa: E402
+from benchmarks.relay import measure  # noqa: E402
 from chatcore.wire import FRAME_SIZE, Frame, Kind, join_block  # noqa: E402
 
 HEARTBEAT_S = 30.0  # after docs/PROTOCOL.md: so often each seat says to each other how far it has read

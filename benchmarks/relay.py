@@ -19,11 +19,8 @@ import asyncio
 import contextlib
 import os
 import selectors
-import signal
 import socket
-import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,50 +30,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from chatcore.wire import FRAME_SIZE, HEADER, VERSION, Frame, Kind, join_block  # noqa: E402
+from benchmarks.load import Load  # noqa: E402
+from benchmarks.programs import Program, cpu_s, pin_to, start_python, start_relay  # noqa: E402
+from chatcore.wire import FRAME_SIZE, HEADER, VERSION, Frame, Kind  # noqa: E402
 
 READ_BYTES = 1 << 18
 WARM_S = 0.5
 
 
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that a process has used (proc(5): fields 14 and 15, counted behind the name)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 # -- the contenders ----------------------------------------------------------------------------------------------------
-
-
-def start_relay(tls: bool, state: Path) -> tuple[subprocess.Popen[str], int]:
-    """Start the project's relay and return its process and port."""
-    options = ["run", "--port", "0", "--unlimited", *([] if tls else ["--plaintext"])]
-    environment = {**os.environ, "STATE_DIRECTORY": str(state)}
-    return _start([str(ROOT / "relay_server.py"), *options], environment)
-
-
-def start_naive() -> tuple[subprocess.Popen[str], int]:
-    """Start the relay that writes each frame when it comes."""
-    return _start([__file__, "--be-naive"], dict(os.environ))
-
-
-def _start(command: list[str], environment: dict[str, str]) -> tuple[subprocess.Popen[str], int]:
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=lambda: pin_to(0),
-    )
-    assert process.stdout is not None
-    return process, int(process.stdout.readline().split(":")[2].split("/")[0])
-
-
-def pin_to(core: int) -> None:
-    """Keep this process on one core, so that it and its opponent don't take turns on the same."""
-    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {core})
 
 
 async def be_naive() -> None:
@@ -152,101 +114,7 @@ def _read_rounds(readers: list[socket.socket], sender: socket.socket, seconds: f
     return frames
 
 
-# -- the load ----------------------------------------------------------------------------------------------------------
-
-
-class Load:
-    """All members of one room in one thread; the first of them sends."""
-
-    def __init__(self, port: int, members: int, window: int, tls: bool) -> None:
-        self.window = window
-        self.tls = tls
-        self.socks = [self._connect(port) for _ in range(members)]
-        self.addresses = [self._join(sock) for sock in self.socks]
-        self.readers = self.socks[1:]
-        for sock in self.socks:
-            sock.setblocking(False)
-        self.got = [0] * members  # frames that each member has read
-        self.rests = [b""] * members
-        self.messages = 0
-        self.deliveries = 0
-        block = os.urandom(240)
-        self.heads = [HEADER.pack(VERSION, Kind.SEND, 0, 0, address) for address in self.addresses[1:]]
-        self.block = block
-        self.selector = selectors.DefaultSelector()
-        for index, sock in enumerate(self.socks):
-            self.selector.register(sock, selectors.EVENT_READ, index)
-        self.unsent = b""
-
-    def _connect(self, port: int) -> socket.socket:
-        sock = socket.create_connection(("127.0.0.1", port), 10)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not self.tls:
-            return sock
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context.wrap_socket(sock)
-
-    def _join(self, sock: socket.socket) -> bytes:
-        sock.sendall(Frame(Kind.JOIN, block=join_block(b"benchmark".ljust(32))).to_bytes())
-        data = b""
-        while len(data) < FRAME_SIZE:
-            data += sock.recv(FRAME_SIZE - len(data))
-        return data[8:16]
-
-    def run(self, seconds: float) -> int:
-        """Keep the window full for so long and return the deliveries in that time."""
-        begin, end_s = self.deliveries, time.monotonic() + seconds
-        while time.monotonic() < end_s:
-            self._pump()
-            self._read(0.05)
-        return self.deliveries - begin
-
-    def finish(self) -> None:
-        """Wait for what is on its way, and check that nothing was lost."""
-        end_s = time.monotonic() + 10
-        while self.unsent or min(self.got[1:]) < self.messages:
-            if time.monotonic() > end_s:
-                raise SystemExit("a delivery was lost")
-            self._send()
-            self._read(0.05)
-        for sock in self.socks:
-            sock.close()
-
-    def _pump(self) -> None:
-        while not self.unsent and self.messages - min(self.got[1:]) < self.window:
-            # the number of the message is in each block, so that a reader sees a gap
-            body = self.messages.to_bytes(16, "big") + self.block
-            self.unsent += b"".join([head + body for head in self.heads])
-            self.messages += 1
-            self._send()
-        self._send()
-
-    def _send(self) -> None:
-        with contextlib.suppress(BlockingIOError, ssl.SSLWantWriteError):
-            while self.unsent:
-                self.unsent = self.unsent[self.socks[0].send(self.unsent) :]
-
-    def _read(self, wait_s: float) -> None:
-        for key, _ in self.selector.select(0 if self.unsent else wait_s):
-            index = key.data
-            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
-                while True:
-                    data = self.socks[index].recv(READ_BYTES)
-                    if not data:
-                        raise SystemExit("the relay closed a connection")
-                    self._take(index, self.rests[index] + data)
-
-    def _take(self, index: int, data: bytes) -> None:
-        whole = len(data) - len(data) % FRAME_SIZE
-        self.rests[index] = data[whole:]
-        for at in range(0, whole, FRAME_SIZE):
-            if data[at + 1] == Kind.SEND:
-                if index == 0 or int.from_bytes(data[at + 16 : at + 32], "big") != self.got[index]:
-                    raise SystemExit("a delivery was lost, doubled or misrouted")
-                self.got[index] += 1
-                self.deliveries += 1
+# -- the table ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -265,13 +133,13 @@ class Result:
         )
 
 
-def measure(process: subprocess.Popen[str], port: int, members: int, window: int, seconds: float, tls: bool) -> float:
+def measure(program: Program, port: int, members: int, window: int, seconds: float, tls: bool) -> float:
     """Return deliveries per CPU-second of a relay under this load."""
-    load = Load(port, members, window, tls)
-    load.run(WARM_S)
-    before_s = cpu_s(process.pid)
-    deliveries = load.run(seconds)
-    used_s = cpu_s(process.pid) - before_s
+    load = Load(port, 1, members, tls=tls)
+    load.run(WARM_S, window)
+    before_s = cpu_s(program.pid)
+    deliveries = load.run(seconds, window)
+    used_s = cpu_s(program.pid) - before_s
     load.finish()
     return deliveries / max(used_s, 0.01)
 
@@ -280,17 +148,16 @@ def compare(members: int, window: int, rounds: int, seconds: float, tls: bool) -
     """Print the table of one shape."""
     results = [Result("relay", []), Result("naive", []), Result("floor", [])]
     with tempfile.TemporaryDirectory() as state:
-        processes = [start_relay(tls, Path(state)), start_naive()]
+        programs = [start_relay(tls, Path(state)), start_python([__file__, "--be-naive"])]
         try:
             for _ in range(rounds):
-                for result, (process, port) in zip(results, processes, strict=False):
+                for result, (program, port) in zip(results, programs, strict=False):
                     with_tls = tls and result.name == "relay"
-                    result.rates.append(measure(process, port, members, window, seconds, with_tls))
+                    result.rates.append(measure(program, port, members, window, seconds, with_tls))
                 results[2].rates.append(floor(members, seconds))
         finally:
-            for process, _ in processes:
-                process.send_signal(signal.SIGTERM)
-                process.wait(10)
+            for program, _ in programs:
+                program.end()
     base = statistics.median(results[2].rates)
     print(f"room of {members}, {window} messages on the way{', relay with TLS' if tls else ''}:")
     for result in results:
