@@ -1,13 +1,14 @@
 """Parley's window: `python gui_client.py [--name N] [--profile DIR] [--theme light|dark] [--proxy P] [--invite-stdin]`.
 
 Joins the parts: the windows, their controller, what lies behind them, and the queue between.  `gui_client.py move`
-needs no window.  An invite or a passphrase
-is never an argument, for arguments can be read by every program on the computer.
+and `gui_client.py doctor` need no window.  An invite or a passphrase is never an argument, for arguments can be read by
+every program on the computer.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import logging
 import os
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["move"]:
         return move(words[1:])
+    if words[:1] == ["doctor"]:
+        return doctor(words[1:])
     if any("parley:" in unquote(word).lower() for word in words):  # before argparse, whose message would repeat it
         return _refuse(INVITE_IN_ARGUMENTS, 2)
     options, unknown = _parser().parse_known_args(words)
@@ -65,11 +68,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def move(arguments: Sequence[str] | None = None) -> int:
     """Move rooms to another relay, without a window (`chatcore.mover`).  Returns the exit status: 0, 1 or 2."""
+    return _run_tool("mover", arguments)
+
+
+def doctor(arguments: Sequence[str] | None = None) -> int:
+    """Look at the way to a relay (`chatcore.doctor`).  Returns the exit status: 0, 1 or 2."""
+    return _run_tool("doctor", arguments)
+
+
+def _run_tool(name: str, arguments: Sequence[str] | None) -> int:
     try:
-        from chatcore import mover
+        tool = importlib.import_module(f"chatcore.{name}")
     except ModuleNotFoundError as missing:
         return _refuse(NO_PACKAGE.format((missing.name or "").split(".")[0]), 1)
-    return mover.main(arguments)
+    status: int = tool.main(sys.argv[1:] if arguments is None else arguments)
+    return status
 
 
 def _read_invite() -> str:

@@ -16,7 +16,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -287,15 +287,16 @@ def _proxy_for(option: str | None, directory: Path | None) -> Proxy | None:
     return proxyfile.given(option) or proxyfile.kept(directory or usual_directory())
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read a line, print one line for each finding; return 0 if none is bad, 1 if one is, 2 if nothing can be read."""
     parser = argparse.ArgumentParser(prog="parley-doctor", usage=USAGE, add_help=False, allow_abbrev=False)
     parser.add_argument("--proxy")
     parser.add_argument("--profile", type=Path)
-    if sys.argv[1:] in (["-h"], ["--help"]):
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words in (["-h"], ["--help"]):
         print(USAGE, file=sys.stderr)
         return 0
-    options, unknown = parser.parse_known_args(sys.argv[1:])
+    options, unknown = parser.parse_known_args(words)
     if unknown:
         print(USAGE, file=sys.stderr)
         return 2

@@ -62,7 +62,7 @@ def last(address: RelayAddress, timing: Timing = HASTY) -> Finding:
 def run(text: str, *arguments: str) -> tuple[int, str, str]:
     """Run the command with this on its standard input."""
     done = subprocess.run(
-        [sys.executable, "-m", "chatcore.doctor", *arguments],
+        [sys.executable, "gui_client.py", "doctor", *arguments],
         cwd=ROOT, input=text, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr

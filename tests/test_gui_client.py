@@ -155,9 +155,10 @@ def test_a_missing_package_is_named(tmp_path: Path, name: str) -> None:
     assert run(path=tmp_path) == (1, f"{gui_client.NO_PACKAGE.format(name)}\n")
 
 
-def test_to_move_rooms_a_missing_package_is_named_too(tmp_path: Path) -> None:
-    (tmp_path / "platformdirs.py").write_text("raise ModuleNotFoundError(name='platformdirs')")
-    assert run("move", path=tmp_path) == (1, f"{gui_client.NO_PACKAGE.format('platformdirs')}\n")
+@pytest.mark.parametrize(("tool", "name"), [("move", "platformdirs"), ("doctor", "cryptography")])
+def test_what_needs_no_window_names_a_missing_package_too(tmp_path: Path, tool: str, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
+    assert run(tool, path=tmp_path) == (1, f"{gui_client.NO_PACKAGE.format(name)}\n")
 
 
 def test_a_fault_that_ends_the_program_is_one_sentence_and_a_place() -> None:

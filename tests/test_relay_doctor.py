@@ -333,4 +333,4 @@ def test_a_relay_that_cannot_be_asked_had_room_for_the_doctor(path: Path, monkey
 def test_the_paper_names_the_doctor() -> None:
     paper = (ROOT / "docs" / "SELF_HOSTING.md").read_text("utf-8")
     assert "`parley-relay doctor`" in paper
-    assert "`python -m chatcore.doctor`" in paper
+    assert "`python gui_client.py doctor`" in paper
