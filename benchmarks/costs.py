@@ -29,6 +29,7 @@ from benchmarks.relay import measure  # noqa: E402
 ROOM_SIZES = (10, 30, 100, 250)
 IDLE_ROOM = 10
 SPARE_FILES = 100
+PATIENCE_S = 3600  # with members that answer no ping
 
 
 def deliveries(members: int, window: int, seconds: float, *, tls: bool) -> float:
@@ -69,10 +70,10 @@ def config_for(connections: int, state: Path) -> Path:
     command = [sys.executable, str(ROOT / "relay_server.py"), "init", "--host", "127.0.0.1", "--state", str(state)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (config,) = state.glob("*.toml")
-    text, found = re.subn(
-        "^# max_connections = .*$", f"max_connections = {connections}", config.read_text(), flags=re.MULTILINE
-    )
-    assert found == 1
+    text = config.read_text()
+    for key, value in (("max_connections", connections), ("silence_s", PATIENCE_S)):
+        text, found = re.subn(f"^# {key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+        assert found == 1
     config.write_text(text)
     return config
 
