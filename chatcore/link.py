@@ -394,7 +394,7 @@ class Link:
         return self._receive_part(counter, sealed, block, now)
 
     def _receive_hello_part(self, index: int, sealed: bytes, now: Moment) -> Greeting | Content | None:
-        if self.state is State.UP and not self.provisional:
+        if self.state is State.UP and self.confirmed and not self.provisional:
             return None
         body = parse_body(open_sealed(self._hello_in, sealed))
         wanted = (

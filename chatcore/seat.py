@@ -110,6 +110,7 @@ class _Place:
 
     __slots__ = (
         "first", "fp", "gone", "header", "held", "key", "key_repeats", "key_sent_s", "link", "retry_s", "since_s",
+        "sure",
     )  # fmt: skip
 
     def __init__(self, address: bytes, now: Moment, *, first: bool) -> None:
@@ -118,6 +119,7 @@ class _Place:
         # however long it takes: a stranger who keeps silent must get neither a signature nor a name out of us.
         self.first = first
         self.key: PublicKey | None = None
+        self.sure = False  # a HELLO has shown that it is their key: one connection has no other
         self.key_sent_s: float | None = None
         self.key_repeats = 0
         self.link: Link | None = None
@@ -365,8 +367,12 @@ class Seat:
     def _receive_key(self, place: _Place, block: bytes, now: Moment) -> None:
         # To look at a key is work, too, and comes before there is a link that could grow tired of them.
         own = block in self._own or block in (self.me.session.modulus, self.me.identity.modulus)
-        if not acceptable_modulus(block) or own or not self._decryptions.take(now):
+        if not acceptable_modulus(block) or own or not self._decryptions.take(now, 2):
             self.dropped += 1
+            return
+        if self._opens(block):  # they go on with what we have forgotten; one sealed block in four looks like a key
+            self.dropped += 1
+            self._receive_key_again(place, now)  # their KEY is the answer to ours
             return
         try:
             key = self._engine.public_key(block)
@@ -380,6 +386,13 @@ class Seat:
         place.link = self._new_link(place, key, now, first=place.first)
         self._greet_first(place, now)
 
+    def _opens(self, block: bytes) -> bool:
+        try:
+            self.me.session.decrypt(block)
+        except CryptoError:
+            return False
+        return True
+
     def _new_link(self, place: _Place, key: PublicKey, now: Moment, *, first: bool) -> Link:
         link = Link(self.me, key, now, first=first, route=place.header, said=self._said, beaten=self._beaten)
         link.carried = self.carried()
@@ -390,7 +403,7 @@ class Seat:
             place.link.greet(now)
 
     def _receive_key_again(self, place: _Place, now: Moment) -> None:
-        up = place.link is not None and place.link.state is State.UP
+        up = place.link is not None and place.link.state is State.UP and place.link.confirmed
         recent = place.key_sent_s is not None and now.s - place.key_sent_s < KEY_ANSWER_GAP_S
         if not up and not recent:
             self._send_key(place, now)
@@ -416,7 +429,7 @@ class Seat:
             odd, link.odd = link.odd, []
             yield from (Odd(link, what, count) for what, count in odd if full)
         if isinstance(news, Greeting):
-            place.fp = news.fp
+            place.fp, place.sure = news.fp, True
         if place.gone and link.opened > opened:
             yield from self._return(place, now)
             if not place.gone:
@@ -490,7 +503,7 @@ class Seat:
                     yield Odd(place.link, Oddity.SILENT)
                 if place.link.state is State.ENDED:
                     place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
-                    if place.link.greeting is None:  # what we took for their KEY may have been damaged on its way
+                    if not place.sure:  # what we took for their KEY may have been damaged on its way
                         place.key = place.key_sent_s = None
                     if place.gone:
                         del self._places[address]

@@ -217,14 +217,16 @@ def test_an_attempt_looks_at_so_many_blocks_and_no_more() -> None:
             bob.receive(block, NOW)
 
 
-def test_an_up_link_that_carries_messages_ignores_hellos() -> None:
+@pytest.mark.parametrize(("provisional", "confirmed"), [(True, True), (False, False)])
+def test_an_up_link_that_carries_messages_ignores_hellos(provisional: bool, confirmed: bool) -> None:
+    """But not while nothing shows that the other is up, too: perhaps they never were, and begin anew."""
     one, other = two_links()
-    other.provisional = False
+    other.provisional, other.confirmed = False, True
     fresh = Link(one.me, one.other, NOW, first=True)
     fresh.greet(NOW)
     assert pass_on(fresh, other) == []
     assert state_of(other) is State.UP
-    other.provisional = True
+    other.provisional, other.confirmed = provisional, confirmed
     fresh.greet(NOW)
     assert isinstance(pass_on(fresh, other)[0], Greeting)
     assert state_of(other) is State.GREETED

@@ -7,6 +7,7 @@ from attacker import RNG, me
 from world import ENGINE, START_MS, World, fp, key
 
 from chatcore.clock import Bucket, Moment
+from chatcore.engines import PLAINTEXT_SIZE, acceptable_modulus
 from chatcore.link import State
 from chatcore.seat import (
     KEY_ANSWER_GAP_S,
@@ -121,6 +122,53 @@ def test_a_second_key_from_one_address_is_ignored_for_the_attempt_and_forgotten_
     give(one, BOBS_KEY, at(62))
     assert len(frames(one)) == 1
     assert known(one) == BOBS
+
+
+def test_what_is_sealed_for_us_isnt_taken_for_a_key() -> None:
+    """One block in four looks like a modulus; their attempt goes on after ours was forgotten."""
+    one = seat()
+    give(one, Frame(Kind.PRESENT, address=THERE))
+    mine = ENGINE.public_key(key("session alice 1").modulus)
+    sealed = next(
+        block for block in iter(lambda: mine.encrypt(bytes(PLAINTEXT_SIZE)), b"") if acceptable_modulus(block)
+    )
+    give(one, Frame(Kind.SEND, address=THERE, block=sealed))
+    assert known(one) is None
+    assert [frame.block for frame in frames(one)] == [mine.modulus]  # to which theirs is the answer
+    give(one, Frame(Kind.SEND, address=THERE, block=sealed), at(KEY_ANSWER_GAP_S - 0.1))
+    assert not frames(one)
+    give(one, BOBS_KEY, at(KEY_ANSWER_GAP_S))
+    assert known(one) == BOBS
+
+
+def test_a_key_that_a_hello_has_shown_to_be_theirs_is_kept_for_the_next_attempts() -> None:
+    world = World()
+    alice, bob = world.client("alice"), world.client("bob")
+    world.advance(2)
+    world.tamper = lambda source, to, block: []
+    world.advance(400)
+    for one, other in ((alice, bob), (bob, alice)):
+        assert one.seat is not None
+        assert other.seat is not None
+        (place,) = one.seat._places.values()
+        assert place.key is not None
+        assert place.key.modulus == other.seat.me.session.modulus
+        assert place.link is None or place.link.state is not State.UP
+
+
+def test_two_who_lost_each_other_meet_again_soon_however_their_attempts_lie() -> None:
+    """Each had taken a HELLO of the other for a KEY, in turns: that took minutes, and luck."""
+    for late in range(6):
+        world = World(seed=late + 1)
+        alice, bob = world.client("alice"), world.client("bob")
+        world.advance(2)
+        world.tamper = lambda source, to, block: []
+        world.advance(120 + 25 * late)
+        world.tamper = lambda source, to, block: [(source, to, block)]
+        healed_s = world.now.s
+        while not (alice.room._courier.sending and bob.room._courier.sending):
+            world.advance(1)
+            assert world.now.s < healed_s + 45
 
 
 def test_a_hello_follows_a_key_that_was_answered() -> None:
