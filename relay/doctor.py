@@ -55,13 +55,14 @@ def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
     now_s = time.time() if now_s is None else now_s
     made_s = Path(__file__).stat().st_mtime
     if config.certificate is not None and config.key is not None and not config.behind_tls_terminator:
-        yield _secrecy(config.key)
+        yield _secrecy(config.key, config.spare_pin)
         begin_s, end_s = keys.validity(config.certificate)
         made_s = max(made_s, begin_s)
         yield _dates(config.certificate, end_s, now_s)
     yield _clock(made_s, now_s)
     yield _name(config)
-    yield _disk(path.parent)
+    places = {path.parent, *(file.parent for file in (config.certificate, config.key) if file is not None)}
+    yield _disk(min(places, key=lambda place: shutil.disk_usage(place).free))
     running = False
     for host in config.listen:
         finding, runs = _port(config, host)
@@ -77,7 +78,7 @@ def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
     yield _files(config, stats)
 
 
-def _secrecy(key: Path) -> Finding:
+def _secrecy(key: Path, spare_pin: bytes) -> Finding:
     found = key.stat()
     # Of root's key the group may be the relay's own: then it can read its key, and not change it.
     if sys.platform != "win32" and found.st_mode & (0o037 if found.st_uid == 0 else 0o077):
@@ -85,11 +86,29 @@ def _secrecy(key: Path) -> Finding:
             "warn", "key", f"others on this computer may read {key}, and could pretend to be this relay; chmod 600 it."
         )
     spare = key.with_name(keys.SPARE_NAME)
+    if spare.exists() and not _is_spare(spare, spare_pin):
+        return Finding(
+            "warn",
+            "key",
+            f"{spare} isn't the spare key that the line for invites names, but of another installation; delete it, and "
+            "never copy it over yours.",
+        )
     if spare.exists():
         return Finding(
             "warn", "key", f"{spare} lies beside it, and would be stolen with it; move it to another computer."
         )
     return Finding("ok", "key", "it belongs to the certificate, and is its owner's alone.")
+
+
+def _is_spare(spare: Path, spare_pin: bytes) -> bool:
+    """Tell whether this is the key that `spare_pin` names; True too where that can't be found out."""
+    try:
+        _, certificate = keys.make_key_and_certificate(spare.read_bytes())
+        return not spare_pin or keys.pin_of_pem(certificate.decode("ascii")) == spare_pin
+    except OSError:
+        return True
+    except (ConfigError, ValueError, IndexError):
+        return False
 
 
 def _day(time_s: float) -> str:

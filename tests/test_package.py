@@ -5,9 +5,11 @@ That it does so in a running system is shown by `make test-vm`.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +28,8 @@ from relay.limits import Limits
 from relay.server import STOP_S, Server, files_for
 
 ROOT = Path(__file__).resolve().parent.parent
+(_SUBPARSERS,) = (one for one in relay_server.parser()._actions if isinstance(one, argparse._SubParsersAction))
+COMMANDS: dict[str, argparse.ArgumentParser] = dict(_SUBPARSERS.choices)
 DEPLOY = ROOT / "deploy"
 SERVICE = DEPLOY / "parley-relay.service"
 SOCKET = DEPLOY / "parley-relay.socket"
@@ -126,12 +130,34 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.parametrize("paper", ["docs/SELF_HOSTING.md", "deploy/README.md"])
+def test_what_the_pages_have_one_type_is_what_the_relay_knows(paper: str) -> None:
+    text = (ROOT / paper).read_text("utf-8")
+    typed = re.findall(r"(?:^ {4}|`|ssh \S+ |&& )parley-relay ([a-z-]+(?: [^`&|;\n]*)?)", text, re.MULTILINE)
+    assert len(typed) > 2
+    for command in typed:
+        relay_server.parser().parse_args(shlex.split(command))  # or it ends the program
+
+
+def test_the_page_has_five_commands() -> None:
+    section = (
+        (ROOT / "docs" / "SELF_HOSTING.md").read_text("utf-8").split("## Five commands", 1)[1].split("\n## ", 1)[0]
+    )
+    block = re.search(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    assert [shlex.split(line)[0] for line in block[1].splitlines()] == ["make", "scp", "ssh", "apt-get", "parley-relay"]
+
+
 def test_the_man_pages_name_every_command_option_and_key(papers: Path) -> None:
     page = (papers / "man" / "parley-relay.8").read_text("utf-8").replace("\\-", "-")
-    for word in ("init", "run", "line", "check-config", "stats", "doctor", "host", "rotate", "version"):
+    completion = (papers / "bash-completion" / "parley-relay").read_text("utf-8")
+    assert len(COMMANDS) > 9
+    for word, command in COMMANDS.items():
         assert f"\\fB{word}\\fR" in page
-    for option in ("--config", "--public", "--certificate", "--spare", "--json"):
-        assert f"\\fB{option}\\fR" in page
+        assert word in completion
+        for option in (one for action in command._actions for one in action.option_strings if one.startswith("--")):
+            assert option == "--help" or f"\\fB{option}\\fR" in page
+            assert option in completion
     page = (papers / "man" / "parley-relay.toml.5").read_text("utf-8").replace("\\-", "-")
     for item in (*dataclasses.fields(Config), *dataclasses.fields(Limits)):
         assert f"\\fB{item.name}\\fR" in page or f".SH [{item.name}]" in page, item.name

@@ -23,6 +23,7 @@ from relay import config as configuration
 from relay import doctor, keys, monitor
 from relay.config import load
 from relay.doctor import examine
+from relay.renewal import set_key
 
 DAY_S = 86_400
 
@@ -42,6 +43,10 @@ def path(tmp_path: Path) -> Path:
         change(path, r"^port = .*", f"port = {sock.getsockname()[1]}")
     change(path, r"^# control", "control")
     return path
+
+
+class Usage(NamedTuple):
+    free: int
 
 
 def found(path: Path, about: str, now_s: float | None = None) -> Finding:
@@ -214,13 +219,44 @@ def test_a_certificate_of_somebody_else_that_ends(path: Path) -> None:
     )
 
 
-def test_a_spare_key_that_is_still_there(path: Path) -> None:
+def with_spare(path: Path) -> Path:
+    """Give a relay a spare key, as one gets that others can reach; return where it lies."""
+    key, certificate = keys.make_key_and_certificate()
+    set_key(path, "spare_pin", keys.to_base64url(keys.pin_of_pem(certificate.decode("ascii"))))
     spare = path.parent / keys.SPARE_NAME
-    spare.write_text("precious")
+    spare.write_bytes(key)
+    return spare
+
+
+def test_a_spare_key_that_is_still_there(path: Path) -> None:
+    spare = with_spare(path)
     finding = found(path, "key")
     assert (finding.grade, finding.sentence) == (
         "warn", f"{spare} lies beside it, and would be stolen with it; move it to another computer."
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("of", ["another installation", "nothing"])
+def test_a_spare_key_that_isnt_this_relays(path: Path, tmp_path_factory: pytest.TempPathFactory, of: str) -> None:
+    """Put back a backup over a new installation: its spare key is left, and would be copied over the true one."""
+    spare = with_spare(path)
+    spare.write_bytes(keys.make_key_and_certificate()[0] if of == "another installation" else b"precious")
+    finding = found(path, "key")
+    assert finding.grade == "warn"
+    assert finding.sentence == (
+        f"{spare} isn't the spare key that the line for invites names, but of another installation; delete it, and "
+        "never copy it over yours."
+    )
+
+
+def test_the_disk_with_the_least_room_is_told_of(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration may be on one disk, and what the relay writes on another."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (path.parent / keys.CERTIFICATE_NAME).rename(other / keys.CERTIFICATE_NAME)
+    change(path, r"^certificate = .*", f'certificate = "{other / keys.CERTIFICATE_NAME}"')
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(5 * 2**20 if place == other else 5 * 2**30))
+    assert str(other) in found(path, "disk").sentence
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give away a key")
@@ -292,9 +328,6 @@ def refuse(*_: object, **__: object) -> None:
 
 
 def test_little_room_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Usage(NamedTuple):
-        free: int
-
     monkeypatch.setattr(shutil, "disk_usage", lambda _place: Usage(5 * 2**20))
     finding = found(path, "disk")
     assert (finding.grade, "5 MiB are left" in finding.sentence) == ("warn", True)

@@ -170,7 +170,7 @@ def wrong(play: Play) -> None:
 
     def outside() -> str:
         return subprocess.run(
-            [sys.executable, "-m", "chatcore.doctor"], input=play.relay.to_text(), cwd=ROOT,
+            [sys.executable, "gui_client.py", "doctor"], input=play.relay.to_text(), cwd=ROOT,
             capture_output=True, text=True, timeout=120, check=False,
         ).stdout  # fmt: skip
 
