@@ -123,6 +123,31 @@ def test_its_scripts_are_scripts(name: str) -> None:
         subprocess.run([found, "--severity=warning", str(ROOT / name)], check=True, timeout=60)
 
 
+@pytest.mark.skipif(not Path("/usr/share/perl5/Debian/Debhelper").exists(), reason="debhelper isn't installed")
+@pytest.mark.skipif(not Path("/usr/share/doc/dh-python").exists(), reason="dh-python isn't installed")
+def test_what_is_in_the_package_makes_keys_and_a_line(tmp_path: Path) -> None:
+    """Unpacked and run as it is: a module that was forgotten would show."""
+    subprocess.run([ROOT / "tools" / "make-deb"], check=True, capture_output=True, timeout=120)
+    (package,) = (ROOT / "build").glob("parley-relay_0*_all.deb")
+    subprocess.run(["dpkg-deb", "-x", package, tmp_path], check=True, timeout=60)
+    relay: list[str | Path] = [
+        "/usr/bin/python3",
+        "-B",
+        tmp_path / "usr" / "share" / "parley-relay" / "relay_server.py",
+    ]
+
+    def run(*words: str | Path) -> str:
+        done = subprocess.run(
+            [*relay, *words], cwd=tmp_path, env={}, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    state = tmp_path / "state"
+    assert run("init", "--host", "chat.example.org", "--state", state)
+    assert run("line", "--config", state / configuration.CONFIG_NAME).startswith("parley:relay/chat.example.org:7256/")
+    assert "can be used" in run("check-config", "--config", state / configuration.CONFIG_NAME)
+
+
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("papers")

@@ -37,7 +37,7 @@ WITH_A_KERNEL = (
 )  # fmt: skip
 PROGRAMS = {
     "systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "dpkg-scanpackages": "dpkg-dev",
-    "nsenter": "util-linux", "ip": "iproute2", "nft": "nftables",
+    "nsenter": "util-linux", "ip": "iproute2", "nft": "nftables", "lintian": "lintian",
 }  # fmt: skip
 PROGRAMS_FOR_QEMU = PROGRAMS | {"qemu-system-x86_64": "qemu-system-x86", "mkfs.ext4": "e2fsprogs"}
 
@@ -82,6 +82,7 @@ def main() -> int:
         try:
             tell("the page, command by command")
             play = Play(machine, follow(machine, five_commands()))
+            run("lintian", "--fail-on", "error,warning,info", *(ROOT / "build").glob("parley-relay_0*_all.deb"))
             try:
                 for scene in WITH_A_KERNEL if options.qemu else IN_A_CONTAINER:
                     if not options.scene or scene.__name__ in options.scene:
