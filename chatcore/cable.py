@@ -198,6 +198,11 @@ class Cable(asyncio.Protocol):
         return self._inbox.count
 
     @property
+    def senders(self) -> int:
+        """From how many addresses frames wait."""
+        return len(self._inbox.queues)
+
+    @property
     def waiting_since_s(self) -> float | None:
         """When the one came that has waited longest (monotonic seconds); None when none waits."""
         with self._inbox_lock:

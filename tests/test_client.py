@@ -16,6 +16,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from client_help import (
@@ -75,7 +76,7 @@ from chatcore.kept import Changes, Kept
 from chatcore.members import parse_statement
 from chatcore.seat import refusal_sentence
 from chatcore.upkeep import CLOSED, LEFT, MAX_WAIT_S, retry_wait_s
-from chatcore.visit import UNKEPT
+from chatcore.visit import UNKEPT, Visit
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal
 from relay.config import Config
 from relay.keys import ensure_keys, pin_of
@@ -297,6 +298,20 @@ class Full:
             raise VaultError("The disk is full.")
         self.commits -= 1
         self.kept.commit(changes)
+
+
+@pytest.mark.parametrize(("senders", "taken"), [(0, 3), (1, 3), (9, 9), (49, 16)])
+def test_in_one_go_a_block_of_each_who_waits_is_opened(senders: int, taken: int) -> None:
+    asked: list[int] = []
+
+    def take(most: int) -> list[bytes]:
+        asked.append(most)
+        return []
+
+    cable: Any = Mock(take=take, senders=senders)
+    none: Any = None
+    Visit(room_on(RelayAddress("127.0.0.1", 7256)), b"", none, lambda *_: None, lambda *_: None).pump(cable)
+    assert asked == [taken]
 
 
 def test_what_cant_be_kept_is_neither_shown_nor_sent(tmp_path: Path) -> None:
