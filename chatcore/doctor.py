@@ -282,11 +282,6 @@ async def _print(relay: RelayAddress, proxy: Proxy | None) -> int:
     return status
 
 
-def _proxy_for(option: str | None, directory: Path | None) -> Proxy | None:
-    """Return the proxy that the window would take.  Raises ProxyError or ProfileError with one sentence."""
-    return proxyfile.given(option) or proxyfile.kept(directory or usual_directory())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read a line, print one line for each finding; return 0 if none is bad, 1 if one is, 2 if nothing can be read."""
     parser = argparse.ArgumentParser(prog="parley-doctor", usage=USAGE, add_help=False, allow_abbrev=False)
@@ -313,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pins = {0: "no pin", 1: "a pin", 2: "two pins"}[len(relay.pins)]
     print(Finding("ok", "line", f"it is whole, with {pins} and {'a' if relay.relay_pass else 'no'} pass."))
     try:
-        proxy = _proxy_for(options.proxy, options.profile)
+        proxy = proxyfile.wanted(options.proxy, options.profile or usual_directory())
     except ParleyError as error:
         print(Finding("bad", "proxy", str(error)))
         return 1

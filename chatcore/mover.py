@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None, timing: Timing | None = None) -
             stream.reconfigure(errors="replace")  # a name that the terminal can't show
     try:
         directory = Path(os.path.expanduser(options.profile or usual_directory()))  # never fails
-        proxy = proxyfile.given(options.proxy) or proxyfile.kept(directory)
+        proxy = proxyfile.wanted(options.proxy, directory)
         with _opened(directory, options.passphrase_file) as profile:
             rooms, refusal = _chosen(profile, options.room, options.place)
             if refusal:

@@ -48,6 +48,11 @@ def keep(directory: Path, proxy: Proxy | None) -> None:
         ownfile.sync_directory(path.parent)
 
 
+def wanted(option: str | None, directory: Path) -> Proxy | None:
+    """Return the proxy that was given, or else the one that is kept.  Raises ProxyError, ProfileError."""
+    return given(option) or kept(directory)
+
+
 def given(option: str | None) -> Proxy | None:
     """Return the proxy of an option or, if that is None, of the environment.  Raises ProxyError.
 

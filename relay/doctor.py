@@ -15,7 +15,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
     yield _clock(made_s, now_s)
     yield _name(config)
     places = {path.parent, *(file.parent for file in (config.certificate, config.key) if file is not None)}
-    yield _disk(min(places, key=lambda place: shutil.disk_usage(place).free))
+    yield _disk(places)
     running = False
     for host in config.listen:
         finding, runs = _port(config, host)
@@ -182,8 +182,8 @@ def _name(config: Config) -> Finding:
     return Finding("ok", "name", f"{config.host} leads to {', '.join(sorted(found))}.")
 
 
-def _disk(state: Path) -> Finding:
-    free = shutil.disk_usage(state).free
+def _disk(places: Iterable[Path]) -> Finding:
+    free, state = min((shutil.disk_usage(place).free, place) for place in places)
     if free < LITTLE_DISK_BYTES:
         return Finding(
             "warn", "disk", f"{free // 2**20} MiB are left where {state} is; make room before the system fails."

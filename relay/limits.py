@@ -52,8 +52,8 @@ class Limits:
 
         Opening a block costs its reader a thousand times what it costs here: who pours at few could keep them busy.
         """
-        bounds = self.max_bytes_per_second_per_seat, self.max_bytes_per_second_per_reader * max(1, seats - 1)
-        return min((bound for bound in bounds if bound), default=math.inf)
+        in_all = self.max_bytes_per_second_per_seat or math.inf
+        return min(in_all, self.max_bytes_per_second_per_reader * max(1, seats - 1) or math.inf)
 
 
 def network_of(host: str) -> str:

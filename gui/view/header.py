@@ -48,12 +48,11 @@ class HeaderBar(Panel):
 
     def fit(self, width: int) -> None:
         """Cut title and line to what `width` pixels leave them."""
-        kit, p, self.width = self.kit, self.kit.p, width
+        kit, self.width = self.kit, width
         room = width - kit.px(24 + 40 + 13 + 36 * 2 + 4 + 16 + 40)
         self.title.update(kit.clip(safe_name(self.state.title), kit.font(theme.HEAD, bold=True), room))
-        colour = {Tone.PLAIN: p.soft, Tone.GOOD: p.good, Tone.WARN: p.warn, Tone.BAD: p.bad, Tone.ACCENT: p.accent_text}
         line = kit.fitting(self.header.text, self.header.brief, kit.font(theme.NOTE - 0.5), room - kit.px(24))
-        self.line.update(line, colour=colour[self.header.tone], icon=ICONS[self.header.tone])
+        self.line.update(line, colour=kit.tones[self.header.tone], icon=ICONS[self.header.tone])
 
     def count_people(self, number: int, narrow: bool, shown: bool) -> None:
         """Say how many there are where they aren't seen beside the log, or that they are."""

@@ -38,6 +38,7 @@ from PIL import Image
 
 from gui import art, theme
 from gui.psg import sg
+from gui.shown import Tone
 from gui.theme import Palette
 from gui.view.boxes import Card, Field, ThinBar
 from gui.view.dressing import show
@@ -66,7 +67,10 @@ class Kit(Typeface):
 
     def __init__(self, palette: Palette, zoom: float = 1.0):
         super().__init__(zoom)
-        self.p = palette
+        self.p = p = palette
+        self.tones = {
+            Tone.PLAIN: p.soft, Tone.GOOD: p.good, Tone.WARN: p.warn, Tone.BAD: p.bad, Tone.ACCENT: p.accent_text,
+        }  # fmt: skip
         self.hues: Mapping[bytes, int] = {}  # of the people of the room that is shown
         self._photos: dict[Hashable, tk.PhotoImage] = {}
         self._full = MAX_PHOTOS

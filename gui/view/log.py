@@ -206,17 +206,10 @@ class RowLog(LogHand, sg.Column):
         text.tag_configure("day", justify="center", font=kit.font(theme.SMALL, bold=True), foreground=p.soft,
                            spacing1=px(20), spacing3=px(2))  # fmt: skip
         text.tag_configure("chosen", background=p.hover)
-        colours = {
-            Tone.PLAIN: p.soft,
-            Tone.GOOD: p.good,
-            Tone.WARN: p.warn,
-            Tone.BAD: p.bad,
-            Tone.ACCENT: p.accent_text,
-        }
-        for tone, colour in colours.items():
+        for tone, colour in kit.tones.items():
             text.tag_configure(f"line-{tone.value}", justify="center", font=kit.font(theme.SMALL), foreground=colour,
                                spacing1=px(14), spacing3=px(2), lmargin1=left, lmargin2=left, rmargin=left)  # fmt: skip
-        for tone, colour in colours.items():
+        for tone, colour in kit.tones.items():
             text.tag_configure(f"note-{tone.value}", lmargin1=indent, lmargin2=indent, rmargin=left, font=small,
                                foreground=colour, spacing1=px(4))  # fmt: skip
         text.tag_configure("quote", font=kit.font(theme.NOTE), foreground=p.soft)

@@ -24,21 +24,14 @@ class StatusBar(Panel):
     def tell(self, status: Status) -> None:
         """Say this."""
         p = self.kit.p
-        colours = {
-            Tone.PLAIN: p.soft,
-            Tone.GOOD: p.good,
-            Tone.WARN: p.warn,
-            Tone.BAD: p.bad,
-            Tone.ACCENT: p.accent_text,
-        }
         for words, text, tone, icons in (
             (self.privacy, status.privacy, status.privacy_tone, {Tone.PLAIN: "lock", Tone.GOOD: "lock"}),
             (self.connection, status.connection, status.connection_tone,
              {Tone.PLAIN: "clock", Tone.GOOD: "dot", Tone.WARN: "offline", Tone.BAD: "offline"}),
         ):  # fmt: skip
             loud = tone in (Tone.WARN, Tone.BAD)
-            words.icon_colour = p.soft if words is self.privacy and not loud else colours[tone]
-            words.update(text, colour=colours[tone] if loud else p.soft, icon=icons.get(tone, "warning"))
+            words.icon_colour = p.soft if words is self.privacy and not loud else self.kit.tones[tone]
+            words.update(text, colour=self.kit.tones[tone] if loud else p.soft, icon=icons.get(tone, "warning"))
         self.status = status
         if self.width:
             self.fit(self.width)

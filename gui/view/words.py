@@ -102,7 +102,7 @@ class WordsSheet:
 
     def _row(self, person: WordsPerson) -> Row:
         p = self.kit.p
-        colour = {Tone.GOOD: p.good, Tone.BAD: p.bad, Tone.WARN: p.warn}.get(person.tone, p.soft)
+        colour = self.kit.tones[person.tone]
         mark = ("box_ticked", p.accent) if person.ticked else ("box", p.soft)
         if self.state.choosing:
             mark = ("chevron_right", p.soft)
