@@ -7,10 +7,10 @@ member gets for it.  That is always the same length for the same reader, since t
 from __future__ import annotations
 
 import json
-import socket
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from chatcore.wire import FRAME_SIZE, HEADER, VERSION, Frame, Kind, join_block
 
@@ -18,11 +18,33 @@ TEXT_SIZE = 256
 IRC_TEXT_SIZE = 344  # the same in base64, since a line of IRC carries no bytes
 
 
+class Socket(Protocol):
+    """What a member speaks through: a socket, or what seals for one."""
+
+    def send(self, data: bytes, /) -> int:
+        """Send some of this, and return how much."""
+
+    def sendall(self, data: bytes, /) -> object:
+        """Send this."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+
+    def setblocking(self, blocking: bool, /) -> None:
+        """Let `recv` wait, or raise BlockingIOError."""
+
+    def fileno(self) -> int:
+        """Return the number of the socket."""
+
+    def close(self) -> None:
+        """Go."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """One language."""
 
-    join: Callable[[socket.socket, int, int], bytes]  # of a room and a seat, counted over all rooms; its address
+    join: Callable[[Socket, int, int], bytes]  # of a room and a seat, counted over all rooms; its address
     heads: Callable[[int, Sequence[bytes]], list[bytes]]  # what goes before a text to each: of a room, and addresses
     size: Callable[[bytes], int]  # of what a reader gets for a text, by its first bytes
     tail: bytes = b""  # what goes behind a text
@@ -32,7 +54,7 @@ class Dialect:
     speak: bytes = b""  # what a sender says before all else, once it has joined
 
 
-def _until(sock: socket.socket, mark: bytes) -> bytes:
+def _until(sock: Socket, mark: bytes) -> bytes:
     data = b""
     while mark not in data:
         if not (piece := sock.recv(4096)):
@@ -41,7 +63,7 @@ def _until(sock: socket.socket, mark: bytes) -> bytes:
     return data
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes:
+def _exactly(sock: Socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
         if not (piece := sock.recv(size - len(data))):
@@ -53,7 +75,7 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 # -- our own wire, and frames of the same size with addresses that the members choose ----------------------------------
 
 
-def _join_parley(sock: socket.socket, room: int, _seat: int) -> bytes:
+def _join_parley(sock: Socket, room: int, _seat: int) -> bytes:
     sock.sendall(Frame(Kind.JOIN, block=join_block((b"benchmark%d" % room).ljust(32))).to_bytes())
     return _exactly(sock, FRAME_SIZE)[8:16]
 
@@ -62,7 +84,7 @@ def _parley_heads(_room: int, addresses: Sequence[bytes]) -> list[bytes]:
     return [HEADER.pack(VERSION, Kind.SEND, 0, 0, address) for address in addresses]
 
 
-def _join_bare(sock: socket.socket, room: int, seat: int) -> bytes:
+def _join_bare(sock: Socket, room: int, seat: int) -> bytes:
     address = (seat + 1).to_bytes(8)
     sock.sendall((b"\1" + bytes(7) + address + (room + 1).to_bytes(8)).ljust(FRAME_SIZE, b"\0"))
     _exactly(sock, FRAME_SIZE)
@@ -76,7 +98,7 @@ def _bare_heads(_room: int, addresses: Sequence[bytes]) -> list[bytes]:
 # -- NATS, Redis, MQTT: a subject for each member ----------------------------------------------------------------------
 
 
-def _join_nats(sock: socket.socket, _room: int, seat: int) -> bytes:
+def _join_nats(sock: Socket, _room: int, seat: int) -> bytes:
     _until(sock, b"\r\n")
     options = {"verbose": False, "pedantic": False, "echo": False, "lang": "python", "version": "1", "protocol": 1}
     sock.sendall(b"CONNECT %s\r\nSUB m.%d 1\r\nPING\r\n" % (json.dumps(options).encode(), seat))
@@ -88,7 +110,7 @@ def _nats_heads(_room: int, addresses: Sequence[bytes]) -> list[bytes]:
     return [b"PUB %s %d\r\n" % (address, TEXT_SIZE) for address in addresses]
 
 
-def _join_redis(sock: socket.socket, _room: int, seat: int) -> bytes:
+def _join_redis(sock: Socket, _room: int, seat: int) -> bytes:
     address = b"m%07d" % seat
     sock.sendall(b"SUBSCRIBE " + address + b"\r\n")
     _until(sock, b":1\r\n")
@@ -99,7 +121,7 @@ def _redis_heads(_room: int, addresses: Sequence[bytes]) -> list[bytes]:
     return [b"*3\r\n$7\r\nPUBLISH\r\n$8\r\n%s\r\n$%d\r\n" % (address, TEXT_SIZE) for address in addresses]
 
 
-def _join_mqtt(sock: socket.socket, _room: int, seat: int) -> bytes:
+def _join_mqtt(sock: Socket, _room: int, seat: int) -> bytes:
     name, topic = b"c%d" % seat, b"m/%d" % seat
     sock.sendall(b"\x10" + bytes([12 + len(name)]) + b"\0\4MQTT\4\2\0\0" + struct.pack(">H", len(name)) + name)
     _exactly(sock, 4)
@@ -123,7 +145,7 @@ def _mqtt_size(data: bytes) -> int:
 # -- IRC: the server repeats a line for everybody in a channel ---------------------------------------------------------
 
 
-def _join_irc(sock: socket.socket, room: int, seat: int) -> bytes:
+def _join_irc(sock: Socket, room: int, seat: int) -> bytes:
     sock.sendall(b"NICK u%d\r\nUSER u%d 0 * :x\r\n" % (seat, seat))
     _until(sock, b" 001 ")
     sock.sendall(b"JOIN #r%d\r\n" % room)
@@ -142,7 +164,7 @@ def _line_size(data: bytes) -> int:
 # -- WebSocket: to the server in benchmarks/peers.py -------------------------------------------------------------------
 
 
-def _join_websocket(sock: socket.socket, room: int, _seat: int) -> bytes:
+def _join_websocket(sock: Socket, room: int, _seat: int) -> bytes:
     asked = b"GET /%d HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" % room
     sock.sendall(asked + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
     data = _until(sock, b"\r\n\r\n").partition(b"\r\n\r\n")[2]

@@ -490,14 +490,20 @@ class Link:
         repeat = self._repeat_s()
         return self._deadline_s() if repeat is None else min(repeat, self._deadline_s())
 
-    def tick(self, now: Moment) -> None:
-        """Repeat what may have been lost; end what has come to nothing."""
+    def tick(self, now: Moment, *, more_waits: bool = False) -> None:
+        """Repeat what may have been lost; end what has come to nothing.
+
+        `more_waits`: bytes have come that weren't looked at yet.  What would end the repeats may be among them, or wait
+        at the other end, so only the last is said regardless: else whoever is behind would make everybody's work more.
+        """
         if now.s >= self._deadline_s():
             self.end()
             return
         repeat = self._repeat_s()
         if repeat is not None and now.s >= repeat:
             self._repeats += 1
+            if more_waits and self._repeats < len(HELLO_REPEATS_S):
+                return
             self.greet(now)
             if self._keys_out is not None:
                 self._send_ready()

@@ -377,9 +377,10 @@ class Room:
         """Do what is due: repeats, acknowledgements, heartbeats, sending again.
 
         `more_waits`: bytes have come that weren't handed in yet.  An acknowledgement may be among them, so nothing is
-        sent again for want of one: else a client that is behind would make everybody's work more.
+        sent again for want of one, and a handshake is hardly repeated: else a client that is behind would make
+        everybody's work more.
         """
-        for event in self._seats.tick(now):
+        for event in self._seats.tick(now, more_waits=more_waits):
             self._on_seat(event, now)
         for talk in list(self._talks.values()):
             if now.s >= self._old_s(talk):

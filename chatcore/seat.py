@@ -490,15 +490,15 @@ class Seat:
         begun = place.key_sent_s - (KEY_REPEATS_S[place.key_repeats - 1] if place.key_repeats else 0.0)
         return begun + KEY_REPEATS_S[place.key_repeats]
 
-    def tick(self, now: Moment) -> Iterator[SeatEvent]:
-        """Repeat, end and retry what is due."""
+    def tick(self, now: Moment, *, more_waits: bool = False) -> Iterator[SeatEvent]:
+        """Repeat, end and retry what is due; `more_waits` as in `Link.tick`."""
         slept, self._ticked_s = now.s > self._ticked_s + SLEPT_S, now.s
         for address, place in list(self._places.items()):
             if place.link is not None:
                 if now.s < place.link.next_tick():
                     continue
                 full = place.link.state is State.UP and not place.link.provisional
-                place.link.tick(now)
+                place.link.tick(now, more_waits=more_waits)
                 if full and place.link.state is State.ENDED and not slept and not place.gone:
                     yield Odd(place.link, Oddity.SILENT)
                 if place.link.state is State.ENDED:

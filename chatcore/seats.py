@@ -200,7 +200,7 @@ class Seats:
                 times.append(calm_s)
         return min(times, default=None)
 
-    def tick(self, now: Moment) -> Iterator[SeatEvent]:
-        """Repeat, end and retry what is due."""
+    def tick(self, now: Moment, *, more_waits: bool = False) -> Iterator[SeatEvent]:
+        """Repeat, end and retry what is due; `more_waits` as in `Link.tick`."""
         for seat in list(self):
-            yield from self._heard(seat, seat.tick(now))
+            yield from self._heard(seat, seat.tick(now, more_waits=more_waits))

@@ -158,6 +158,18 @@ def test_hello_and_ready_are_repeated_until_the_other_is_seen_to_be_up() -> None
     assert not one.said  # only an up link says an ACK: nothing need be repeated
 
 
+def test_whoever_is_behind_repeats_a_handshake_only_at_last() -> None:
+    alice, _ = ends()
+    alice.greet(NOW)
+    said = take_sealed(alice)
+    for seconds in HELLO_REPEATS_S[:-1]:
+        alice.tick(at(seconds), more_waits=True)
+        assert not take_sealed(alice)
+    assert alice.next_tick() == NOW.s + HELLO_REPEATS_S[-1]
+    alice.tick(at(HELLO_REPEATS_S[-1]), more_waits=True)
+    assert take_sealed(alice) == said
+
+
 def test_an_up_link_that_is_silent_ends() -> None:
     one, other = two_links()
     other.send(ContentKind.ACK, b"")
