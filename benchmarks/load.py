@@ -65,7 +65,7 @@ class TlsSocket:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         self.fileno, self.close = sock.fileno, sock.close
-        self._sock, self._flags = sock, 0
+        self._sock, self._blocking = sock, True
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing)
         while True:
@@ -78,21 +78,24 @@ class TlsSocket:
 
     def setblocking(self, blocking: bool) -> None:
         """Let `recv` wait, or not.  Sending always waits: a relay goes on reading, whatever it has to write."""
-        self._flags = 0 if blocking else socket.MSG_DONTWAIT
+        self._blocking = blocking
+        self._sock.setblocking(blocking)
 
     def recv(self, size: int) -> bytes:
         """Return at most so many bytes; none at the end.  Raises BlockingIOError if there are none yet."""
         while True:
             with contextlib.suppress(ssl.SSLWantReadError):
                 return self._tls.read(size)
-            if not (sealed := self._sock.recv(READ_BYTES, self._flags)):
+            if not (sealed := self._sock.recv(READ_BYTES)):
                 return b""
             self._incoming.write(sealed)
 
     def send(self, data: bytes) -> int:
         """Seal and send all of it."""
         self._tls.write(data)
+        self._sock.setblocking(True)
         self._sock.sendall(self._outgoing.read())
+        self._sock.setblocking(self._blocking)
         return len(data)
 
     sendall = send

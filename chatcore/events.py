@@ -65,6 +65,11 @@ class RosterChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementsChanged:
+    """Other statements are held than before: who belongs, or what the owner has set.  They are to be kept now."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberJoined:
     """Somebody became a member (their JOIN, and in an `ask` room the ADMIT, are now known)."""
 
@@ -415,6 +420,7 @@ class SealedBlocks:
 RoomEvent = (
     ConnectionChanged
     | RosterChanged
+    | StatementsChanged
     | MemberJoined
     | MemberLeft
     | PresenceChanged

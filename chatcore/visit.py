@@ -15,7 +15,7 @@ from chatcore.cable import READ_LOW_BYTES, Cable, End
 from chatcore.clock import Moment
 from chatcore.engines import PrivateKey
 from chatcore.errors import StateError, VaultError
-from chatcore.events import Connection, ConnectionChanged, RoomEvent
+from chatcore.events import Connection, ConnectionChanged, RoomEvent, StatementsChanged
 from chatcore.invite import Invite, RelayAddress
 from chatcore.kept import Store
 from chatcore.room import Room
@@ -152,6 +152,7 @@ class Visit:
             raise
         if room.set_digest != self.set_digest:  # before anybody hears of it, for they keep these then
             self.set_digest, self.statements = room.set_digest, room.statements()
+            self.tell(StatementsChanged())
         for event in room.events_received():
             self.tell(event)
         self.member = room.is_member

@@ -20,7 +20,7 @@ from chatcore import doctor
 from chatcore.client import Client
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.errors import ParleyError, ProfileError, StateError
-from chatcore.events import Knocked, LetIn, MemberJoined, MemberLeft, RoomEvent, RoomMoved, RosterChanged
+from chatcore.events import Knocked, RoomEvent, RoomMoved, RosterChanged, StatementsChanged
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.lock import Guard
 from chatcore.ownfile import NO_PROFILE, erase_directory
@@ -115,7 +115,7 @@ class Backroom:
         self._put(FromRoom(room_id, event))
         if isinstance(event, RoomMoved):
             self._jobs.put(lambda: self._moved(room_id, event))
-        if isinstance(event, (LetIn, MemberJoined, MemberLeft)) and room_id not in self._unkept:
+        if isinstance(event, StatementsChanged) and room_id not in self._unkept:
             self._unkept.add(room_id)  # a program that is killed must not forget who belongs to the room
             self._jobs.put(lambda: self._keep(room_id))
         if isinstance(event, (RosterChanged, Knocked)):

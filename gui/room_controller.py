@@ -38,6 +38,7 @@ from chatcore.events import (
     RoomMoved,
     RosterChanged,
     SealedBlocks,
+    StatementsChanged,
     SteadyChanged,
     TakenBack,
     Waiting,
@@ -211,6 +212,8 @@ class RoomController:
                 self.trial.take(event)
             case SealedBlocks():
                 self.readers.take(event)
+            case StatementsChanged():
+                pass  # it is kept where the room is
             case _:
                 assert_never(event)
 

@@ -31,6 +31,7 @@ from chatcore.events import (
     MemberLeft,
     MessageReceived,
     MessageSent,
+    Presence,
     PresenceChanged,
     RoomMoved,
     RosterChanged,
@@ -214,6 +215,22 @@ def test_that_one_was_let_in_is_on_the_disk_before_the_program_ends(
     bob.wait(LetIn)
     for copy in copies(bob.directory, tmp_path):
         if copy.rooms and copy.rooms[0].statements:
+            break
+
+
+def test_who_has_been_a_member_for_long_is_on_the_disk_as_well(
+    meet: Meet, relay: EmbeddedRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is said after the program was killed, before others are heard again, isn't for them."""
+    monkeypatch.setattr("chatcore.room.RECENT_MS", -3_600_000)  # nobody's coming is news
+    alice, bob, carol = meet("alice"), meet("bob"), meet("carol")
+    opened = room_of(alice, relay.line, Mode.OPEN)
+    bob.back.join("bob", opened.invite_text, False, "")
+    bob.wait(LetIn)
+    carol.back.join("carol", opened.invite_text, False, "")
+    carol.wait(RosterChanged, lambda roster: sum(one.presence is Presence.HERE for one in roster.members) == 2)
+    for copy in copies(carol.directory, tmp_path):
+        if copy.rooms and len(copy.rooms[0].statements) == 3:
             break
 
 
