@@ -196,6 +196,8 @@ class Trial:
         said, got, missing = self.stage.histories()
         self.outcome.said, self.outcome.copies = sum(map(len, said.values())), sum(map(len, got.values()))
         self.outcome.wrong += missing + mistakes(said, got)
+        if self.outcome.wrong:
+            tell("; ".join(f"{what}: {count}" for what, count in self.stage.narrow.items()))
         return self.outcome
 
     def end_all(self) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,7 @@ class Stage:
         """The first name is that of the owner; `more` goes to every program."""
         self.home, self._relay_for = home, relay_for
         self.members = {name: Program(name, home / name, **more) for name in names}
+        self.narrow: Counter[str] = Counter()  # how many messages weren't for all
         owner = next(iter(self.members))
         profile = Profile.create(home / owner, owner, None, OpenSSLEngine())
         profile.close()
@@ -243,6 +245,10 @@ class Stage:
             ]
             said[member.name] = [text for who, text in lines if who == member.name]
             got[member.name] = [(who, text) for who, text in lines if who != member.name]
+            for line in kept[member.name].lines.values():
+                if names.get(line.sender) == member.name:
+                    without = names.keys() - {line.sender, *(line.readers or ())}
+                    self.narrow.update(f"{member.name} didn't write for {names[fp]}" for fp in without)
             if lacking := len(member.said - {*said[member.name]}):
                 missing.append(f"{member.name} told that it had committed {lacking} that it hadn't")
         return said, got, missing
