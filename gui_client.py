@@ -109,7 +109,8 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy:
     from gui.backroom import Backroom
     from gui.bridge import Bridge
     from gui.controller import Controller
-    from gui.events import AppEvent, Close, Failed
+    from gui.events import Close
+    from gui.news import AppEvent, Failed
     from gui.psg import catch_faults, catch_interrupts
     from gui.view.windows import Windows, collecting_here
 

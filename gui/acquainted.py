@@ -11,7 +11,7 @@ from chatcore.events import Knocked, Presence, RoomEvent, RosterChanged
 from chatcore.pins import Compared, Page
 from chatcore.profile import Profile
 from chatcore.seal import fingerprint
-from gui.events import OtherKey, PeopleKnown
+from gui.news import OtherKey, PeopleKnown
 
 NOTED_MS = 3_600_000  # how old "last seen" may be
 

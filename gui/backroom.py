@@ -30,7 +30,7 @@ from chatcore.proxy import Proxy
 from chatcore.seal import fingerprint
 from gui import report
 from gui.acquainted import Acquainted
-from gui.events import (
+from gui.news import (
     AppEvent,
     Failed,
     FromRoom,

@@ -16,9 +16,10 @@ from chatcore.errors import TextError
 from chatcore.invite import Mode
 from chatcore.lock import Guard
 from chatcore.names import clean_name
-from gui import events, profile_words, sentences, wording
+from gui import events, news, profile_words, sentences, wording
 from gui.checks import check_invite, check_name, check_room, is_web_link, link_question
-from gui.events import AppEvent, Sheet
+from gui.events import Sheet
+from gui.news import AppEvent
 from gui.pages import Behind, CreateView, StartView, View
 from gui.proxy import TITLE as PROXY_TITLE
 from gui.proxy import OpenProxy, ProxyKnown, SetProxy
@@ -69,8 +70,8 @@ class Controller:
         self._start = StartState(name, proxied=proxied, invite_text=invite_text, invite_check=check_invite(invite_text))
         self._create = CreateState()
         self._begun = events.BeginCreate("")
-        self._profile = events.ProfileFound()
-        self._known = events.ProfileKnown(Guard.NOBODY, False)
+        self._profile = news.ProfileFound()
+        self._known = news.ProfileKnown(Guard.NOBODY, False)
         self._proxy = ProxyKnown()
         self._start_page: StartView | None = None
         self._other_page: CreateView | None = None
@@ -89,7 +90,7 @@ class Controller:
 
     def handle(self, event: AppEvent) -> bool:
         """Take in one event; False once the program is to end."""
-        if isinstance(event, events.RoomNews):
+        if isinstance(event, news.RoomNews):
             self._from_room(event)
         elif isinstance(event, events.OwnAct):
             self._about_oneself(event)
@@ -100,18 +101,18 @@ class Controller:
             self._handle(event)
         return self._open
 
-    def _handle(self, event: events.PageAct | events.PageNews) -> None:
+    def _handle(self, event: events.PageAct | news.PageNews) -> None:
         match event:
-            case events.KeyringAsked():
+            case news.KeyringAsked():
                 if self._page is Page.NOTHING:  # and it stays so: this is no page to do anything on
                     self._start_page = self._view.show_start(self._start)
                     self._start_page.set_busy(profile_words.KEYRING_ASKED)
                     self._busy = True
-            case events.ProfileFound():
+            case news.ProfileFound():
                 self._profile_found(event)
-            case events.Failed():
+            case news.Failed():
                 self._failed(event.sentence)
-            case events.RoomOpened():
+            case news.RoomOpened():
                 self._opened(event)
             case events.NameEdited() | events.InviteEdited():
                 self._edited(event)
@@ -135,7 +136,7 @@ class Controller:
             case events.SkipUnlock():
                 self._start = replace(self._start, anonymous=True, problem="")
                 self._show_start()
-            case events.ProfileKnown():
+            case news.ProfileKnown():
                 self._known = event
                 self._show_profile()
             case ProxyKnown():
@@ -161,7 +162,7 @@ class Controller:
 
     # -- the start page ------------------------------------------------------------------------------------------------
 
-    def _profile_found(self, found: events.ProfileFound) -> None:
+    def _profile_found(self, found: news.ProfileFound) -> None:
         self._profile, self._busy = found, False
         now = self._now_ms()
         recent = tuple(
@@ -335,29 +336,29 @@ class Controller:
             page.set_busy("")
             page.set_problem(sentence)
 
-    def _opened(self, event: events.RoomOpened) -> None:
+    def _opened(self, event: news.RoomOpened) -> None:
         others = tuple(room for room in self._start.recent if room.room_id != event.room_id)
         self._room = RoomController(self._view, self._behind, event, others, self._now_ms)
         self._page, self._busy = Page.ROOM, False
 
-    def _from_room(self, event: events.RoomNews) -> None:
+    def _from_room(self, event: news.RoomNews) -> None:
         room = self._room
         if room is None or event.room_id != room.room_id:
             return  # of a room that was closed a moment ago
         match event:
-            case events.FromRoom():
+            case news.FromRoom():
                 room.core(event.event)
-            case events.WordsReady():
+            case news.WordsReady():
                 room.knocks.take_words(event.fp, event.words)
-            case events.RoomWordsReady():
+            case news.RoomWordsReady():
                 room.trust.take_words(event.fps, event.words)
-            case events.PeopleKnown():
+            case news.PeopleKnown():
                 room.take_known(event)
-            case events.MoveAnswered(failure=failure):
+            case news.MoveAnswered(failure=failure):
                 if room.move.answered(failure):
                     self._view.close_sheet(Sheet.MOVE)
                     room.sheet_closed(Sheet.MOVE)
-            case events.ReportWritten(failure=failure):
+            case news.ReportWritten(failure=failure):
                 room.trial.written(failure)
             case _:
                 assert_never(event)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from chatcore.events import Knocked
 from gui import events, sentences, wording
-from gui.events import RoomOpened, Sheet
+from gui.events import Sheet
+from gui.news import RoomOpened
 from gui.pages import Behind, View
 from gui.shown import Banner, KnockState, Tone
 

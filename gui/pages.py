@@ -214,7 +214,7 @@ class View(Protocol):
 
 
 class Behind(Protocol):
-    """What the controller asks of `gui.backroom`.  Nothing here waits: answers come as `BackroomEvent`s.
+    """What the controller asks of `gui.backroom`.  Nothing here waits: answers come as `gui.news`.
 
     Each request of the first group is answered by what it says, or by `Failed`.
     """

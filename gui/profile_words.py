@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatcore.lock import Guard
-from gui import events
+from gui import news
 from gui.events import EraseProfile, ForgetRecent
 from gui.shown import ConfirmState, ProfileState, Tone
 
@@ -39,7 +39,7 @@ NO_FILE = "Choose the file first."
 CLOSE_FIRST = "A room is still open. Close it, then erase your profile."
 
 
-def profile(name: str, known: events.ProfileKnown) -> ProfileState:
+def profile(name: str, known: news.ProfileKnown) -> ProfileState:
     """Return what the page shows."""
     standing, detail, tone = STANDING[known.guard]
     return ProfileState(

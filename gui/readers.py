@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from chatcore.events import SealedBlocks
 from gui import sentences
-from gui.events import RoomOpened
 from gui.history import History
+from gui.news import RoomOpened
 from gui.pages import Behind, View
 from gui.roster import Roster
 

@@ -45,10 +45,11 @@ from chatcore.events import (
 )
 from chatcore.invite import Invite, Mode
 from gui import move, sentences
-from gui.events import CLEAR_CLIPBOARD_S, PeopleKnown, RoomOpened, Sheet
+from gui.events import CLEAR_CLIPBOARD_S, Sheet
 from gui.history import History
 from gui.knocks import Knocks
 from gui.lists import Lists
+from gui.news import PeopleKnown, RoomOpened
 from gui.pages import Behind, RoomView, View, WaitingView
 from gui.readers import Readers
 from gui.roster import Roster

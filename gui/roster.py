@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from chatcore.events import Member, MemberJoined, MemberLeft, Presence, PresenceChanged
 from gui import sentences, wording
-from gui.events import RoomOpened
 from gui.history import History
 from gui.hues import Hues
+from gui.news import RoomOpened
 from gui.safetext import can_be_seen
 from gui.shown import Person
 from gui.trust import Trust

@@ -13,8 +13,9 @@ from chatcore.invite import Mode
 from chatcore.profile import Loss
 from chatcore.wire import BLOCK_SIZE
 from gui import events, wording
-from gui.events import CLEAR_CLIPBOARD_S, RoomOpened
+from gui.events import CLEAR_CLIPBOARD_S
 from gui.history import Message, NameOf
+from gui.news import RoomOpened
 from gui.safetext import safe_name
 from gui.shown import (
     Banner,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from chatcore.events import ConnectionReport, Noticed, Oddity
 from gui import report, sentences, wording
-from gui.events import OpenReport, RoomOpened, SaveReport, TickNames, TrialAct
+from gui.events import OpenReport, SaveReport, TickNames, TrialAct
+from gui.news import RoomOpened
 from gui.pages import Behind, View
 from gui.shown import Banner, Tone
 

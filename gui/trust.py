@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from chatcore.events import Member, Presence
 from chatcore.pins import Compared, Page
 from gui import events, sentences, wording
-from gui.events import OtherKey, PeopleKnown, RoomOpened, Sheet
+from gui.events import Sheet
+from gui.news import OtherKey, PeopleKnown, RoomOpened
 from gui.pages import Behind, View
 from gui.safetext import safe_name
 from gui.shown import Banner, Tone, WordsPerson, WordsState

@@ -21,7 +21,8 @@ from chatcore.invite import Invite, Mode, RelayAddress
 from chatcore.lock import Guard
 from chatcore.pins import Page
 from gui.controller import Controller
-from gui.events import AppEvent, FromRoom, ProfileFound, Remembered, RoomOpened, Sheet
+from gui.events import Sheet
+from gui.news import AppEvent, FromRoom, ProfileFound, Remembered, RoomOpened
 from gui.proxy import ProxyKnown
 from gui.shown import (
     Banner,

@@ -39,7 +39,7 @@ from chatcore.events import (
     TakenBack,
 )
 from gui.backroom import Backroom
-from gui.events import AppEvent, Failed, FromRoom, ProfileFound, RoomOpened
+from gui.news import AppEvent, Failed, FromRoom, ProfileFound, RoomOpened
 
 LOOK_S = 0.05
 BEAT_S = 0.02

@@ -47,7 +47,7 @@ from chatcore.roomvault import RoomVault
 from chatcore.vault import Vault
 from gui import backroom
 from gui.backroom import Backroom
-from gui.events import (
+from gui.news import (
     AppEvent,
     Failed,
     FromRoom,

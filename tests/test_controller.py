@@ -42,7 +42,7 @@ from chatcore.events import (
 from chatcore.invite import CUT_SHORT, NOT_A_RELAY, TITLE_TOO_LONG, Mode
 from chatcore.lock import Guard
 from chatcore.profile import Loss
-from gui import checks, events, sentences, wording
+from gui import checks, events, news, sentences, wording
 from gui.events import Sheet
 from gui.shown import Check, DayItem, MessageItem, Note, Tick, Tone
 
@@ -76,7 +76,7 @@ def test_the_first_start_asks_for_a_name() -> None:
 
 
 def test_the_profile_fills_the_page() -> None:
-    room = events.Remembered(b"r" * 32, "Cabin weekend", "relay.example.org:7256", NOON - 60_000)
+    room = news.Remembered(b"r" * 32, "Cabin weekend", "relay.example.org:7256", NOON - 60_000)
     stage = Stage().start(room, nick="Maya", first_time=False)
     assert stage.page.state.name == "Maya"
     assert [(r.title, r.detail) for r in stage.page.state.recent] == [("Cabin weekend", "relay.example.org:7256")]
@@ -86,7 +86,7 @@ def test_the_profile_fills_the_page() -> None:
 
 
 def test_only_the_newest_rooms_are_listed_newest_first() -> None:
-    rooms = [events.Remembered(bytes((n,)) * 32, f"Room {n}", "x:1", NOON - n) for n in range(9)]
+    rooms = [news.Remembered(bytes((n,)) * 32, f"Room {n}", "x:1", NOON - n) for n in range(9)]
     stage = Stage().start(*rooms, first_time=False)
     assert [r.title for r in stage.page.state.recent] == ["Room 0", "Room 1", "Room 2"]
 
@@ -140,7 +140,7 @@ def test_joining_wants_a_name_and_an_invite() -> None:
 def test_what_failed_is_said_and_nothing_typed_is_lost() -> None:
     stage = Stage().start()
     page = stage.page
-    stage(events.Join("Maya", an_invite().to_text()), events.Failed("The disk is full."))
+    stage(events.Join("Maya", an_invite().to_text()), news.Failed("The disk is full."))
     assert stage.page is page
     assert (page.busy, page.problem) == ("", "The disk is full.")
 
@@ -148,7 +148,7 @@ def test_what_failed_is_said_and_nothing_typed_is_lost() -> None:
 def test_a_damaged_profile_still_allows_a_visit() -> None:
     stage = Stage()
     stage.controller.begin()
-    stage(events.Failed("The identity file is damaged."))
+    stage(news.Failed("The identity file is damaged."))
     assert stage.view.page == "start"
     assert stage.page.problem == "The identity file is damaged."
     assert stage.page.state.anonymous
@@ -157,15 +157,15 @@ def test_a_damaged_profile_still_allows_a_visit() -> None:
 def test_while_the_keyring_is_asked_there_is_a_window_that_says_so() -> None:
     stage = Stage()
     stage.controller.begin()
-    stage(events.KeyringAsked(), events.NameEdited("Al"), events.OpenProfile())
+    stage(news.KeyringAsked(), events.NameEdited("Al"), events.OpenProfile())
     assert (stage.view.page, stage.page.busy) == ("start", "Waiting for the keyring of this system…")
     assert stage.back.asked == [("look",)]
-    stage(events.ProfileFound("Alice"), events.KeyringAsked())
+    stage(news.ProfileFound("Alice"), news.KeyringAsked())
     assert (stage.page.busy, stage.page.state.name, stage.page.state.has_profile) == ("", "Al", True)
 
     stage = Stage()
     stage.controller.begin()
-    stage(events.KeyringAsked(), events.Failed("The keyring gave no answer."))
+    stage(news.KeyringAsked(), news.Failed("The keyring gave no answer."))
     assert (stage.page.busy, stage.page.problem, stage.page.state.anonymous) == (
         "",
         "The keyring gave no answer.",
@@ -178,10 +178,10 @@ def test_a_locked_profile_asks_for_its_passphrase() -> None:
     assert stage.view.page == "unlock"
     stage(events.Unlock("wrong"))
     assert stage.page.busy
-    stage(events.Failed("This passphrase doesn't open the profile."))
+    stage(news.Failed("This passphrase doesn't open the profile."))
     assert stage.view.page == "unlock"
     assert stage.page.problem == "This passphrase doesn't open the profile."
-    stage(events.Unlock("right"), events.ProfileFound("Maya"))
+    stage(events.Unlock("right"), news.ProfileFound("Maya"))
     assert stage.view.page == "start"
     assert stage.page.state.name == "Maya"
     assert [asked for asked in stage.back.asked if asked[0] == "unlock"] == [("unlock", "wrong"), ("unlock", "right")]
@@ -224,7 +224,7 @@ def test_a_room_that_cannot_be_made_says_why(title: str, line: str | None, sente
 def test_one_can_go_back_but_not_while_something_is_under_way() -> None:
     stage = Stage().start()(events.BeginCreate("Maya"), events.Create("Cabin", Mode.OPEN, LINE), events.Back())
     assert stage.view.page == "create"
-    stage(events.Failed("The relay can't be reached."), events.Back())
+    stage(news.Failed("The relay can't be reached."), events.Back())
     assert stage.view.page == "start"
     assert stage.page.state.name == "Maya"
 
@@ -642,7 +642,7 @@ def test_a_knock_is_a_strip_first_then_a_sheet_with_words() -> None:
     assert label == "See who it is"
     stage(action)
     assert stage.view.sheets[Sheet.KNOCK].words == ()
-    stage(events.WordsReady(stage.room_id, CAROL, WORDS))
+    stage(news.WordsReady(stage.room_id, CAROL, WORDS))
     sheet = stage.view.sheets[Sheet.KNOCK]
     assert sheet.words == WORDS
     assert sheet.promise == "Until you let Carol in, nothing is encrypted to Carol."
@@ -673,7 +673,7 @@ def test_who_knocks_waits_at_the_door_until_let_in() -> None:
     assert "isn't here now" in stage.page.state.text
     assert stage.back.asked[-1] == ("words", ALICE)
     stage.core(Waiting("Alice", ALICE, True))
-    stage(events.WordsReady(stage.room_id, ALICE, WORDS))
+    stage(news.WordsReady(stage.room_id, ALICE, WORDS))
     assert stage.page.state.text == "Alice is here, and can let you in to “Cabin weekend”."
     assert stage.page.state.words == WORDS
     stage.core(LetIn(ALICE), stage.roster(BOB, ALICE))
@@ -683,8 +683,8 @@ def test_who_knocks_waits_at_the_door_until_let_in() -> None:
 def test_one_who_comes_back_never_sees_the_door() -> None:
     stage = Stage().start()
     invite = an_invite()
-    opened = events.RoomOpened(invite.room_id, invite.to_text(), "Cabin", Mode.ASK, BOB, "Bob", ALICE, False)
-    stage(opened, events.FromRoom(invite.room_id, LetIn(ALICE)))
+    opened = news.RoomOpened(invite.room_id, invite.to_text(), "Cabin", Mode.ASK, BOB, "Bob", ALICE, False)
+    stage(opened, news.FromRoom(invite.room_id, LetIn(ALICE)))
     assert stage.view.page == "room"
 
 
@@ -753,7 +753,7 @@ def test_a_sheet_closes_when_it_is_done_with() -> None:
     assert stage.view.sheets == {}
     stage.core(MessageArrived((mid(1),), BOB, NOON))
     assert stage.view.sheets == {}, "it doesn't come back by itself"
-    stage(events.ShowKnock(CAROL), events.SheetClosed(Sheet.KNOCK), events.WordsReady(stage.room_id, CAROL, WORDS))
+    stage(events.ShowKnock(CAROL), events.SheetClosed(Sheet.KNOCK), news.WordsReady(stage.room_id, CAROL, WORDS))
     assert stage.view.sheets == {}
     stage(events.LeaveRoom(), events.SheetClosed(Sheet.CONFIRM))
     assert stage.view.sheets == {}
@@ -814,7 +814,7 @@ def test_who_leaves_without_a_connection_is_told_that_nobody_learns_of_it() -> N
     stage(events.LeaveRoom())
     untold = "There is no connection, so the others can't be told: they see you as away"
     assert stage.view.sheets[Sheet.CONFIRM].text.endswith(f" {untold}.")
-    opened = events.RoomOpened(stage.room_id, "", "Room", Mode.OPEN, ALICE, "Alice", BOB, False)
+    opened = news.RoomOpened(stage.room_id, "", "Room", Mode.OPEN, ALICE, "Alice", BOB, False)
     assert sentences.leave_question("Room", opened, False).text.startswith(f"{untold}, and nothing more reaches you.")
     assert sentences.leave_question("Room", opened, True).text.startswith(
         "The others see that you left, and nothing more"
@@ -832,28 +832,28 @@ def test_closing_a_room_keeps_the_membership_and_its_late_events_are_dropped() -
 
 def test_after_the_first_room_the_start_page_knows_of_the_profile_that_was_made() -> None:
     stage = Stage().start(first_time=True).open()
-    stage(events.CloseRoom(), events.ProfileFound("Alice", guard=Guard.PASSPHRASE))
+    stage(events.CloseRoom(), news.ProfileFound("Alice", guard=Guard.PASSPHRASE))
     shown = stage.page.state
     assert (shown.first_time, shown.has_profile, shown.unprotected) == (False, True, False)
-    stage(events.ProfileFound("Alice", guard=Guard.PASSPHRASE))
+    stage(news.ProfileFound("Alice", guard=Guard.PASSPHRASE))
     assert stage.page.state is shown, "without a change the page stays, with what is typed in it"
 
 
 def test_one_goes_from_room_to_room() -> None:
-    other = events.Remembered(b"o" * 32, "Book club", "relay.example.org:7256", NOON)
+    other = news.Remembered(b"o" * 32, "Book club", "relay.example.org:7256", NOON)
     stage = Stage().start(other, nick="Alice", first_time=False).open()
     assert [room.title for room in stage.page.state.rooms] == ["Book club"]
     first = stage.room_id
     stage(events.OpenRecent(b"o" * 32, "Alice"))
     assert stage.back.asked[-2:] == [("close_room", first), ("open_recent", b"o" * 32, "Alice")]
-    stage(events.Failed("The profile is damaged."))
+    stage(news.Failed("The profile is damaged."))
     assert stage.view.page == "start"
     assert stage.page.problem == "The profile is damaged."
 
 
 def test_trouble_behind_a_room_is_said_above_its_log() -> None:
     stage = Stage().talking()
-    stage(events.Failed("The disk is full."))
+    stage(news.Failed("The disk is full."))
     assert [(b.text, b.closable) for b in stage.page.banners] == [("The disk is full.", True)]
     stage(events.DismissBanner("trouble"))
     assert stage.page.banners == []
@@ -906,7 +906,7 @@ def test_nothing_of_a_message_invite_or_passphrase_is_in_a_repr() -> None:
             events.Unlock(secret),
             events.Send(secret),
             events.OpenLink(secret),
-            events.RoomOpened(b"", secret, "", Mode.ASK, b"", "", b"", False),
+            news.RoomOpened(b"", secret, "", Mode.ASK, b"", "", b"", False),
             MessageItem(b"", b"", "", secret, ""),
         ]
     )
@@ -919,17 +919,17 @@ def test_nothing_of_a_message_invite_or_passphrase_is_in_a_repr() -> None:
 def test_the_page_about_ones_profile() -> None:
     stage = Stage().start(nick="Maya", first_time=False)
     assert (stage.page.state.has_profile, stage.page.state.unprotected) == (True, True)
-    stage(events.OpenProfile(), events.ProfileKnown(Guard.NOBODY, True, "/copy"))
+    stage(events.OpenProfile(), news.ProfileKnown(Guard.NOBODY, True, "/copy"))
     assert stage.view.page == "profile"
     assert (stage.page.state.name, stage.page.state.may_use_keyring) == ("Maya", True)
     stage(events.Protect(Guard.PASSPHRASE, "sesame"))
     assert stage.page.busy == "Sealing everything anew…"
     stage(events.OpenProfile(), events.Back())  # it is busy
     assert stage.view.page == "profile"
-    stage(events.Failed("The disk is full."))
+    stage(news.Failed("The disk is full."))
     assert (stage.page.busy, stage.page.problem) == ("", "The disk is full.")
     stage(
-        events.ExportProfile("/copy", "x"), events.ProfileKnown(Guard.PASSPHRASE, True, "/copy", "The copy is written.")
+        events.ExportProfile("/copy", "x"), news.ProfileKnown(Guard.PASSPHRASE, True, "/copy", "The copy is written.")
     )
     assert (stage.page.state.done, stage.page.state.has_passphrase) == ("The copy is written.", True)
     stage(events.ThemeToggled())
@@ -941,7 +941,7 @@ def test_the_page_about_ones_profile() -> None:
 
 
 def test_erasing_a_room_is_asked_about() -> None:
-    room = events.Remembered(b"r" * 32, "Cabin weekend", "relay.example.org:7256", NOON)
+    room = news.Remembered(b"r" * 32, "Cabin weekend", "relay.example.org:7256", NOON)
     stage = Stage().start(room, nick="Maya", first_time=False)
     stage(events.ForgetRecent(room.room_id))
     question = stage.view.sheets[Sheet.CONFIRM]
@@ -957,13 +957,13 @@ def test_erasing_a_room_is_asked_about() -> None:
 
 def test_erasing_everything_is_asked_about_and_leaves_an_empty_start_page() -> None:
     stage = Stage().start(nick="Maya", first_time=False)
-    stage(events.OpenProfile(), events.ProfileKnown(Guard.NOBODY, False), events.EraseProfile())
+    stage(events.OpenProfile(), news.ProfileKnown(Guard.NOBODY, False), events.EraseProfile())
     assert stage.view.sheets[Sheet.CONFIRM].danger
     assert ("erase",) not in stage.back.asked
     stage(events.EraseProfile(sure=True))
     assert stage.back.asked[-1] == ("erase",)
     assert Sheet.CONFIRM not in stage.view.sheets
-    stage(events.ProfileFound(first_time=True))
+    stage(news.ProfileFound(first_time=True))
     assert stage.view.page == "start"
     assert (stage.page.state.name, stage.page.state.first_time, stage.page.state.has_profile) == ("", True, False)
 
@@ -971,9 +971,9 @@ def test_erasing_everything_is_asked_about_and_leaves_an_empty_start_page() -> N
 def test_a_copy_is_brought_where_there_is_no_profile() -> None:
     stage = Stage().start()(events.BeginImport())
     assert stage.view.page == "import"
-    stage(events.ThemeToggled(), events.ImportProfile("/copy", "wrong"), events.Failed("This passphrase isn't right."))
+    stage(events.ThemeToggled(), events.ImportProfile("/copy", "wrong"), news.Failed("This passphrase isn't right."))
     assert (stage.view.page, stage.page.problem) == ("import", "This passphrase isn't right.")
-    stage(events.ImportProfile("/copy", "right"), events.ProfileFound("Maya", guard=Guard.PASSPHRASE))
+    stage(events.ImportProfile("/copy", "right"), news.ProfileFound("Maya", guard=Guard.PASSPHRASE))
     assert stage.view.page == "start"
     assert (stage.page.state.name, stage.page.state.unprotected) == ("Maya", False)
 
@@ -981,7 +981,7 @@ def test_a_copy_is_brought_where_there_is_no_profile() -> None:
 def test_what_a_damaged_profile_lacks_is_said_on_the_start_page() -> None:
     stage = Stage()
     stage.controller.begin()
-    stage(events.ProfileFound("Maya", loss=Loss((("Cabin weekend", 12), ("Book club", 1)), rooms=1, people=2)))
+    stage(news.ProfileFound("Maya", loss=Loss((("Cabin weekend", 12), ("Book club", 1)), rooms=1, people=2)))
     assert stage.page.problem == (
         "The file of your profile was damaged. What can be read was kept; lost: 12 lines of “Cabin weekend”; 1 line of "
         "“Book club”; 1 room, to enter again with the invite; 2 people you knew."

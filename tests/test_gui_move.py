@@ -11,7 +11,7 @@ from chatcore import invite as invites
 from chatcore import moving
 from chatcore.events import RoomMoved
 from chatcore.invite import Invite, RelayAddress
-from gui import events, move
+from gui import events, move, news
 from gui.events import Sheet
 
 THERE = RelayAddress("new.example.org", 443, (b"n" * 32,))
@@ -31,7 +31,7 @@ def test_the_owner_moves_it_and_everybody_reads_that() -> None:
     asked = len(stage.back.asked)
     stage(events.MoveRoom(THERE.to_text()))  # pressed again
     assert len(stage.back.asked) == asked
-    stage(events.MoveAnswered(stage.room_id))
+    stage(news.MoveAnswered(stage.room_id))
     assert Sheet.MOVE not in stage.view.sheets
     stage.core(RoomMoved(THERE, an_invite().relay))
     assert stage.log.lines[-1] == (
@@ -48,12 +48,12 @@ def test_the_owner_moves_it_and_everybody_reads_that() -> None:
 def test_why_it_doesnt_go_stands_under_what_was_pasted() -> None:
     stage = Stage().talking()
     stage(events.OpenMove(), events.MoveRoom(THERE.to_text()))
-    stage(events.MoveAnswered(stage.room_id, "The relay can't be used. Its port: nobody listens there."))
+    stage(news.MoveAnswered(stage.room_id, "The relay can't be used. Its port: nobody listens there."))
     sheet = stage.view.sheets[Sheet.MOVE]
     assert (sheet.problem, sheet.busy) == ("The relay can't be used. Its port: nobody listens there.", "")
     stage(events.ThemeToggled())
     assert stage.view.sheets[Sheet.MOVE].problem == sheet.problem
-    stage(events.SheetClosed(Sheet.MOVE), events.MoveAnswered(stage.room_id, "late"))
+    stage(events.SheetClosed(Sheet.MOVE), news.MoveAnswered(stage.room_id, "late"))
     assert Sheet.MOVE not in stage.view.sheets
 
 

@@ -23,7 +23,7 @@ from chatcore.invite import Mode, RelayAddress
 from chatcore.proxy import ONLY_SOCKS5, Proxy
 from gui import events, proxy
 from gui.backroom import Backroom
-from gui.events import AppEvent, Failed, FromRoom, ProfileFound, ProfileKnown, RoomOpened
+from gui.news import AppEvent, Failed, FromRoom, ProfileFound, ProfileKnown, RoomOpened
 from gui.proxy import OpenProxy, ProxyKnown, SetProxy
 from gui.proxy_desk import ProxyDesk
 from gui.shown import StartState

@@ -16,7 +16,8 @@ from chatcore.kept import Line
 from chatcore.pins import Compared, Page
 from chatcore.roomvault import _pack_line, _parse_line
 from gui import events
-from gui.events import PeopleKnown, Sheet
+from gui.events import Sheet
+from gui.news import PeopleKnown
 from gui.shown import Reader, ReadersState, Tick
 
 HOUR, DAY = 3_600_000, 86_400_000

@@ -9,8 +9,9 @@ from gui_help import ALICE, BOB, CAROL, DAVE, NOON, Stage
 
 from chatcore import events as core
 from chatcore.pins import Compared, Page, People, Pin
-from gui import events, trust
-from gui.events import OtherKey, PeopleKnown, Sheet
+from gui import events, news, trust
+from gui.events import Sheet
+from gui.news import OtherKey, PeopleKnown
 from gui.shown import KnockState, Tone, WordsState
 
 WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
@@ -129,7 +130,7 @@ def test_the_rooms_words_are_worked_out_behind_and_shown() -> None:
     assert state.computing == "Working out the words…"
     everybody = frozenset((ALICE, BOB, CAROL))
     assert stage.back.asked[-1] == ("room words", everybody)
-    stage(events.RoomWordsReady(stage.room_id, everybody, WORDS))
+    stage(news.RoomWordsReady(stage.room_id, everybody, WORDS))
     state = words(stage)
     assert (state.words, state.computing, state.text) == (WORDS, "", trust.ROOM_TEXT)
     assert [(p.name, p.detail, p.tone) for p in state.people] == [
@@ -143,7 +144,7 @@ def opened(*others: bytes, pair: bytes = b"") -> Stage:
     stage = Stage().talking(others=others)
     stage(events.OpenWords(pair))
     fps = frozenset((ALICE, pair)) if pair else frozenset((ALICE, *others))
-    return stage(events.RoomWordsReady(stage.room_id, fps, WORDS))
+    return stage(news.RoomWordsReady(stage.room_id, fps, WORDS))
 
 
 def test_who_was_on_the_call_is_ticked_and_kept() -> None:
@@ -219,7 +220,7 @@ def test_words_of_people_who_arent_here_any_more_are_not_taken_for_theirs() -> N
     stage = Stage().talking(others=(BOB,))
     stage(events.OpenWords())
     stage.core(stage.roster(ALICE, BOB, CAROL))
-    stage(events.RoomWordsReady(stage.room_id, frozenset((ALICE, BOB)), WORDS))
+    stage(news.RoomWordsReady(stage.room_id, frozenset((ALICE, BOB)), WORDS))
     assert words(stage).words == ()
 
 

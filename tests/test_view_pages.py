@@ -20,7 +20,8 @@ from chatcore.invite import Mode
 from gui import events, move, steady
 from gui.bridge import Bridge
 from gui.checks import check_invite
-from gui.events import AppEvent, Sheet, ViewEvent
+from gui.events import Sheet, ViewEvent
+from gui.news import AppEvent
 from gui.psg import hidden_root
 from gui.shown import (
     Check,

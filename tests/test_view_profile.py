@@ -9,14 +9,14 @@ import pytest
 from screen import Screen
 
 from chatcore.lock import Guard
-from gui import events, profile_words
+from gui import events, news, profile_words
 from gui.events import Sheet
 from gui.shown import ProfileState, StartState
 from gui.view import profile, start
 
 
 def state(guard: Guard, *, keyring: bool = True, done: str = "") -> ProfileState:
-    return profile_words.profile("Maya", events.ProfileKnown(guard, keyring, "/somewhere/copy.parley", done))
+    return profile_words.profile("Maya", news.ProfileKnown(guard, keyring, "/somewhere/copy.parley", done))
 
 
 def test_an_unprotected_profile_says_so_and_takes_a_passphrase(screen: Screen) -> None:

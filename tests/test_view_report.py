@@ -14,7 +14,7 @@ from screen import Screen
 from test_view_pages import ROOM
 
 from chatcore.events import ConnectionReport, Counted, Noticed, Oddity
-from gui import events, report, wording
+from gui import events, news, report, wording
 from gui.events import Sheet
 from gui.report import report_state
 from gui.shown import ReportState, Tone
@@ -139,14 +139,14 @@ def test_the_report_is_asked_for_shown_saved_and_put_away() -> None:
     asked: Any = stage.back.asked[-1]
     assert asked[:2] == ("write_report", "/somewhere/else")
     assert "Cabin" not in _file(stage)
-    stage(events.ReportWritten(stage.room_id, report.EXISTS))
+    stage(news.ReportWritten(stage.room_id, report.EXISTS))
     assert (stage.view.sheets[Sheet.REPORT].said, stage.view.sheets[Sheet.REPORT].bad) == (report.EXISTS, True)
     assert stage.view.sheets[Sheet.REPORT].place == "/somewhere/else"
     stage(events.TickNames(), events.SaveReport("again"))
     assert stage.view.sheets[Sheet.REPORT].names
     assert "Cabin weekend" in _file(stage)
     assert "Member 1: Bob" in _file(stage)
-    stage(events.ReportWritten(stage.room_id))
+    stage(news.ReportWritten(stage.room_id))
     assert stage.view.sheets[Sheet.REPORT].said == report.SAVED
     stage(events.SheetClosed(Sheet.REPORT))
     stage.core(REPORT)

@@ -17,7 +17,8 @@ from typing import Any
 
 from gui import theme
 from gui.bridge import Bridge
-from gui.events import AppEvent, Close, Emit, FocusChanged, Sheet, SheetClosed, ViewEvent
+from gui.events import Close, Emit, FocusChanged, Sheet, SheetClosed, ViewEvent
+from gui.news import AppEvent
 from gui.proxy import ProxyKnown
 from gui.psg import hidden_root, safe_name, sg
 from gui.shown import (
