@@ -29,7 +29,7 @@ from chatcore.events import (
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.kept import Store
 from chatcore.seal import fingerprint
-from chatcore.wire import FRAME_SIZE, Frame, Kind, parse_frame
+from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, parse_frame
 from relay import keys
 from relay.config import Config
 from relay.limits import Limits
@@ -41,6 +41,7 @@ E = TypeVar("E")
 HASTY = Timing(retry_first_s=0.05, retry_most_s=0.4, flush_s=5.0)
 NIMBLE = replace(HASTY, renew_again_s=0.5, look_out_s=0.05)
 RELAY_PASS = b"w" * 32
+SEAT = b"seat no1"
 
 
 class Ear:
@@ -126,6 +127,11 @@ def identity(name: str) -> PrivateKey:
 
 def room_on(relay: RelayAddress, *, owner: str = "alice", mode: Mode = Mode.OPEN, title: str = "Den") -> Invite:
     return new_invite(fingerprint(identity(owner).modulus), mode, relay, title, secret=b"s" * 32)
+
+
+def plain(port: int) -> RelayAddress:
+    """A relay on loopback without TLS."""
+    return RelayAddress("127.0.0.1", port)
 
 
 def through(invite: Invite, port: int) -> Invite:
@@ -263,6 +269,29 @@ def stay(heard: Heard) -> None:
                 heard.sendall(Frame(Kind.PONG, frame.argument, frame.number).to_bytes())
 
 
+def welcome() -> bytes:
+    return Frame(Kind.WELCOME, address=SEAT).to_bytes()
+
+
+def take_join(heard: Heard) -> bytes:
+    return receive(heard, FRAME_SIZE)
+
+
+def hang_up(heard: Heard) -> None:
+    take_join(heard)
+
+
+def seat_and_stay(heard: Heard) -> None:
+    """What a relay does with the only one in a room."""
+    take_join(heard)
+    heard.sendall(welcome())
+    stay(heard)
+
+
+def frames(data: bytes | bytearray) -> list[Frame]:
+    return FrameReader().receive_data(bytes(data))
+
+
 def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Wait for a condition, with an end."""
     end_s = time.monotonic() + deadline_s
@@ -276,3 +305,15 @@ def people(invite: Invite, *names: str, timing: Timing = HASTY) -> Iterator[list
     """Several in one room."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Person(name, invite, timing)) for name in names]
+
+
+def no_retry(one: Person, room: RelayAddress) -> None:
+    """Show that a room is left alone: meanwhile another one on the same client connects again and again."""
+    one.client.open_room(room_on(room, owner="bob"), one.identity, "x")
+    one.ear.until_state(Connection.RECONNECTING, 6)
+
+
+def threads() -> set[str]:
+    """The threads of clients.  (The engine keeps one of its own for all of them, as long as the program runs.)"""
+    own = {"parley-io", "parley-worker", "parley-aside"}
+    return {thread.name for thread in threading.enumerate() if thread.name in own}

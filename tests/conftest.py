@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Generator
 from pathlib import Path
@@ -45,6 +46,23 @@ def screen() -> Generator[Screen]:
     yield made
     made.windows.close()
     made.update()
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the client logs, kept out of the log of the test."""
+    from chatcore import worker
+
+    said: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(self.format(record))
+
+    logger = logging.Logger("faults")
+    logger.addHandler(Keep())
+    monkeypatch.setattr(worker, "LOG", logger)
+    return said
 
 
 @pytest.fixture(scope="session", autouse=True)
