@@ -12,6 +12,7 @@ from chatcore.events import (
     ConnectionChanged,
     LetIn,
     Member,
+    MessageReceived,
     MessageSent,
     Presence,
     RoomEvent,
@@ -58,10 +59,16 @@ from gui.shown import (
 ALICE, BOB, CAROL, DAVE = (bytes((n,)) * 32 for n in (1, 2, 3, 4))
 NICKS = {ALICE: "Alice", BOB: "Bob", CAROL: "Carol", DAVE: "Dave"}
 NOON = 1_763_640_000_000  # some noon
+WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
 
 
 def mid(number: int) -> bytes:
     return number.to_bytes(16)
+
+
+def heard(number: int, text: str, sender: bytes = BOB, **more: object) -> MessageReceived:
+    fields = {"time_ms": NOON, "received_ms": NOON, "readers": (ALICE, BOB)} | more
+    return MessageReceived(mid(number), sender, NICKS[sender], text, **fields)  # type: ignore[arg-type]
 
 
 class FakeLog:

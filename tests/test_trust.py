@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gui_help import ALICE, BOB, CAROL, DAVE, NOON, Stage
+from gui_help import ALICE, BOB, CAROL, DAVE, NOON, WORDS, Stage
 
 from chatcore import events as core
 from chatcore.pins import Compared, Page, People, Pin
@@ -14,7 +14,6 @@ from gui.events import Sheet
 from gui.news import OtherKey, PeopleKnown
 from gui.shown import KnockState, Tone, WordsState
 
-WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
 DAY = 86_400_000
 OLD_BOB = b"\x3f\x2a" + bytes(30)
 TICKED = Compared(NOON - 30 * DAY, Page.PAIR, bytes(32), ALICE)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gallery
 import pytest
-from gui_help import an_invite
+from gui_help import WORDS, an_invite
 from PIL import ImageColor
 from screen import Screen
 
@@ -16,7 +16,6 @@ from gui.psg import hidden_root
 from gui.shown import Banner, Composer, ConfirmState, CreateState, InviteState, KnockState, StartState, Tone
 
 INVITE = InviteState("Cabin weekend", an_invite().to_text(), "Whoever has this link can knock.")
-WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
 FP = gallery.fp("dave")
 KNOCK = KnockState(FP, "dave would like to come in", "Knocked", "Ask dave.", "Nothing is encrypted to dave.", WORDS)
 DOOR = Banner("knock", Tone.ACCENT, "dave is at the door", "Knocked", ("See who it is", ShowKnock(FP)), fp=FP)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gui_help import an_invite, mid
+from gui_help import WORDS, an_invite, mid
 from screen import Screen
 
 from chatcore import moving
@@ -53,7 +53,6 @@ from gui.view import create, knock, readers, start
 ROOT_DIRECTORY = Path(__file__).parent.parent
 FP = bytes(range(32))
 LINK = an_invite().to_text()
-WORDS = tuple(["amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper"])
 RECENT = (
     RecentRoom(b"r" * 32, "Cabin weekend", "relay.example.org:7256", "12:13"),
     RecentRoom(b"s" * 32, "Book club", "chat.example.org:7256", "Tue"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import gallery
 import pytest
-from gui_help import an_invite, mid
+from gui_help import WORDS, an_invite, mid
 from screen import Screen
 
 from gui.checks import check_invite
@@ -31,7 +31,6 @@ from gui.view.dressing import outer
 
 LINK = an_invite().to_text()
 RECENT = tuple(RecentRoom(bytes((n,)) * 32, "Cabin weekend " * 5, "relay.example.org:7256", "Tue") for n in range(3))
-WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
 SMALL = [(760, 600), (500, 600), (480, 420)]
 
 

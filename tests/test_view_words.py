@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from gui_help import WORDS
 from screen import Screen
 from test_view_pages import ROOM
 
@@ -16,7 +17,6 @@ from gui.shown import Banner, Tone, WordsPerson, WordsState
 from gui.view import words
 from gui.view.page_window import BARS
 
-WORDS = ("amber", "canoe", "violet", "orbit", "maple", "signal", "tundra", "pepper")
 BOB, EVE = b"b" * 32, b"e" * 32
 STATE = WordsState(
     "Room words",
