@@ -65,8 +65,13 @@ class Connection(asyncio.BufferedProtocol):
         self.sock = sock
         self.network: str | None = network  # as long as it counts there
         self.doom = doom
-        paced = math.isfinite(house.switch.limits.pace(1))
-        self.bucket = Bucket(1, AT_ONCE_S, house.loop.time()) if paced else None
+        self.bucket: Bucket | None = None
+        self.rule()
+
+    def rule(self) -> None:
+        """Have the limits, which may be others than when it came, bound how much is read from here."""
+        paced = math.isfinite(self.house.switch.limits.pace(1))
+        self.bucket = Bucket(1, AT_ONCE_S, self.house.loop.time()) if paced else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a seat, still as a stranger."""

@@ -16,6 +16,7 @@ from chatcore.errors import ConfigError
 from relay import config as configuration
 
 SERVICE, SOCKET, USERS = "parley-relay.service", "parley-relay.socket", "sysusers.d/parley-relay.conf"
+PACKAGED = Path("usr/lib/systemd/system", SERVICE)
 _HOMES = ("/home", "/root", "/run/user")  # which ProtectHome= hides
 _FOR_USERS = {
     "Description", "Documentation", "Requires", "After", "StartLimitIntervalSec", "StartLimitBurst",
@@ -29,7 +30,7 @@ _FOR_USERS = {
 
 def units() -> Path:
     """Return where the units are: in a checkout, or where an installation put them.  Raises ConfigError."""
-    for place in (Path(__file__).parent.parent / "deploy", Path(sys.prefix) / "share" / "parley-relay"):
+    for place in (Path(__file__).resolve().parent.parent / "deploy", Path(sys.prefix) / "share" / "parley-relay"):
         if (place / SERVICE).exists():
             return place
     raise ConfigError("the units came with no file of this installation; take them from deploy/ in the sources.")
@@ -56,8 +57,16 @@ def user_units(service: str, start: str, config: Path) -> str:
     return text.replace("WantedBy=multi-user.target", "WantedBy=default.target")
 
 
-def install(user: bool) -> list[str]:
-    """Write units that start this relay, and return what is left to do, as commands.  Raises ConfigError."""
+def install(user: bool, root: Path = Path("/")) -> list[str]:
+    """Write units that start this relay, and return what is left to do, as commands.  Raises ConfigError.
+
+    `root` is the system in which they are written, if it isn't this one; the relay has to be in the same place there.
+    """
+    if (root / PACKAGED).exists():  # units of ours would hide its own, and an upgrade change nothing
+        raise ConfigError(
+            "the Debian package has put its units in place already (systemctl status parley-relay), so nothing was "
+            "written; for those of another installation remove it first: apt-get remove parley-relay"
+        )
     found, program = units(), Path(__file__).resolve().parent.parent
     service, socket = (found / SERVICE).read_text("utf-8"), (found / SOCKET).read_text("utf-8")
     start = f"{sys.executable} -BI -m relay_server"
@@ -82,13 +91,14 @@ def install(user: bool) -> list[str]:
                 f"{hidden[0]} lies in somebody's home, which the service can't see; install the relay for all "
                 "(pipx install --global, or with PIPX_HOME=/opt/pipx), or take --user."
             )
-        place = Path("/etc/systemd/system")
+        place = root / "etc" / "systemd" / "system"
         (place / SERVICE).write_text(system_units(service, start, [p for p in paths if p != "/usr"]), "utf-8")
         (place / SOCKET).write_text(socket, "utf-8")
-        users = Path("/etc", USERS)
+        users = root / "etc" / USERS
         users.parent.mkdir(exist_ok=True)
         users.write_text((found / USERS).read_text("utf-8"), "utf-8")
-        subprocess.run(["/usr/bin/systemd-sysusers", str(users)], check=True, capture_output=True)  # noqa: S603
+        make = ["/usr/bin/systemd-sysusers", f"--root={root}", str(users)]
+        subprocess.run(make, check=True, capture_output=True)  # noqa: S603
     except subprocess.CalledProcessError:
         raise ConfigError("systemd-sysusers could not make the user parley-relay; make it, and ask again.") from None
     except OSError as error:

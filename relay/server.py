@@ -112,6 +112,9 @@ class Server:
         self.ends_s = _end_of(config)
         self.switch.limits, self.switch.relay_pass = self.limits, config.relay_pass
         self.door.rule(self.limits, self._most_connections())
+        for seat in self.switch.seats:
+            if isinstance(seat.port, Connection):
+                seat.port.rule()
         return remarks
 
     async def start(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from relay_help import DEADLINE_S, ROOT, BareClient, Process, RelayThread, until
+from relay_help import DEADLINE_S, BareClient, Process, RelayThread, until
 
 import relay_server
 from chatcore.errors import Finding
@@ -361,9 +361,3 @@ def test_a_relay_that_cannot_be_asked_had_room_for_the_doctor(path: Path, monkey
     with RelayThread(load(path)):
         finding = found(path, "room")
     assert (finding.grade, "for one at least; set `control`" in finding.sentence) == ("ok", True)
-
-
-def test_the_paper_names_the_doctor() -> None:
-    paper = (ROOT / "docs" / "SELF_HOSTING.md").read_text("utf-8")
-    assert "`parley-relay doctor`" in paper
-    assert "`python gui_client.py doctor`" in paper

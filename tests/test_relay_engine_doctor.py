@@ -13,6 +13,7 @@ import pytest
 from client_help import free_port
 from nats_help import SERVER, Cluster, Nats, needs_nats, settings_for, up
 from relay_help import ROOT, BareClient, RelayThread, run_relay, send_frame
+from typed import SELF_HOSTING, commands, words_of
 
 from relay import config as configuration
 from relay import doctor, engine_doctor, nats
@@ -23,25 +24,18 @@ from relay.engine_doctor import examine_engine
 from relay.engine_nats import connect, context_of
 
 SAMPLE = ROOT / "deploy" / "nats-server.conf"
-
-
-def openssl(*arguments: str, directory: Path) -> None:
-    done = subprocess.run(
-        ["openssl", *arguments], cwd=directory, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
+PAGE = SELF_HOSTING.read_text("utf-8")
 
 
 def certificates(directory: Path) -> None:
-    """Make what docs/SELF_HOSTING.md says, with the same commands."""
-    make = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]
-    openssl(
-        *make, "-subj", "/CN=our engine", "-keyout", "engine-ca-key.pem", "-out", "engine-ca.pem", directory=directory
-    )
-    for name, more in (("engine-1", ["-addext", "subjectAltName=IP:127.0.0.1"]), ("relay-1", []), ("relay-2", [])):
-        files = ["-keyout", f"{name}-key.pem", "-out", f"{name}.pem"]
-        signed = ["-CA", "engine-ca.pem", "-CAkey", "engine-ca-key.pem", "-subj", f"/CN={name}"]
-        openssl(*make, *signed, *more, *files, directory=directory)
+    """Make what docs/SELF_HOSTING.md says, with the commands that stand there, for an engine on this computer."""
+    authority, engine = (words for line in commands(PAGE) for words in words_of(line) if "req" in words)
+    at = engine.index("-addext")
+    relay = engine[:at] + engine[at + 2 :]
+    for words, name in ((authority, ""), (engine, "engine-1"), (relay, "relay-1"), (relay, "relay-2")):
+        typed = [word.replace("engine-1", name).replace("10.0.0.5", "127.0.0.1") for word in words]
+        done = subprocess.run(typed, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from relay_help import (
 
 import relay_server
 from chatcore.errors import ConfigError
-from chatcore.wire import Kind, Refusal
+from chatcore.wire import Frame, Kind, Refusal
 from relay import config as configuration
 from relay import keys, service
 from relay.config import load
@@ -188,28 +189,75 @@ def test_metrics_and_control_stay_where_they_are_until_a_restart(tmp_path: Path)
         assert said[0] == said[1]  # as long as it is so
 
 
+class Manager:
+    """Who started a relay, and is told how it is."""
+
+    def __init__(self, home: Path) -> None:
+        self.place = home / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.place))
+        self._socket.settimeout(DEADLINE_S)
+
+    def __enter__(self) -> Manager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def told(self, what: bytes) -> bytes:
+        while what not in (said := self._socket.recv(200)):
+            pass
+        return said
+
+    def reloads(self, process: Process) -> bytes:
+        """Have it reload; return what it says when it has."""
+        process.process.send_signal(signal.SIGHUP)
+        assert b"MONOTONIC_USEC=" in self.told(b"RELOADING=1")
+        return self.told(b"READY=1")
+
+
+@pytest.mark.parametrize("bound", ["max_bytes_per_second_per_seat", "max_bytes_per_second_per_reader"])
+def test_sighup_bounds_how_fast_those_are_read_who_are_there_and_frees_them_again(tmp_path: Path, bound: str) -> None:
+    """Of two who came without a bound, one sends what takes a moment, and under the bound some minutes."""
+    path, count = configuration.init_state(tmp_path), 8000
+    for name in ("max_bytes_per_second_per_seat", "max_bytes_per_second_per_reader"):
+        change(path, f"^# {name} = .*", f"{name} = 0")
+    with (
+        Manager(tmp_path) as manager,
+        Process(tmp_path, "--port", "0", NOTIFY_SOCKET=str(manager.place)) as process,
+        BareClient(process.port, tls=True).join() as alice,
+        BareClient(process.port, tls=True).join() as bob,
+    ):
+        manager.told(b"READY=1")
+        change(path, f"^{bound} = 0", f"{bound} = 10000")
+        manager.reloads(process)
+        sender = threading.Thread(target=alice.send, args=(send_frame(bob.seat) * count,))
+        sender.start()
+        came = turns = 0
+        while not came or turns < 10:
+            bob.send(Frame(Kind.PING, number=turns).to_bytes())
+            while (got := bob.frame()).kind is not Kind.PONG:
+                came += got.kind is Kind.SEND
+            turns += 1
+        assert came < count
+        change(path, f"^{bound} = 10000", f"{bound} = 0")
+        manager.reloads(process)
+        while came < count:
+            came += bob.frame().kind is Kind.SEND
+        sender.join(DEADLINE_S)
+
+
 def test_sighup_takes_what_is_good_and_refuses_what_is_not(tmp_path: Path) -> None:
-    place = tmp_path / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(place))
-        manager.settimeout(DEADLINE_S)
-
-        def told(what: bytes) -> bytes:
-            while what not in (said := manager.recv(200)):
-                pass
-            return said
-
+    with Manager(tmp_path) as manager:
         state = tmp_path / "state"
-        with Process(state, "--port", "0", NOTIFY_SOCKET=str(place)) as process:
-            told(b"READY=1")
+        with Process(state, "--port", "0", NOTIFY_SOCKET=str(manager.place)) as process:
+            manager.told(b"READY=1")
             path = state / configuration.CONFIG_NAME
             alice = BareClient(process.port, tls=True).join()
             good = path.read_text()
 
             def reload() -> bytes:
-                process.process.send_signal(signal.SIGHUP)
-                assert b"MONOTONIC_USEC=" in told(b"RELOADING=1")
-                return told(b"READY=1")
+                return manager.reloads(process)
 
             path.write_text(good + "\nbroken = \n")
             assert b"was refused" in reload()

@@ -1,4 +1,4 @@
-"""Other ways to a relay than the package: units for pipx, a proxy in front, a container, a first boot, ACME."""
+"""Other ways to a relay than the package: units for pipx, a proxy in front, a container, a first boot."""
 
 from __future__ import annotations
 
@@ -96,6 +96,35 @@ def test_install_unit_for_oneself_says_what_is_left(
     assert f"run --config {tmp_path}/state/parley-relay.toml" in (place / install.SERVICE).read_text()
 
 
+@pytest.mark.skipif(not Path("/usr/bin/systemd-sysusers").exists(), reason="there is no systemd here")
+def test_install_unit_writes_what_systemd_understands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "etc" / "systemd" / "system"
+    place.mkdir(parents=True)
+    monkeypatch.setattr(configuration, "PACKAGED", tmp_path / "none.toml")
+    monkeypatch.setattr(install, "_HOMES", ())  # wherever this checkout lies
+    *first, last = install.install(user=False, root=tmp_path)
+    assert last == "systemctl daemon-reload && systemctl enable --now parley-relay.socket parley-relay"
+    assert [command.split()[0] for command in first] == ["install", "parley-relay"]
+    relay_server.parser().parse_args(first[1].split()[1:])
+    assert verified(place) == ""
+    assert f"\nExecStart={sys.executable} -BEs {ROOT / 'relay_server.py'} run " in (place / install.SERVICE).read_text()
+    assert "parley-relay:" in (tmp_path / "etc" / "passwd").read_text()
+
+
+@pytest.mark.parametrize("user", [True, False])
+def test_beside_the_package_install_unit_writes_nothing(tmp_path: Path, user: bool) -> None:
+    brought = tmp_path / install.PACKAGED
+    brought.parent.mkdir(parents=True)
+    brought.write_text(SERVICE)
+    with pytest.raises(ConfigError) as caught:
+        install.install(user, root=tmp_path)
+    assert str(caught.value) == (
+        "the Debian package has put its units in place already (systemctl status parley-relay), so nothing was "
+        "written; for those of another installation remove it first: apt-get remove parley-relay"
+    )
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {brought}
+
+
 def test_a_program_in_a_home_is_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", "/home" + "/alice/.local/pipx/venvs/parley")
     monkeypatch.setattr(install, "units", lambda: DEPLOY)
@@ -190,40 +219,6 @@ def test_the_first_boot_installs_this_version() -> None:
     assert f"/parley-relay_{version}_all.deb\n" in text
     if found := shutil.which("cloud-init"):
         subprocess.run([found, "schema", "--config-file", str(DEPLOY / "cloud-init.yaml")], check=True, timeout=60)
-
-
-@pytest.mark.parametrize("fits", [True, False])
-def test_the_acme_hook_hands_over_what_fits_and_reloads_only_then(tmp_path: Path, fits: bool) -> None:
-    lineage, etc, programs = tmp_path / "live", tmp_path / "etc", tmp_path / "bin"
-    keys.init_keys(lineage)
-    if not fits:
-        keys.init_keys(tmp_path / "other")
-        shutil.copy(tmp_path / "other" / keys.CERTIFICATE_NAME, lineage)
-    (lineage / keys.KEY_NAME).rename(lineage / "privkey.pem")
-    (lineage / keys.CERTIFICATE_NAME).rename(lineage / "fullchain.pem")
-    etc.mkdir()
-    (etc / "parley-relay.toml").write_text('[relay]\ncertificate = "acme.crt"\nkey = "acme.key"\n')
-    programs.mkdir()
-    relay = f'exec "{sys.executable}" "{ROOT / "relay_server.py"}" "$@"'
-    for name, body in (("parley-relay", relay), ("systemctl", f'echo "$@" >>"{tmp_path / "said"}"')):
-        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
-        (programs / name).chmod(0o755)
-    done = subprocess.run(
-        ["/bin/sh", str(DEPLOY / "acme-hook")],
-        env={"PATH": f"{programs}:{os.environ['PATH']}", "RENEWED_LINEAGE": str(lineage), "PARLEY_RELAY_ETC": str(etc),
-             "PARLEY_RELAY_GROUP": str(os.getegid())},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (done.returncode == 0) is fits, done.stderr
-    assert {path.name: path.stat().st_mode & 0o777 for path in etc.glob("acme.*")} == {
-        "acme.key": 0o640,
-        "acme.crt": 0o644,
-    }
-    assert (tmp_path / "said").exists() is fits
-    if fits:
-        assert (tmp_path / "said").read_text() == "reload parley-relay\n"
-    else:
-        assert "is not the key of acme.crt" in done.stderr
 
 
 # -- behind Tor --------------------------------------------------------------------------------------------------------
