@@ -75,7 +75,7 @@ def check(words: list[str]) -> None:
         case ["curl", address]:
             place = address.removeprefix("http://").removesuffix("/metrics")
             assert f"ListenStream={place}\n" in unit_of("parley-relay-metrics.socket")
-        case ["pipx" | "uv", *_, "install", what]:
+        case ["pipx" | "uv", *verb, what] if "install" in verb:
             extra = re.fullmatch(r"\.(?:\[(\w+)\])?", what)
             assert extra
             assert extra[1] in (None, *PROJECT["optional-dependencies"])
@@ -107,7 +107,7 @@ KNOWN = {
     "nats-server -t -c /etc/nats-server.conf",
     "tor --list-modules",
     "tor --verify-config",
-    "pipx upgrade parley",
+    "systemd-analyze verify",
     "podman exec parley",
     "uv tool",
 }
@@ -354,7 +354,7 @@ def test_the_table_quotes_what_the_doctors_say(tmp_path: Path, monkeypatch: pyte
     quotes = [quote for quote in re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", table) if " " in quote]
     assert len(quotes) > 7
     said = said_by_doctors(tmp_path, monkeypatch)
-    known = said + [text for module in (doctor, outside) for text in written_in(Path(module.__file__))]
+    known = said + [text for module in (doctor, outside) for text in written_in(Path(str(module.__file__)))]
     for quote in quotes:
         pattern = ".*".join(map(re.escape, quote.split("...")))
         assert [sentence for sentence in known if re.search(pattern, sentence)], quote
