@@ -126,9 +126,10 @@ class Client:
         self._soon(self._begin, visit, lambda: visit.enter(store, make))
         return visit.id
 
-    def say(self, room_id: bytes, text: str, answers: bytes = b"") -> None:
+    def say(self, room_id: bytes, text: str, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> None:
         """Send a text to every member, as a reply if `answers` is the mid of a message; MessageSent says it was taken.
 
+        `listed` are those whom its writer saw: if anybody else would get it, NotSaid comes instead.
         Raises TextError, with a sentence for its writer, when it is empty or too long, or one isn't a member yet.
         """
         pack_text(text)
@@ -137,7 +138,7 @@ class Client:
             raise TextError(visit.failure)
         if not visit.member:
             raise TextError(NOT_IN_YET)
-        self._command(visit, lambda room, now: room.say(text, now, answers))
+        self._command(visit, lambda room, now: room.say(text, now, answers, listed))
 
     def take_back(self, room_id: bytes, mid: bytes) -> None:
         """Take back one's own message from those to whom it hasn't gone yet; TakenBack says who they are."""

@@ -185,6 +185,14 @@ class MessageSent:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSaid:
+    """One's own text was not taken: these belong to the room and weren't on the list that its writer saw."""
+
+    text: str = field(repr=False)
+    others: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GoesOut:
     """In steady mode: the last part of one's own message goes out to all who are here in about `in_s` seconds."""
 
@@ -431,6 +439,7 @@ RoomEvent = (
     | Waiting
     | LetIn
     | MessageSent
+    | NotSaid
     | GoesOut
     | MessageReceived
     | ReadersLearned

@@ -280,15 +280,19 @@ class Room:
 
     # -- commands
 
-    def say(self, text: str, now: Moment, answers: bytes = b"") -> bytes:
+    def say(self, text: str, now: Moment, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> bytes:
         """Seal a text for every member, those away included; returns its mid (16 bytes).
 
-        It quotes the message with the mid `answers`, if that is still held.  Raises TextError for a text that can't be
+        It quotes the message with the mid `answers`, if that is still held.  If it would go to anybody who isn't among
+        `listed`, those whom its writer saw, it isn't said: NotSaid follows.  Raises TextError for a text that can't be
         sent, StateError while one isn't a member.
         """
         app = pack_text(text, self._courier.answers.quote(answers))
         if not self.is_member:
             raise StateError("one who isn't a member can't speak")
+        if listed is not None and (others := self._members.fps() - listed - {self.fp}):
+            self._emit(events.NotSaid(text, tuple(sorted(others))))
+            return b""
         return self._courier.post(text, app, now)
 
     def take_back(self, mid: bytes) -> None:

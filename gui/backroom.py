@@ -398,9 +398,9 @@ class Backroom:
         """Keep that the other key of a known name is right."""
         self._jobs.put(lambda: self._with_people(room_id, lambda people: people.settle(fp)))
 
-    def say(self, room_id: bytes, text: str, answers: bytes = b"") -> None:
-        """Say something; raises TextError or StateError at once."""
-        self._client.say(room_id, text, answers)
+    def say(self, room_id: bytes, text: str, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> None:
+        """Say something to those who are listed; raises TextError or StateError at once."""
+        self._client.say(room_id, text, answers, listed)
 
     def take_back(self, room_id: bytes, mid: bytes) -> None:
         """Take back one's own message from those to whom it hasn't gone."""

@@ -272,10 +272,10 @@ class Behind(Protocol):
     def settle_key(self, room_id: bytes, fp: bytes) -> None:
         """Keep in the profile that the other key of a known name is right: `PeopleKnown`."""
 
-    def say(self, room_id: bytes, text: str, answers: bytes = b"") -> None:
-        """Say something, in answer to the message with the mid `answers` if there is one.
+    def say(self, room_id: bytes, text: str, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> None:
+        """Say something, in answer to the message with the mid `answers` if there is one, to nobody but `listed`.
 
-        Raises TextError or StateError at once; `MessageSent` follows when it was taken.
+        Raises TextError or StateError at once; `MessageSent` follows when it was taken, `NotSaid` when it wasn't.
         """
 
     def take_back(self, room_id: bytes, mid: bytes) -> None:

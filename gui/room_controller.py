@@ -31,6 +31,7 @@ from chatcore.events import (
     MessageSent,
     NotDelivered,
     Noticed,
+    NotSaid,
     OtherVersion,
     PresenceChanged,
     ReadersLearned,
@@ -158,6 +159,9 @@ class RoomController:
                     self._page.composer_taken(event.text)
                 if event.answers is not None and event.answers.mid == self._answering:
                     self.answer(b"")
+            case NotSaid():
+                if self._page is not None:
+                    self._page.composer_refused(event.text, sentences.came_meanwhile(map(self.name, event.others)))
             case GoesOut():
                 self.history.goes_out(event)
             case SteadyChanged():
@@ -276,7 +280,7 @@ class RoomController:
     def say(self, text: str) -> None:
         """Say something; what can't be said stays in the composer, with the reason."""
         try:
-            self._behind.say(self.room_id, text, self._answering)
+            self._behind.say(self.room_id, text, self._answering, frozenset(self.roster.fps))
         except (TextError, StateError) as refusal:
             if self._page is not None:
                 self._page.composer_refused(text, str(refusal))

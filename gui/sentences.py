@@ -188,6 +188,11 @@ def not_delivered(name: str, number: int, left: bool) -> str:
     return f"{lost}: {'it' if number == 1 else 'they'} waited for two weeks, or too much was waiting"
 
 
+def came_meanwhile(names: Iterable[str]) -> str:
+    """Say why a text wasn't taken: it would go to somebody whom its writer hadn't seen on the list."""
+    return f"Not sent: {wording.listed(sorted(names))} came in just now. Press Enter again to send it to them, too."
+
+
 def taken_back(message: Message, spared: tuple[bytes, ...], name_of: NameOf) -> str:
     """Answer somebody who takes a message back."""
     gone = wording.listed(sorted(map(name_of, message.gone)))

@@ -325,7 +325,8 @@ class FakeBackroom:
     def settle_key(self, room_id: bytes, fp: bytes) -> None:
         self.asked.append(("settle", fp))
 
-    def say(self, room_id: bytes, text: str, answers: bytes = b"") -> None:
+    def say(self, room_id: bytes, text: str, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> None:
+        self.listed = listed
         if self.refuse is not None:
             raise self.refuse
         self.asked.append(("say", text, answers) if answers else ("say", text))

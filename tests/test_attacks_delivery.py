@@ -10,7 +10,7 @@ from world import Client, Memory, World, fp
 from chatcore.clock import STEADY_S, Moment
 from chatcore.courier import EXPIRE_S
 from chatcore.delivery import MAX_OUTBOX_AGE_MS
-from chatcore.events import Alarm, AlarmKind, Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered
+from chatcore.events import Alarm, AlarmKind, Gap, MessageArrived, MessageReceived, MessageSent, NotDelivered, NotSaid
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -115,6 +115,30 @@ def test_attack_34_a_message_lists_those_away_and_who_joins_later_never_gets_it(
     assert heard(nina) == []
     assert not nina.of(Gap)
     assert [e.by for e in alice.events if isinstance(e, MessageArrived) and mid in e.mids] == [fp("carol")]
+
+
+def test_attack_34_who_comes_between_the_writing_and_the_sending_doesnt_get_it_unseen() -> None:
+    """The core knows of her, the window doesn't yet: whoever floods the core could make that take a while."""
+    world = World()
+    alice = world.client("alice", store=Memory())
+    bob = world.client("bob")
+    world.advance(2)
+    listed = frozenset((fp("alice"), fp("bob")))
+    nina = world.client("nina")
+    world.advance(2)
+    assert alice.room.say("between the two of us", world.now, listed=listed) == b""
+    world.advance(2)
+    assert [(event.text, event.others) for event in alice.events if isinstance(event, NotSaid)] == [
+        ("between the two of us", (fp("nina"),))
+    ]
+    assert not alice.of(MessageSent)
+    assert heard(bob) == heard(nina) == []
+    assert not alice.store or not alice.store.load().lines
+    alice.room.say("for all three", world.now, listed=listed | {fp("nina")})
+    world.client("dave", connect=False)
+    alice.room.say("one may have left meanwhile", world.now, listed=listed | {fp("nina"), fp("dave")})
+    world.advance(2)
+    assert heard(bob) == heard(nina) == ["for all three", "one may have left meanwhile"]
 
 
 def test_what_is_owed_is_delivered_days_later_to_the_same_identity() -> None:

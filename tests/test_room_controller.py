@@ -15,6 +15,7 @@ from chatcore.events import (
     MemberLeft,
     MessageArrived,
     NotDelivered,
+    NotSaid,
     SealedBlocks,
     SteadyChanged,
     TakenBack,
@@ -62,6 +63,22 @@ def test_what_is_refused_stays_in_the_composer(refusal: TextError) -> None:
     assert stage.page.refusal == str(refusal)
     assert stage.page.typed == "x" * 50_000
     assert stage.log.texts == []
+
+
+def test_what_would_go_to_one_who_has_just_come_stays_in_the_composer_and_says_who() -> None:
+    stage = Stage().talking(others=(BOB, CAROL))
+    stage.page.typed = "between us"
+    stage(events.Send("between us"))
+    assert stage.back.listed == frozenset((ALICE, BOB, CAROL))
+    stage.core(NotSaid("between us", (DAVE,)))
+    assert (
+        stage.page.refusal
+        == f"Not sent: {sentences.NOBODY} came in just now. Press Enter again to send it to them, too."
+    )
+    assert stage.page.typed == "between us"
+    assert stage.log.texts == []
+    stage.core(MemberJoined(DAVE, "Dave", NOON), NotSaid("between us", (BOB, DAVE)))
+    assert stage.page.refusal == "Not sent: Bob and Dave came in just now. Press Enter again to send it to them, too."
 
 
 def test_ticks_go_from_a_clock_over_some_to_all() -> None:
