@@ -54,6 +54,7 @@ class Figures:
     silent: tuple[Seen, ...]
     talking: tuple[Seen, ...]
     p_gaps: tuple[float, ...]
+    p_bytes: tuple[float, ...]  # the same of the bytes of a round
     bytes_a_beat: float  # of each member, sent and received, in silence
 
     @property
@@ -75,6 +76,7 @@ class Figures:
             f"gaps: {len(gaps)}, from {gaps[0]:.4f} to {gaps[-1]:.4f} s" if gaps else "gaps: none",
             f"bytes a beat of one member, sent and received, in silence: {self.bytes_a_beat:.0f}",
             f"two-sample test of the gaps, each member: p = {', '.join(f'{p:.3f}' for p in self.p_gaps)}",
+            f"and of the bytes of a round: p = {', '.join(f'{p:.3f}' for p in self.p_bytes)}",
         ]
 
 
@@ -154,9 +156,10 @@ def capture(home: Path, *, members: int = 3, period_s: int = 1, rounds: int = 8,
         arrived = settle()
     silent, talked = (tuple(look(pieces, spans[kind]) for pieces in proxy.pieces[:members]) for kind in (False, True))
     p_gaps = tuple(chance(one.gaps_s, other.gaps_s) for one, other in zip(silent, talked, strict=True))
+    p_bytes = tuple(chance(one.bytes_a_round, other.bytes_a_round) for one, other in zip(silent, talked, strict=True))
     sent = sum(sum(seen.bytes_a_round) for seen in silent)
     a_beat = sent / members / rounds / beats + received / members / (silent_s / beat_s)
-    return Figures(members, period_s * rhythm.SECOND_S, rounds, said, arrived, silent, talked, p_gaps, a_beat)
+    return Figures(members, period_s * rhythm.SECOND_S, rounds, said, arrived, silent, talked, p_gaps, p_bytes, a_beat)
 
 
 def _settled(people: list[Person]) -> Callable[[], int]:

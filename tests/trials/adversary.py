@@ -40,6 +40,7 @@ class _Seat(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self.adversary.sizes.append(len(data))
         self.data += data
         whole = len(self.data) - len(self.data) % FRAME_SIZE
         frames, self.data = self.data[:whole], self.data[whole:]
@@ -66,6 +67,7 @@ class Adversary:
         self.log: list[tuple[float, str, str, bytes]] = []
         self.joins: list[str] = []
         self.odd_bytes = 0  # what was left over of connections, and made no frame
+        self.sizes: list[int] = []  # of all that came in one piece
         self.seats: dict[str, _Seat] = {}
         self.ghosts: dict[bytes, str] = {}  # addresses at which nobody sits
         self._ports: dict[str, int] = {}

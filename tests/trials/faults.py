@@ -75,7 +75,7 @@ def broken_network(sheet: Sheet, home: Path) -> None:
             pieces = seconds_between(stage["alice"], stage["bob"])
             sheet.note("in pieces: p50, p99, ms", f"{share(pieces, 0.5) * 1000:.0f}, {share(pieces, 0.99) * 1000:.0f}")
             proxy.piece_bytes = 0
-            back = []
+            back, closed = [], 0
             for number in range(8):
                 paced(stage, ("alice", "bob", "carol"), 40, 0.5, f"round {number}: ")
                 for member in stage.members.values():
@@ -88,10 +88,11 @@ def broken_network(sheet: Sheet, home: Path) -> None:
                     back.append(time.monotonic() - begun_s)
                 else:
                     wait(lambda: proxy.left_bytes is None, "one was closed")
+                    closed += 1
                     time.sleep(1.0)
             sheet.note("resets of all", len(back))
             sheet.must("whole again after s, at worst", max(back), 60)
-            sheet.must("closed in the middle of a frame", 4, 4)
+            sheet.all("closed in the middle of a frame", closed, 4)
             stage.until_settled(200)
             judge(sheet, stage)
 

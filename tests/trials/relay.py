@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import random
 import secrets
 import shutil
@@ -60,7 +61,12 @@ def drops(sheet: Sheet, home: Path) -> None:
         wait(lambda: dropped, "it was dropped")
         alice.say("the second comes")
         stage.until_settled()
-        sheet.must("one: repaired after s", max(seconds_between(alice, bob)), 10)
+        wait(lambda: bob.noticed().get("missing"), "he is told")
+        told_s = next(moment for moment, seen, *_ in bob.of("noticed") if seen.get("missing"))
+        later = [moment for moment, text in alice.of("said") if text != "the first is dropped" and moment <= told_s]
+        sheet.must("one: told in the room after later messages", len(later), 1)
+        sheet.note("and s", told_s - later[0])
+        sheet.must("repaired after s", max(seconds_between(alice, bob)), 10)
 
         count = 0
 
@@ -83,7 +89,7 @@ def drops(sheet: Sheet, home: Path) -> None:
         sheet.all("all to one: shown to the sender as not arrived", alice.owed, 10)
         sheet.none("shown to the one", len({*said} & {*stage["carol"].got()}))
         relay.script = faithful
-        sheet.must("repaired after s", stage.until_settled(), 60)
+        sheet.must("then repaired after s", stage.until_settled(), 60)
         sheet.none("gaps shown", sum(len(member.of("gap")) for member in stage.members.values()))
         told(sheet, stage, "missing")
         judge(sheet, stage)
@@ -398,8 +404,9 @@ def sizes(sheet: Sheet, home: Path) -> None:
             time.sleep(1.5)
         stage.until_settled()
         sheet.none("bytes that make no whole frame", relay.odd_bytes)
-        sheet.must("sizes of frames", 1, 1)
-        sheet.note("bytes of a frame", FRAME_SIZE)
+        sheet.note("pieces that came", len(relay.sizes))
+        sheet.must("bytes of the smallest", min(relay.sizes), FRAME_SIZE, FRAME_SIZE)
+        sheet.must("of which all are multiples", math.gcd(*relay.sizes), FRAME_SIZE, FRAME_SIZE)
         sheet.must("copies of a short and of a shorter message differ by", abs(counts[0] - counts[1]), 0)
         sheet.must("of two long ones of one size", abs(counts[2] - counts[3]), 0)
         sheet.note("blocks to two members for 1, 40, 1000 letters", f"{counts[0]}, {counts[1]}, {counts[2]}")

@@ -21,7 +21,7 @@ def steady(sheet: Sheet, home: Path) -> None:
         for name in ("with", "without"):
             (home / name).mkdir()
         kept = capture(home / "with", members=MEMBERS, period_s=PERIOD_S, rounds=8, beats=24)
-        free = capture(home / "without", members=MEMBERS, period_s=0, rounds=3, beats=24)
+        free = capture(home / "without", members=MEMBERS, period_s=0, rounds=5, beats=24)
         page = rhythm.bytes_a_day(MEMBERS, PERIOD_S) / rhythm.DAY_S
     sheet.note("messages said", kept.said)
     sheet.all("arrived", kept.arrived, kept.said * (MEMBERS - 1))
@@ -29,6 +29,8 @@ def steady(sheet: Sheet, home: Path) -> None:
     sheet.must("a round of talk and one of silence differ by bytes, on average, at most", kept.most_apart, one)
     sheet.note("of", sum(sum(seen.bytes_a_round) for seen in kept.silent) // (MEMBERS * kept.rounds))
     sheet.must("that their gaps are of one kind, smallest p of three", min(kept.p_gaps), 1.0, 0.003)
+    sheet.must("that the bytes of their rounds are, smallest p of three", min(kept.p_bytes), 1.0, 0.003)
     sheet.note("bytes a second and member, in and out", kept.bytes_a_beat)
     sheet.must("of what the page says", kept.bytes_a_beat / page, 1.03, 0.97)
     sheet.must("without a rhythm: differ by bytes", free.most_apart, 10**9, 1000)
+    sheet.must("of one kind, greatest p of three", max(free.p_bytes), 0.02)
