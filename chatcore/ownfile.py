@@ -20,6 +20,7 @@ BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _SCRATCH = ".profile-"  # begins the name of a file that isn't in its place yet
 _WHOLE = ".whole"  # ends the name of a file that is to take the place of the one that is there
 _BLOCK = 2**20
+_HEAD = 4096
 # What a stick or a share that knows no links says.
 _NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)  # where no better promise can be had
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
@@ -169,12 +170,24 @@ def wipe(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         status = os.lstat(path)
         if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
-            with open(path, "rb+") as file:
-                for at in range(0, status.st_size, _BLOCK):
-                    file.write(bytes(min(_BLOCK, status.st_size - at)))
+            blank(path)
+        os.unlink(path)
+
+
+def blank(path: Path) -> None:
+    """Overwrite a file with zeros where it stands.  Raises OSError.
+
+    Its head is on the disk first: a log of which only the rest were left would be taken for one that ends early.
+    """
+    with open(path, "rb+") as file:
+        size = os.fstat(file.fileno()).st_size
+        for at in (0, *range(_HEAD, size, _BLOCK)):
+            file.write(bytes(min(_BLOCK if at else _HEAD, size - at)))
+            if not at:
                 file.flush()
                 _sync(file.fileno())
-        os.unlink(path)
+        file.flush()
+        _sync(file.fileno())
 
 
 def erase_directory(directory: Path, *within: str) -> None:

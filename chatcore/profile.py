@@ -6,6 +6,7 @@ anybody can tell.  Profiles of the two files of before (chatcore.twofiles) are m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -33,6 +34,10 @@ FILE_NAME = "profile.parley"
 NOTHING_KEPT = "Nothing is kept of this visit."
 UNSEALED = "Type a passphrase first: without one everybody could open it."
 COPY_TAKEN = "There is a file at {} already, and it was left as it is. Choose another name for the copy."
+NOT_CLOSED = (
+    "The profile at {} is open, or was never closed, and what was kept last is not in this file. "
+    "Open that profile (--profile) and write a copy of it, then bring the copy."
+)
 SEALING_SIZE = 64  # of the keys: those that seal; the rest hides what rows are about
 TIME_SIZE = 8
 
@@ -312,6 +317,9 @@ class Profile:
         """
         path = Path(directory) / FILE_NAME
         ownfile.check_vacant(path)
+        with contextlib.suppress(OSError):
+            if os.stat(file.with_name(file.name + "-wal")).st_size:
+                raise ProfileError(NOT_CLOSED.format(file))
         data = ownfile.read(file, others=True)
         with ownfile.explained(path), ownfile.scratch(path) as new:
             new.write_bytes(data)
@@ -338,10 +346,7 @@ class Profile:
         vault.close()
         with ownfile.explained(vault.path):
             for name in (twofiles.ROOMS_NAME, vault.path.name):
-                for end in (
-                    *ownfile.BESIDE,
-                    "",
-                ):  # the profile last: killed here, it is still there to be erased
+                for end in (*ownfile.BESIDE, ""):  # the profile last: killed here, it is still there to be erased
                     ownfile.wipe(vault.path.with_name(name + end))
 
     def close(self) -> None:

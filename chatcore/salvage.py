@@ -61,6 +61,12 @@ def committed(log: bytes) -> int:
     return max((count for count, (_, ends, _) in enumerate(frames(log), 1) if ends), default=0)
 
 
+def newest(log: bytes) -> bytes:
+    """Return the pages of all commits in a log, the last one last; not what is left in it of earlier times."""
+    pages = [page for _, _, page in frames(log)]
+    return b"".join(pages[: committed(log)])
+
+
 def _sums(header: bytes) -> tuple[int, int]:
     """Return the checksums of the first 24 bytes of a log."""
     one = two = 0

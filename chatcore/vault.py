@@ -23,7 +23,7 @@ from chatcore import ownfile
 from chatcore.errors import CryptoError, PassphraseError, ProfileError, VaultError
 from chatcore.lock import Guard, Lock
 from chatcore.oskeyring import Keyring
-from chatcore.salvage import Place, carve, committed
+from chatcore.salvage import Place, carve, committed, newest
 from chatcore.seal import LABEL, SealKeys, open_record, seal_record
 from chatcore.vaultfile import (
     DAMAGED,
@@ -38,6 +38,7 @@ from chatcore.vaultfile import (
     explained,
     found_lock,
     look,
+    overwrite_log,
     peek,
     write_anew,
 )
@@ -121,6 +122,8 @@ class Vault:
             if lock is None or not well:
                 base.close()
                 return cls._open_damaged(path, passphrase, keyring, log)
+            if log:
+                overwrite_log(path, base)  # the program was killed, perhaps just when it wanted to do this
             return cls(path, base, lock, _unlock(path, lock, passphrase, keyring))
         except BaseException:
             base.close()
@@ -128,7 +131,7 @@ class Vault:
 
     @classmethod
     def _open_damaged(cls, path: Path, passphrase: str | None, keyring: Keyring, log: bytes) -> Vault:
-        lock = found_lock(path, log) or found_lock(path, ownfile.read(path))
+        lock = found_lock(path, newest(log)) or found_lock(path, ownfile.read(path))
         if lock is None:
             raise VaultError(DAMAGED.format(path))
         return cls._made_anew(path, lock, _unlock(path, lock, passphrase, keyring), log)
@@ -196,6 +199,8 @@ class Vault:
     def close(self) -> None:
         """Give the file free."""
         with self._mutex:
+            with contextlib.suppress(ProfileError):  # a disk that takes no more is no reason to go on
+                self.overwrite_log()  # else SQLite takes it away as it is
             self._base.close()
 
     @contextlib.contextmanager
@@ -267,9 +272,10 @@ class Vault:
         with self.transaction() as base:
             base.execute("DELETE FROM item WHERE room = ?", (room,))
             base.executemany(TAKE_AWAY, gone)
+        self.overwrite_log()  # and with it what is given back now
         with self._mutex, explained(self._path):
             self._base.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page and stop
-        self._checkpoint()
+        self.overwrite_log()
 
     def change_lock(self, lock: Lock, keys: bytes) -> None:
         """Seal everything anew with other keys (96 bytes) behind another lock, all or nothing.
@@ -297,25 +303,44 @@ class Vault:
             self.lock = lock
             self._take_keys(keys)
         try:
-            self._checkpoint()
+            self.overwrite_log()
         except ProfileError:
             raise VaultError(OLD_STAYS.format(self._path)) from None
 
     def sealed_for(self, keys: bytes) -> list[Row]:
-        """Return all rows that open, sealed with other keys, of which the last 32 bytes are the same."""
-        new, rows = SealKeys(keys[:32], keys[32:64]), []
+        """Return all rows, sealed with other keys, of which the last 32 bytes are the same.
+
+        In a room of which some don't open stands then how many lines are lost.  Raises VaultError when one of the
+        profile doesn't.
+        """
+        new, rows = SealKeys(keys[:32], keys[32:64]), list[Row]()
+        lost = Counter[bytes]()
+
+        def take(place: Place, data: bytes) -> None:
+            rows.append((*place, seal_record(new, _context(place), data)))
+
         with self.transaction() as base:
             for room, kind, key, value in base.execute("SELECT room, kind, key, value FROM item ORDER BY seq"):
                 place = room, kind, key
-                with contextlib.suppress(CryptoError):
-                    if kind != Kind.LOCK:
-                        rows.append((*place, seal_record(new, _context(place), self._open(place, value))))
+                try:
+                    data = self._open(place, value)
+                except CryptoError:
+                    if room == self.own:
+                        raise VaultError(SPOILED.format(self._path)) from None
+                    lost[room] += kind == Kind.LINE
+                    continue
+                if kind == Kind.DAMAGE:
+                    lost[room] += int.from_bytes(data)
+                elif kind != Kind.LOCK:
+                    take(place, data)
+        for room, lines in lost.items():
+            take(self.place(room, Kind.DAMAGE, b""), lines.to_bytes(4))
         return rows
 
-    def _checkpoint(self) -> None:
-        """Leave nothing in the log beside the file of what was."""
-        with self._mutex, explained(self._path):
-            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def overwrite_log(self) -> None:
+        """Leave nothing of what was in the log beside the file.  Raises VaultError."""
+        with self._mutex:
+            overwrite_log(self._path, self._base)
 
     # -- what rows are made of
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from chatcore import ownfile
 from chatcore.errors import VaultError
 from chatcore.lock import VERSION, Lock, OtherVersionError, find_lock
-from chatcore.salvage import PAGE_SIZE, committed
+from chatcore.salvage import PAGE_SIZE, committed, newest
 
 KEY_SIZE = 16
 
@@ -113,6 +113,7 @@ def connect(path: Path) -> sqlite3.Connection:
             base.execute("PRAGMA journal_mode = WAL")
             base.execute("PRAGMA synchronous = NORMAL")  # see `Vault.settle`
             base.execute("PRAGMA secure_delete = ON")
+            base.execute("PRAGMA temp_store = MEMORY")  # what it sets aside would stay in /var/tmp, keys and all
             base.execute("BEGIN IMMEDIATE")  # takes the lock now, not at the first message
             laid_out = {sql for (sql,) in base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
             base.execute("COMMIT")
@@ -144,6 +145,17 @@ def look(path: Path, base: sqlite3.Connection, log: bytes) -> tuple[Lock | None,
     return lock, verdict == "ok" and version == VERSION and committed(log) <= read[1]
 
 
+def overwrite_log(path: Path, base: sqlite3.Connection) -> None:
+    """Leave nothing of what was in the log beside a vault, nor on the disk where the log was.  Raises VaultError."""
+    with explained(path):
+        ((busy, written, moved),) = base.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+        if busy or written != moved:
+            raise VaultError(ownfile.IN_USE.format(path))
+        if written > 0:
+            ownfile.blank(path.with_name(path.name + "-wal"))
+        base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def found_lock(path: Path, image: bytes) -> Lock | None:
     """Look for the lock in the bytes of a vault that is damaged.  Raises VaultError when it is of another version."""
     try:
@@ -158,7 +170,8 @@ def peek(path: Path) -> Lock:
     ownfile.check(path)
     image = ownfile.read(path)
     beside = path.with_name(path.name + "-wal")
-    lock = (found_lock(path, ownfile.read(beside)) if beside.exists() else None) or found_lock(path, image)
+    log = newest(ownfile.read(beside)) if beside.exists() else b""
+    lock = found_lock(path, log) or found_lock(path, image)
     if lock is None:
         raise VaultError(DAMAGED.format(path))
     return lock

@@ -583,7 +583,7 @@ def test_a_protection_that_holds_though_not_all_was_written_is_shown_before_why(
         raise VaultError("The disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Vault, "_checkpoint", fail)
+        patch.setattr(Vault, "overwrite_log", fail)
         alice.back.protect(Guard.PASSPHRASE, "open sesame", "")
         known = alice.wait(ProfileKnown)
         assert (known.guard, known.done) == (Guard.PASSPHRASE, "")

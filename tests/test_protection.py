@@ -29,6 +29,8 @@ from chatcore.lock import Guard
 from chatcore.oskeyring import Keyring
 from chatcore.profile import FILE_NAME, Profile
 from chatcore.salvage import PAGE_SIZE
+from chatcore.seal import SealKeys
+from chatcore.vaultfile import Kind
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
 
@@ -286,13 +288,10 @@ def test_of_what_is_erased_nothing_is_left(
     profile = with_room(tmp_path, None, keyring)
     profile.protect(guard, PASSPHRASE)
     (tmp_path / "rooms.parley").write_bytes(b"left over")
-    watched = tmp_path.parent / f"{tmp_path.name} watched"
-    os.link(file_of(tmp_path), watched)  # to see what becomes of its bytes
     profile.erase_all()
     assert list(tmp_path.iterdir()) == []
     assert backend.kept == {}
     assert not Profile.exists(tmp_path)
-    watched.unlink()
 
 
 def test_what_is_wiped_is_overwritten_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keyring: Keyring) -> None:
@@ -308,6 +307,135 @@ def test_what_is_wiped_is_overwritten_first(tmp_path: Path, monkeypatch: pytest.
     profile.erase_all()
     assert seen
     assert all(set(data) <= {0} for data in seen)
+
+
+@posix
+def test_the_log_is_overwritten_before_the_disk_has_its_place_back(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite cuts it short, and takes it away, as it is: with all rows of late, and the keys where nobody guards them.
+
+    So when a room is erased, when what guards the profile is changed, and when it is closed or erased.
+    """
+    profile = with_room(tmp_path, None, keyring)
+    log, seen = file_of(tmp_path).with_name(FILE_NAME + "-wal"), list[bytes]()
+    assert profile._vault is not None
+
+    def look(statement: str) -> None:
+        if "TRUNCATE" in statement:
+            seen.append(log.read_bytes())
+
+    profile._vault._base.set_trace_callback(look)
+    for step, cuts in (
+        (lambda: profile.erase(invite(1).room_id), 2),
+        (lambda: profile.protect(Guard.PASSPHRASE, PASSPHRASE), 1),
+        (profile.save, 0),
+    ):
+        seen.clear()
+        profile.nick += "x"
+        profile.save()
+        step()
+        assert len(seen) == cuts
+        assert seen[:1] == [] or len(seen[0]) > PAGE_SIZE
+        assert all(set(data) <= {0} for data in seen)
+    watched = tmp_path.parent / f"{tmp_path.name} watched"
+    os.link(log, watched)
+    seen.clear()
+    profile.erase_all()
+    assert set(watched.read_bytes()) <= {0}
+    assert [set(data) for data in seen] == [{0}]
+    watched.unlink()
+
+
+def test_who_was_killed_before_the_older_state_was_overwritten_does_that_when_it_is_opened(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    vault = profile._vault
+    assert vault is not None
+    for number in range(40):  # what stood in the log before lies behind what is in it now
+        profile.nick = f"Alice {number}"
+        profile.save()
+    vault._base.execute("PRAGMA wal_checkpoint").fetchall()
+    before = vault.keys
+    monkeypatch.setattr(vault, "overwrite_log", lambda: None)
+    profile.protect(Guard.PASSPHRASE, PASSPHRASE)
+    killed = tmp_path / "killed"
+    shutil.copytree(tmp_path, killed)
+    profile.close()
+    assert before in everything_in(killed)
+    assert Profile.guard_at(killed) is Guard.PASSPHRASE  # and not what it was, though that stands behind it
+    with pytest.raises(PassphraseError):
+        Profile.open(killed, None, ENGINE, keyring)
+    with contextlib.closing(Profile.open(killed, PASSPHRASE, ENGINE, keyring)):
+        assert before not in everything_in(killed)
+    opens(killed, PASSPHRASE, keyring, profile)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it looks at which files are open")
+def test_while_everything_is_sealed_anew_nothing_is_written_elsewhere(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would put what was, keys and all, into a file in /var/tmp, to be able to undo one statement alone."""
+    profile = with_room(tmp_path, None, keyring)
+    profile.room(invite(1).room_id).commit(Changes(lines=[line(number) for number in range(2000)]))
+    files, sealed, seal = set[str](), 0, vault_module.seal_record
+
+    def look(keys: SealKeys, context: bytes, data: bytes) -> bytes:
+        nonlocal sealed
+        sealed += 1
+        if sealed % 200 == 0:
+            files.update(os.readlink(file.path) for file in os.scandir("/proc/self/fd") if os.path.islink(file.path))
+        return seal(keys, context, data)
+
+    monkeypatch.setattr(vault_module, "seal_record", look)
+    profile.protect(Guard.PASSPHRASE, PASSPHRASE)
+    assert sealed > 2000
+    assert str(file_of(tmp_path)) in files
+    assert not [name for name in files if "etilqs" in name]
+    profile.close()
+
+
+def test_a_profile_that_wasnt_closed_is_not_brought_without_what_was_kept_last(
+    tmp_path: Path, keyring: Keyring
+) -> None:
+    profile = with_room(tmp_path / "one", None, keyring)
+    open_still = file_of(tmp_path / "one")
+    sentence = f"The profile at {open_still} is open, or was never closed, and what was kept last is not in this file."
+    with pytest.raises(ProfileError, match=re.escape(sentence)):
+        Profile.bring(open_still, tmp_path / "two", "", ENGINE, keyring)
+    assert not Profile.exists(tmp_path / "two")
+    profile.close()
+    with contextlib.closing(Profile.bring(open_still, tmp_path / "two", "", ENGINE, keyring)) as brought:
+        assert len(brought.room(invite(1).room_id).load().lines) == 3
+
+
+def test_a_copy_of_a_damaged_profile_tells_what_is_lost_and_goes_on_with_no_log_of_it(
+    tmp_path: Path, keyring: Keyring
+) -> None:
+    profile = with_room(tmp_path / "one", None, keyring)
+    vault, room_id = profile._vault, invite(1).room_id
+    assert vault is not None
+    for number, (kind, lost) in enumerate(((Kind.LINE, 1), (Kind.STANDING, 1), (Kind.LINE, 2))):
+        one = "SELECT seq FROM item WHERE kind = ? AND length(value) != 60 LIMIT 1"
+        vault._base.execute(f"UPDATE item SET value = randomblob(60) WHERE seq = ({one})", (kind,))
+        profile.export(tmp_path / f"copy {number}", PASSPHRASE)
+        with contextlib.closing(
+            Profile.bring(tmp_path / f"copy {number}", tmp_path / f"{number}", PASSPHRASE, ENGINE, keyring)
+        ) as brought:
+            kept = brought.room(room_id).load()
+            assert kept.lost_lines == lost
+            assert len(kept.lines) == 3 - lost
+            brought.export(tmp_path / f"copy of copy {number}", PASSPHRASE)
+        with contextlib.closing(
+            Profile.bring(tmp_path / f"copy of copy {number}", tmp_path / f"{number}b", PASSPHRASE, ENGINE, keyring)
+        ) as brought:
+            assert brought.room(room_id).load().lost_lines == lost
+    vault._base.execute("UPDATE item SET value = randomblob(60) WHERE kind = ?", (Kind.NICK,))
+    with pytest.raises(VaultError, match="Close Parley and start it again: what is whole is kept"):
+        profile.export(tmp_path / "no copy", PASSPHRASE)
+    assert not (tmp_path / "no copy").exists()
+    profile.close()
 
 
 # -- a real keyring ----------------------------------------------------------------------------------------------------
@@ -421,7 +549,7 @@ def test_a_new_lock_whose_older_state_cant_be_overwritten_holds_and_says_so(
 
     for _ in range(2):
         with monkeypatch.context() as patch:
-            patch.setattr(vault, "_checkpoint", fail)
+            patch.setattr(vault, "overwrite_log", fail)
             with pytest.raises(
                 VaultError, match=r"What you chose holds from now on, .* Close Parley and start it again"
             ):
