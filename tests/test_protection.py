@@ -29,7 +29,7 @@ from chatcore.lock import Guard
 from chatcore.oskeyring import Keyring
 from chatcore.profile import FILE_NAME, Profile
 from chatcore.salvage import PAGE_SIZE
-from chatcore.seal import SealKeys
+from chatcore.seal import SealKeys, seal_record
 from chatcore.vaultfile import Kind
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
@@ -379,14 +379,14 @@ def test_while_everything_is_sealed_anew_nothing_is_written_elsewhere(
     """SQLite would put what was, keys and all, into a file in /var/tmp, to be able to undo one statement alone."""
     profile = with_room(tmp_path, None, keyring)
     profile.room(invite(1).room_id).commit(Changes(lines=[line(number) for number in range(2000)]))
-    files, sealed, seal = set[str](), 0, vault_module.seal_record
+    files, sealed = set[str](), 0
 
     def look(keys: SealKeys, context: bytes, data: bytes) -> bytes:
         nonlocal sealed
         sealed += 1
         if sealed % 200 == 0:
             files.update(os.readlink(file.path) for file in os.scandir("/proc/self/fd") if os.path.islink(file.path))
-        return seal(keys, context, data)
+        return seal_record(keys, context, data)
 
     monkeypatch.setattr(vault_module, "seal_record", look)
     profile.protect(Guard.PASSPHRASE, PASSPHRASE)
