@@ -185,6 +185,7 @@ class Courier:
             self._emit(events.Gap(talk.fp, talk.nick(self._members), gone, fresh))
         if not talk.open:
             talk.begin(ready, ready.cursor if ready.your_log == self._log else 0)
+            self._look_whole(talk, now)
             self._send_ack(talk, now)
         return well
 
@@ -195,19 +196,21 @@ class Courier:
         )
         if newest is None:
             self._sending.pop(fp, None)
-            self._report.gone(fp, now)
+            self._report.gone(fp)
         elif self._sending.get(fp) is not newest:
             self._sending[fp] = newest
             self.answers.here(fp, now)
             self._ledger.touch(fp)
-            self._arrived(fp, self._outbox(fp).restart(newest.acked), now)
+            if arrived := self._outbox(fp).restart(newest.acked):
+                self._report.whole(fp, Oddity.HELD, now)
+                self._arrived(fp, arrived, now)
             self._give_up(fp, self._outbox(fp).expire(self._too_old_ms(now)), now)
             self._pump(fp, now)
 
-    def disconnect(self, now: Moment) -> None:
+    def disconnect(self) -> None:
         """Every link is gone."""
         for fp in self._sending:
-            self._report.gone(fp, now)
+            self._report.gone(fp)
         self._sending.clear()
         self.stale = False
 

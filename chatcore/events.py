@@ -360,7 +360,8 @@ class Oddity(Enum):
 class Noticed:
     """What was odd between two times, on the way from and to `by` (fps); told again whenever there is more to say.
 
-    `mended`: nothing is missing any more.  `over`: it has been calm since, and what comes next is another matter.
+    `mended`: nothing is missing any more.  `over`: it has been calm since, and what comes next is another matter; if it
+    isn't mended then, there is no link any more with those of whom something is missing.
     """
 
     seen: tuple[tuple[Oddity, int], ...]

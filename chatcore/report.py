@@ -52,11 +52,12 @@ class Report:
         self._sum = _Tally(now.ms)
         self._times: deque[tuple[int, int]] = deque(maxlen=MAX_TIMES)
         self._reconnects = self._longest_break_ms = 0
-        self._lost_ms: int | None = None
+        self._lost_s: float | None = None
         # the episode
         self._seen: Counter[Oddity] = Counter()
         self._by: set[bytes] = set()
         self._open: set[tuple[bytes, Oddity]] = set()  # what isn't mended yet, by fp
+        self._cut: set[tuple[bytes, Oddity]] = set()  # nor can be now: there is no link with them any more
         self._from_ms = self._to_ms = 0
         self._news_s: float | None = None
         self._calm_s = 0.0
@@ -65,17 +66,17 @@ class Report:
 
     def connected(self, now: Moment) -> None:
         """The relay gave us a seat."""
-        if self._lost_ms is not None:
+        if self._lost_s is not None:
             self._reconnects += 1
-            self._longest_break_ms = max(self._longest_break_ms, now.ms - self._lost_ms)
-            self._lost_ms = None
+            self._longest_break_ms = max(self._longest_break_ms, round((now.s - self._lost_s) * 1000))
+            self._lost_s = None
         self._visits.append(_Tally(now.ms))
 
     def disconnected(self, now: Moment) -> None:
         """The connection is gone."""
         if self._visits and not self._visits[-1].ended_ms:
             self._visits[-1].ended_ms = now.ms
-            self._lost_ms = now.ms
+            self._lost_s = now.s
 
     def _tallies(self, fp: bytes) -> list[_Tally]:
         if fp and fp not in self._peers and len(self._peers) < MAX_PEERS:
@@ -90,24 +91,27 @@ class Report:
         if not self._seen:
             self._from_ms = now.ms
         self._seen[what] += count
-        self._to_ms = now.ms
+        self._to_ms = max(self._from_ms, now.ms)  # the clock may have been set meanwhile
         self._calm_s = now.s + CALM_S
         if fp:
             self._by.add(fp)
         if fp and what in (Oddity.MISSING, Oddity.HELD):
             self._open.add((fp, what))
+            self._cut.discard((fp, what))
         self._tell_soon(now)
 
     def whole(self, fp: bytes, what: Oddity, now: Moment) -> None:
         """All that this peer has sent has come (MISSING), or all that was sent to it is confirmed (HELD)."""
-        if (fp, what) in self._open:
+        if (fp, what) in self._open | self._cut:
             self._open.discard((fp, what))
+            self._cut.discard((fp, what))
             self._tell_soon(now)
 
-    def gone(self, fp: bytes, now: Moment) -> None:
-        """No link with this peer is left: nothing is expected of them."""
-        for what in (Oddity.MISSING, Oddity.HELD):
-            self.whole(fp, what, now)
+    def gone(self, fp: bytes) -> None:
+        """No link with this peer is left: nothing is expected of them until they are back."""
+        cut = {one for one in self._open if one[0] == fp}
+        self._open -= cut
+        self._cut |= cut
 
     def resent(self, fp: bytes, count: int) -> None:
         """Messages go out once more, for want of an acknowledgement."""
@@ -148,10 +152,12 @@ class Report:
         if self._seen:
             seen = tuple((what, self._seen[what]) for what in Oddity if self._seen[what])
             by = tuple(sorted(self._by))
-            self._emit(events.Noticed(seen, by, self._from_ms, self._to_ms, not self._open, over))
+            mended = not self._open and not self._cut
+            self._emit(events.Noticed(seen, by, self._from_ms, self._to_ms, mended, over))
         if over:
             self._seen.clear()
             self._by.clear()
+            self._cut.clear()
 
     def told(self, nick: Callable[[bytes], str], now: Moment) -> events.ConnectionReport:
         """Return all that was counted."""

@@ -197,7 +197,7 @@ class Room:
             for one in gone:
                 one.end_all()
             self._talks.clear()
-            self._courier.disconnect(now)
+            self._courier.disconnect()
             self._gossip.disconnect()
         self._changed = True
         self._settle(now)

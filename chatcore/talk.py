@@ -36,7 +36,7 @@ class Talk:
         self.log = NO_LOG  # theirs, on this link
         self.told_cursor = False  # they have said how far our log has come, or know none of ours
         self.heard = False  # an ACK came: they are up, too, and send to us here
-        self.head = 0  # the highest number that they have given out, by their last ACK
+        self.head = 0  # the highest number that they have given out, by their READY or last ACK
         self.acked = 0  # their cursor in our log; it may not go back within a link
         self.untold = 0  # messages taken since our last ACK
         self.moved = b""  # the hash of what they were told of where the room is
@@ -74,7 +74,7 @@ class Talk:
         """Messages may flow now."""
         self.open = True
         self.link.provisional = False
-        self.log, self.acked = ready.my_log, acked
+        self.log, self.head, self.acked = ready.my_log, ready.head, acked
 
     def close(self) -> bool:
         """One of the two isn't a member (any more); says whether messages had flowed."""

@@ -38,12 +38,12 @@ def sentence(event: Noticed, name_of: NameOf) -> str:
         parts.append(f"{wording.count(number, 'message')} of yours {'was' if number == 1 else 'were'} not confirmed")
     if counts.get(Oddity.SILENT):
         parts.append("nothing more came for a minute and a half")
-    return f"{when}{between} {wording.joined(parts)}; {_outcome(counts, event.mended)}"
+    return f"{when}{between} {wording.joined(parts)}; {_outcome(counts, event)}"
 
 
-def _outcome(counts: dict[Oddity, int], mended: bool) -> str:
-    if not mended:
-        return "what is missing is being sent again"
+def _outcome(counts: dict[Oddity, int], event: Noticed) -> str:
+    if not event.mended:
+        return f"what is missing {'will be sent again when you meet' if event.over else 'is being sent again'}"
     if counts.keys() & {Oddity.MISSING, Oddity.HELD}:
         return "what was missing has been sent again"
     if counts.keys() & {Oddity.LATE, Oddity.REPEATED, Oddity.FORGED}:

@@ -416,21 +416,17 @@ def test_a_copy_of_a_damaged_profile_tells_what_is_lost_and_goes_on_with_no_log_
     profile = with_room(tmp_path / "one", None, keyring)
     vault, room_id = profile._vault, invite(1).room_id
     assert vault is not None
-    for number, (kind, lost) in enumerate(((Kind.LINE, 1), (Kind.STANDING, 1), (Kind.LINE, 2))):
-        one = "SELECT seq FROM item WHERE kind = ? AND length(value) != 60 LIMIT 1"
+    for kind in (Kind.LINE, Kind.STANDING):
+        one = "SELECT seq FROM item WHERE kind = ? LIMIT 1"
         vault._base.execute(f"UPDATE item SET value = randomblob(60) WHERE seq = ({one})", (kind,))
-        profile.export(tmp_path / f"copy {number}", PASSPHRASE)
-        with contextlib.closing(
-            Profile.bring(tmp_path / f"copy {number}", tmp_path / f"{number}", PASSPHRASE, ENGINE, keyring)
-        ) as brought:
+    profile.export(tmp_path / "copy", PASSPHRASE)
+    for place, again in (("copy", "copy of the copy"), ("copy of the copy", "")):
+        home = tmp_path / f"home of the {place}"
+        with contextlib.closing(Profile.bring(tmp_path / place, home, PASSPHRASE, ENGINE, keyring)) as brought:
             kept = brought.room(room_id).load()
-            assert kept.lost_lines == lost
-            assert len(kept.lines) == 3 - lost
-            brought.export(tmp_path / f"copy of copy {number}", PASSPHRASE)
-        with contextlib.closing(
-            Profile.bring(tmp_path / f"copy of copy {number}", tmp_path / f"{number}b", PASSPHRASE, ENGINE, keyring)
-        ) as brought:
-            assert brought.room(room_id).load().lost_lines == lost
+            assert (kept.lost_lines, len(kept.lines)) == (1, 2)
+            if again:
+                brought.export(tmp_path / again, PASSPHRASE)
     vault._base.execute("UPDATE item SET value = randomblob(60) WHERE kind = ?", (Kind.NICK,))
     with pytest.raises(VaultError, match="Close Parley and start it again: what is whole is kept"):
         profile.export(tmp_path / "no copy", PASSPHRASE)

@@ -190,6 +190,41 @@ def test_one_who_is_heard_and_doesnt_hear_is_told_of() -> None:
     assert report(alice).total.mended == 1
 
 
+@pytest.mark.parametrize("away_s", [20, CALM_S + 20])
+def test_what_is_missing_of_one_who_goes_is_not_said_to_have_been_sent_again(away_s: float) -> None:
+    world, (alice, bob) = room("alice", "bob")
+    drops = iter([True])
+    from_alice_to_bob(world, lambda block: [] if next(drops, False) else [block])
+    for text in ("one", "two"):
+        alice.say(text)
+    world.advance(2)
+    alice.disconnect()
+    world.advance(away_s)
+    (event,) = noticed(bob)[-1:]
+    assert dict(event.seen) == {Oddity.MISSING: 1}
+    assert (event.mended, event.over) == (False, away_s > CALM_S)
+    alice.connect()
+    world.advance(20)
+    assert [text for _, text in bob.texts()] == ["one", "two"]
+    assert noticed(bob)[-1].mended is (away_s < CALM_S)
+    world.advance(CALM_S + 5)
+    assert noticed(bob)[-1].over
+    assert not bob.of(Gap)
+
+
+def test_a_clock_that_is_set_meanwhile_makes_no_break_longer_and_nothing_end_before_it_began() -> None:
+    told: list[Any] = []
+    counted = Report(Moment(0, 10_000_000), told.append)
+    counted.connected(Moment(1, 10_001_000))
+    counted.odd(Oddity.FORGED, b"", 1, Moment(2, 10_002_000))
+    counted.odd(Oddity.FORGED, b"", 1, Moment(3, 3_000))
+    counted.disconnected(Moment(4, 4_000))
+    counted.connected(Moment(6, 10_006_000))
+    counted.tick(Moment(7, 10_007_000))
+    assert told[-1].from_ms <= told[-1].to_ms
+    assert counted.told(lambda fp: "", Moment(8, 10_008_000)).longest_break_ms == 2000
+
+
 def test_a_long_delay_is_told_and_over_when_all_has_come() -> None:
     world, (alice, bob) = room("alice", "bob")
     held: list[bytes] = []

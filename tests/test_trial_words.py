@@ -41,6 +41,10 @@ def notice(*seen: tuple[Oddity, int], by: tuple[bytes, ...] = (BOB,), mended: bo
             "what is missing is being sent again",
         ),
         (
+            notice((Oddity.MISSING, 2), mended=False, over=True, to_ms=NOON),
+            f"At {AT} between you and Bob 2 blocks were missing; what is missing will be sent again when you meet",
+        ),
+        (
             notice((Oddity.SILENT, 1), to_ms=NOON),
             f"At {AT} between you and Bob nothing more came for a minute and a half; Parley goes on trying",
         ),
