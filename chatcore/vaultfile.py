@@ -9,7 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from chatcore import ownfile
-from chatcore.errors import VaultError
+from chatcore.errors import ProfileError, VaultError
 from chatcore.lock import VERSION, Lock, OtherVersionError, find_lock
 from chatcore.salvage import PAGE_SIZE, committed, newest
 
@@ -85,10 +85,14 @@ class MalformedError(VaultError):
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the disk say into one sentence."""
+    """Turn what SQLite and the disk say into one sentence.  Raises VaultError, by which a room knows to stop."""
     try:
         with ownfile.explained(path):
             yield
+    except VaultError:
+        raise
+    except ProfileError as error:
+        raise VaultError(str(error)) from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -120,8 +120,8 @@ def test_attack_34_a_message_lists_those_away_and_who_joins_later_never_gets_it(
 def test_attack_34_who_comes_between_the_writing_and_the_sending_doesnt_get_it_unseen() -> None:
     """The core knows of her, the window doesn't yet: whoever floods the core could make that take a while."""
     world = World()
-    alice = world.client("alice", store=Memory())
-    bob = world.client("bob")
+    store = Memory()
+    alice, bob = world.client("alice", store=store), world.client("bob")
     world.advance(2)
     listed = frozenset((fp("alice"), fp("bob")))
     nina = world.client("nina")
@@ -133,7 +133,7 @@ def test_attack_34_who_comes_between_the_writing_and_the_sending_doesnt_get_it_u
     ]
     assert not alice.of(MessageSent)
     assert heard(bob) == heard(nina) == []
-    assert not alice.store or not alice.store.load().lines
+    assert not store.load().lines
     alice.room.say("for all three", world.now, listed=listed | {fp("nina")})
     world.client("dave", connect=False)
     alice.room.say("one may have left meanwhile", world.now, listed=listed | {fp("nina"), fp("dave")})

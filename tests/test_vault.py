@@ -324,10 +324,10 @@ def test_the_disk_is_asked_only_when_something_changed_and_not_believed_after_it
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
-        with pytest.raises(ProfileError, match="can't be written"):
+        with pytest.raises(VaultError, match="can't be written"):  # by which a room knows that it must stop
             vault.settle()
     for _ in range(2):  # what the system dropped then it won't write later
-        with pytest.raises(ProfileError, match="an earlier write failed"):
+        with pytest.raises(VaultError, match="an earlier write failed"):
             vault.settle()
 
 
