@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -370,6 +371,47 @@ def test_who_was_killed_before_the_older_state_was_overwritten_does_that_when_it
     with contextlib.closing(Profile.open(killed, PASSPHRASE, ENGINE, keyring)):
         assert before not in everything_in(killed)
     opens(killed, PASSPHRASE, keyring, profile)
+
+
+@posix
+def test_killed_at_every_statement_of_a_change_of_keys_and_of_an_erasure_all_is_there_or_erased(
+    tmp_path: Path, keyring: Keyring
+) -> None:
+    whole, room_id, erased = tmp_path / "whole", invite(1).room_id, 0
+    profile = with_room(whole, None, keyring)
+    profile.close()
+    for left in range(1, 60):
+        home = tmp_path / str(left)
+        shutil.copytree(whole, home)
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                own, count = Profile.open(home, None, QUICK, keyring), [left]
+
+                def statement(_: str, count: list[int] = count) -> None:
+                    count[0] -= 1
+                    if count[0] == 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+                assert own._vault is not None
+                own._vault._base.set_trace_callback(statement)
+                own.protect(Guard.NOBODY)
+                own.erase(room_id)
+                os._exit(0)
+            os._exit(1)
+        _, status = os.waitpid(child, 0)
+        with contextlib.closing(Profile.open(home, None, ENGINE, keyring)) as opened:
+            assert opened.loss is None
+            assert opened.identity.to_der() == profile.identity.to_der()
+            kept, listed = opened.room(room_id).load(), room_id in [room.invite.room_id for room in opened.rooms]
+            assert (len(kept.lines), kept.lost_lines) == (3 if listed else 0, None)
+            erased += not listed
+        if not os.WIFSIGNALED(status):
+            assert os.WEXITSTATUS(status) == 0
+            assert not listed
+            assert 5 < left - erased < left - 5  # before it, and after
+            return
+    pytest.fail("it never ended")
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it looks at which files are open")
