@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -327,11 +328,12 @@ def test_the_log_is_overwritten_before_the_disk_has_its_place_back(
             seen.append(log.read_bytes())
 
     profile._vault._base.set_trace_callback(look)
-    for step, cuts in (
+    steps: list[tuple[Callable[[], None], int]] = [
         (lambda: profile.erase(invite(1).room_id), 2),
         (lambda: profile.protect(Guard.PASSPHRASE, PASSPHRASE), 1),
         (profile.save, 0),
-    ):
+    ]
+    for step, cuts in steps:
         seen.clear()
         profile.nick += "x"
         profile.save()
