@@ -387,12 +387,15 @@ def test_round_trips_have_a_median_and_a_worst() -> None:
 
 
 def test_breaks_are_counted_with_the_longest() -> None:
-    counts = Report(Moment(0.0, 0), lambda event: None)
+    def at(ms: int) -> Moment:
+        return Moment(ms / 1000, ms)
+
+    counts = Report(at(0), lambda event: None)
     for lost_ms, back_ms in ((1_000, 2_000), (5_000, 46_000), (50_000, 51_000)):
-        counts.connected(Moment(0.0, lost_ms - 500))
-        counts.disconnected(Moment(0.0, lost_ms))
-        counts.disconnected(Moment(0.0, lost_ms + 1))
-        counts.connected(Moment(0.0, back_ms))
-        counts.disconnected(Moment(0.0, back_ms + 1))
+        counts.connected(at(lost_ms - 500))
+        counts.disconnected(at(lost_ms))
+        counts.disconnected(at(lost_ms + 1))
+        counts.connected(at(back_ms))
+        counts.disconnected(at(back_ms + 1))
     told = counts.told(lambda fp: "", Moment(0.0, 60_000))
     assert told.longest_break_ms == 41_000
