@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gui_help import ALICE, BOB, CAROL, NOON, WORDS, Stage, an_invite, heard, mid
+from gui_help import ALICE, BOB, CAROL, DAVE, NOON, WORDS, Stage, an_invite, heard, mid
 
 from chatcore.errors import StateError, TextError
 from chatcore.events import (
@@ -78,7 +78,7 @@ def test_what_would_go_to_one_who_has_just_come_stays_in_the_composer_and_says_w
     assert stage.page.typed == "between us"
     assert stage.log.texts == []
     stage.core(MemberJoined(DAVE, "Dave", NOON), NotSaid("between us", (BOB, DAVE)))
-    assert stage.page.refusal == "Not sent: Bob and Dave came in just now. Press Enter again to send it to them, too."
+    assert stage.page.refusal == f"Not sent: Bob and Dave {again}"
 
 
 def test_ticks_go_from_a_clock_over_some_to_all() -> None:
