@@ -71,10 +71,8 @@ def test_what_would_go_to_one_who_has_just_come_stays_in_the_composer_and_says_w
     stage(events.Send("between us"))
     assert stage.back.listed == frozenset((ALICE, BOB, CAROL))
     stage.core(NotSaid("between us", (DAVE,)))
-    assert (
-        stage.page.refusal
-        == f"Not sent: {sentences.NOBODY} came in just now. Press Enter again to send it to them, too."
-    )
+    again = "came in just now. Press Enter again to send it to them, too."
+    assert stage.page.refusal == f"Not sent: {sentences.NOBODY} {again}"
     assert stage.page.typed == "between us"
     assert stage.log.texts == []
     stage.core(MemberJoined(DAVE, "Dave", NOON), NotSaid("between us", (BOB, DAVE)))
