@@ -121,7 +121,9 @@ class Upkeep:
         try:
             made = await self._dial(visit, relay)
         except (PinError, NoWayError) as error:
-            if visit.before != visit.relay:  # one of two addresses may well be somebody else's by now
+            # One of two addresses may well be somebody else's by now; and a relay that had a seat for us may just be
+            # put up anew, from a backup or with its spare key.
+            if visit.before != visit.relay or (visit.was_seated and isinstance(error, PinError)):
                 return End(str(error)), 0.0
             visit.report(Connection.STOPPED, str(error))
             return None, 0.0

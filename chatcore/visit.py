@@ -38,7 +38,7 @@ Soon = Callable[..., None]  # has the loop call something
 class Visit:
     """One room, as the client keeps it.
 
-    The worker alone touches `room`, and writes all but `task` and `connected`, which are the loop's.
+    The worker alone touches `room`, and writes all but `task`, `connected` and `was_seated`, which are the loop's.
     """
 
     def __init__(self, invite: Invite, me: bytes, worker: Worker, soon: Soon, emit: Emit) -> None:
@@ -55,6 +55,7 @@ class Visit:
         self.cable: Cable | None = None  # the first of them
         self.lookout: Cable | None = None  # one more, which never carries a message
         self.connected = False  # the window knows that we have a seat
+        self.was_seated = False  # there has been one, at the relay of the invite
         self.worn = asyncio.Event()  # a connection has carried so much that it should be renewed
         self.member = False
         self.statements: tuple[bytes, ...] = ()
@@ -75,7 +76,7 @@ class Visit:
     def seat_given(self) -> None:
         """Tell the window, unless it is another connection that is to take the place of one it knows of."""
         if not self.connected:
-            self.connected = True
+            self.connected = self.was_seated = True
             self.report(Connection.CONNECTED)
 
     def writable_again(self) -> None:

@@ -189,13 +189,13 @@ class Heard:
 class FakeRelay:
     """Takes connections, does what the script says with each, and remembers every byte that came in."""
 
-    def __init__(self, script: Callable[[Heard], None], state: Path | None = None) -> None:
+    def __init__(self, script: Callable[[Heard], None], state: Path | None = None, port: int = 0) -> None:
         """With a state directory it speaks TLS with the key in there."""
         self.script = script
         self.got: list[bytes] = []  # application bytes of each connection that is over
         self.accepted = 0
         self.context = keys.server_context(*keys.ensure_keys(state)) if state is not None else None
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._threads: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._accept, name="fake relay", daemon=True)
 

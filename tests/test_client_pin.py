@@ -13,6 +13,8 @@ import pytest
 from client_help import (
     HASTY,
     FakeRelay,
+    Person,
+    free_port,
     hang_up,
     no_retry,
     people,
@@ -22,6 +24,7 @@ from client_help import (
     room_on,
     through,
     tls_config,
+    until,
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -55,6 +58,22 @@ def test_attack_51_another_key_gets_not_one_byte(tmp_path: Path) -> None:
             no_retry(alice, plain(busy.port))
             assert fake.accepted == 1
     assert fake.got == [b""]
+
+
+def test_who_was_in_waits_while_a_relay_of_another_key_is_there(tmp_path: Path) -> None:
+    """A server set up anew has a key of its own, until the backup or the spare key is put in place."""
+    config = tls_config(tmp_path / "ours", port=free_port())
+    with RelayThread(config) as relay:
+        alice = Person("alice", room_on(RelayAddress.parse(relay.server.line)))
+        alice.ear.until_state(Connection.CONNECTED)
+    with alice:
+        with FakeRelay(receive_all, tmp_path / "other", port=config.port) as fake:
+            wrong = ConnectionChanged(Connection.RECONNECTING, dials.NOT_THE_RELAY)
+            alice.ear.until(lambda: wrong in alice.ear.events, "she is told that it is another")
+            until(lambda: fake.accepted > 2, "she tries again")
+        with RelayThread(config):
+            alice.ear.until_state(Connection.CONNECTED, 2)
+        assert not any(fake.got)
 
 
 def test_the_second_pin_counts_as_much(tmp_path: Path) -> None:
