@@ -26,8 +26,9 @@ from relay import keys, monitor, proxy
 from relay.config import Config
 from relay.engine_doctor import examine_engine
 from relay.limits import Limits, is_among
+from relay.renewal import made_s
 from relay.server import check, connections_within, files_for, listener, why_not_listening
-from relay.system import open_file_limit, remark_on
+from relay.system import clock_is_kept, open_file_limit, remark_on
 
 PATIENCE_S = 10.0
 LITTLE_DISK_BYTES = 64 * 2**20
@@ -53,13 +54,12 @@ def examine(path: Path, *, now_s: float | None = None) -> Iterator[Finding]:
         return
     yield Finding("ok", "configuration", f"{path} can be used.")
     now_s = time.time() if now_s is None else now_s
-    made_s = Path(__file__).stat().st_mtime
+    begin_s = 0
     if config.certificate is not None and config.key is not None and not config.behind_tls_terminator:
         yield _secrecy(config.key, config.spare_pin)
         begin_s, end_s = keys.validity(config.certificate)
-        made_s = max(made_s, begin_s)
         yield _dates(config.certificate, end_s, now_s)
-    yield _clock(made_s, now_s)
+    yield _clock(begin_s, now_s)
     yield _name(config)
     places = {path.parent, *(file.parent for file in (config.certificate, config.key) if file is not None)}
     yield _disk(places)
@@ -120,7 +120,10 @@ def _dates(certificate: Path, end_s: float, now_s: float) -> Finding:
         return Finding("ok", "certificate", f"it holds until {_day(end_s)}.")
     cure = "get a new one from where it came, for the same key, and reload."
     if keys.is_self_made(certificate):
-        cure = "a relay that runs makes a new one within the hour; if this one stays, see that it may write there."
+        cure = (
+            "a relay that runs makes a new one within the hour, or when it is reloaded; if this one stays, see that it "
+            "may write there."
+        )
     return Finding(
         "warn",
         "certificate",
@@ -129,14 +132,25 @@ def _dates(certificate: Path, end_s: float, now_s: float) -> Finding:
     )
 
 
-def _clock(made_s: float, now_s: float) -> Finding:
-    if now_s < made_s - DAY_S:
+def _clock(begin_s: float, now_s: float) -> Finding:
+    cure = "timedatectl set-ntp true"
+    if now_s < made_s() - DAY_S:
+        sentence = f"it says {_day(now_s)}, before this relay was made ({_day(made_s())}); set it: {cure}"
+        return Finding("bad", "clock", sentence)
+    if now_s < begin_s - DAY_S:
         return Finding(
-            "bad",
+            "warn",
             "clock",
-            f"it says {_day(now_s)}, before this relay was made ({_day(made_s)}); set it: timedatectl set-ntp true",
+            f"it says {_day(now_s)}, and the certificate holds from {_day(begin_s)} on, so it is wrong, or was: set it "
+            f"({cure}); if it is right now, a relay that runs makes a new certificate within the hour, or when it is "
+            "reloaded.",
         )
-    return Finding("ok", "clock", f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(now_s))} UTC; compare it with yours.")
+    now = f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(now_s))} UTC"
+    if not clock_is_kept():
+        return Finding(
+            "warn", "clock", f"{now}, and nothing here keeps it right; compare it with yours, or have it kept: {cure}"
+        )
+    return Finding("ok", "clock", f"{now}; compare it with yours.")
 
 
 def _onion(config: Config) -> Finding:

@@ -7,6 +7,7 @@ Each step replaces one file as a whole.  A relay that is ended between two of th
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
 from pathlib import Path
@@ -20,11 +21,25 @@ DAY_S = 86_400
 RENEW_S = 30 * DAY_S
 
 
+def made_s() -> float:
+    """Return when these files were made (POSIX seconds): a clock that says less is wrong."""
+    with contextlib.suppress(OSError):  # they may be in no directory
+        return Path(__file__).stat().st_mtime
+    return 0.0
+
+
 def is_due(config: Config, now_s: float) -> bool:
-    """Tell whether the certificate is one of ours and in its last month.  Raises ConfigError if it can't be read."""
+    """Tell whether the certificate is one of ours, and in its last month, or made while the clock was ahead.
+
+    Raises ConfigError if it can't be read.
+    """
     if config.certificate is None or config.key is None or config.behind_tls_terminator:
         return False
-    return keys.is_self_made(config.certificate) and keys.validity(config.certificate)[1] - now_s < RENEW_S
+    if not keys.is_self_made(config.certificate):
+        return False
+    begin_s, end_s = keys.validity(config.certificate)
+    # While the clock is behind, every certificate seems to be of the future; then it is left as it is.
+    return end_s - now_s < RENEW_S or made_s() <= now_s < begin_s - DAY_S
 
 
 def renew(config: Config) -> None:

@@ -42,11 +42,17 @@ async def _serve(server: Server, load: Callable[[], Config], announce: Callable[
             loop.add_signal_handler(number, stop.set)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    hurry = asyncio.Event()
+
+    def hear() -> None:
+        reload(server, load)
+        hurry.set()
+
     if hasattr(signal, "SIGHUP"):
-        loop.add_signal_handler(signal.SIGHUP, reload, server, load)
+        loop.add_signal_handler(signal.SIGHUP, hear)
     places = ((server.config.metrics, PUBLIC_MODE), (server.config.control or default_control(), PRIVATE_MODE))
     monitors = []
-    renewing = asyncio.create_task(_renew(server))
+    renewing = asyncio.create_task(_renew(server, hurry))
     try:
         for place, mode in places:
             if place is not None:
@@ -62,10 +68,12 @@ async def _serve(server: Server, load: Callable[[], Config], announce: Callable[
             monitor.close()
 
 
-async def _renew(server: Server) -> None:
-    """Look every hour whether the certificate is in its last month, and if so serve with a new one for the same key."""
+async def _renew(server: Server, hurry: asyncio.Event) -> None:
+    """Look every hour, and after each reload, whether the certificate is due, and if so serve with a new one."""
     while True:
-        await asyncio.sleep(LOOK_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(hurry.wait(), LOOK_S)
+        hurry.clear()
         with contextlib.suppress(ConfigError):
             await look(server, time.time())
 

@@ -11,6 +11,8 @@ from chatcore.errors import ConfigError
 from relay.limits import is_among
 
 FIRST_PASSED = 3  # where the sockets begin that a service manager hands over (sd_listen_fds(3))
+CLOCK_IS_NOT_KEPT = 5  # TIME_ERROR of adjtimex(2): nothing has compared the clock with others of late, or it was set
+TIMEX_BYTES = 512  # struct timex has 208, and nothing asked of the kernel where all are 0
 MANAGER_S = 0.2  # a service manager that doesn't take what it is told must not hold up the relay
 
 # Addresses that mean something in one network only (RFC 1918, 3927, 4193, 4291, 6598).
@@ -34,6 +36,17 @@ def open_file_limit() -> int | None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+def clock_is_kept() -> bool:
+    """Tell whether something on this computer keeps its clock right (NTP); True too where that can't be found out."""
+    import ctypes  # which the service never needs, and wants memory that it may not have
+
+    try:
+        answer: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
+    except (OSError, AttributeError, TypeError):  # not Linux
+        return True
+    return answer != CLOCK_IS_NOT_KEPT
 
 
 def notify_service_manager(state: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from relay_help import DEADLINE_S, BareClient, Process, RelayThread, until
 import relay_server
 from chatcore.errors import Finding
 from relay import config as configuration
-from relay import doctor, keys, monitor
+from relay import doctor, keys, monitor, system
 from relay.config import load
 from relay.doctor import examine
 from relay.renewal import set_key
@@ -43,6 +44,12 @@ def path(tmp_path: Path) -> Path:
         change(path, r"^port = .*", f"port = {sock.getsockname()[1]}")
     change(path, r"^# control", "control")
     return path
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the clock of this computer kept right, whether it is or not."""
+    monkeypatch.setattr(doctor, "clock_is_kept", lambda: True)
 
 
 class Usage(NamedTuple):
@@ -206,7 +213,9 @@ def test_a_certificate_that_ends_and_who_makes_a_new_one(path: Path) -> None:
     finding = found(path, "certificate", end_s + DAY_S)
     assert finding.grade == "warn"
     assert "it ended on " in finding.sentence
-    assert finding.sentence.endswith("makes a new one within the hour; if this one stays, see that it may write there.")
+    assert finding.sentence.endswith(
+        "within the hour, or when it is reloaded; if this one stays, see that it may write there."
+    )
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
@@ -273,6 +282,33 @@ def test_a_clock_from_before_the_relay(path: Path) -> None:
     assert (finding.grade, "it says 1970-01-01, before this relay was made" in finding.sentence) == ("bad", True)
     assert "timedatectl set-ntp true" in finding.sentence
     assert found(path, "clock", time.time()).grade == "ok"
+
+
+def test_a_clock_that_nothing_keeps_right(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "clock_is_kept", lambda: False)
+    finding = found(path, "clock", time.time() + DAY_S)
+    assert (finding.grade, "nothing here keeps it right; compare it with yours" in finding.sentence) == ("warn", True)
+    assert finding.sentence.startswith(time.strftime("%Y-%m-%d", time.gmtime(time.time() + DAY_S)))
+    assert finding.sentence.endswith("timedatectl set-ntp true")
+
+
+def test_what_the_kernel_says_of_the_clock_is_asked_and_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = time.time() - time.monotonic()
+    assert system.clock_is_kept() in (True, False)
+    assert abs(time.time() - time.monotonic() - before) < 1
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: NamedTuple("Other", []))
+    assert system.clock_is_kept()  # where there is no such call, nothing is said
+
+
+def test_a_certificate_from_the_future_is_no_reason_to_set_a_clock_that_is_right(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_s, _ = keys.validity(path.parent / keys.CERTIFICATE_NAME)
+    monkeypatch.setattr(doctor, "made_s", lambda: begin_s - 9 * DAY_S)
+    finding = found(path, "clock", begin_s - 2 * DAY_S)
+    assert finding.grade == "warn"
+    assert "so it is wrong, or was: set it (timedatectl set-ntp true); if it is right now" in finding.sentence
+    assert found(path, "clock", begin_s).grade == "ok"
 
 
 def test_a_name_that_leads_nowhere_or_home(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

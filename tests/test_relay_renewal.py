@@ -6,13 +6,14 @@ import asyncio
 import errno
 import os
 import shutil
+import signal
 import stat
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from relay_help import DEADLINE_S, BareClient, RelayThread, run_relay, until
+from relay_help import DEADLINE_S, BareClient, Process, RelayThread, run_relay, until
 
 import relay_server
 from chatcore.errors import ConfigError
@@ -92,6 +93,17 @@ def test_it_is_due_in_its_last_month_and_only_if_it_is_ours(path: Path) -> None:
         assert not renewal.is_due(config, ends_s(path) + DAY_S)
 
 
+def test_one_that_was_made_while_the_clock_was_ahead_is_due_as_soon_as_it_is_right(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_s = keys.validity(certificate(path))[0]
+    monkeypatch.setattr(renewal, "made_s", lambda: begin_s - 9 * DAY_S)
+    assert renewal.is_due(load(path), begin_s - 2 * DAY_S)
+    assert not renewal.is_due(load(path), begin_s - DAY_S / 2)
+    assert not renewal.is_due(load(path), begin_s - 10 * DAY_S)  # it is the clock that is behind
+    assert not renewal.is_due(load(path), 0)
+
+
 def test_a_relay_starts_although_its_certificate_is_gone_or_another_keys(path: Path, tmp_path: Path) -> None:
     pin = keys.pin_of(certificate(path))
     certificate(path).unlink()
@@ -150,9 +162,23 @@ def test_the_relay_looks_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(service, "LOOK_S", 0.01)
     monkeypatch.setattr(renewal, "RENEW_S", 400 * DAY_S)
     with RelayThread(config) as relay:
-        task = asyncio.run_coroutine_threadsafe(service._renew(relay.server), relay.loop)
+        task = asyncio.run_coroutine_threadsafe(service._renew(relay.server, asyncio.Event()), relay.loop)
         until(lambda: relay.server.journal.total("renewed") > 1, "it has looked twice")
         task.cancel()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_the_relay_looks_at_once_after_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Process(tmp_path, "--port", "0") as process:
+        pin, key = keys.pin_of(tmp_path / keys.CERTIFICATE_NAME), (tmp_path / keys.KEY_NAME).read_bytes()
+        monkeypatch.setattr(keys, "VALID_DAYS", 29)
+        _, ending = keys.make_key_and_certificate(key)
+        (tmp_path / keys.CERTIFICATE_NAME).write_bytes(ending)
+        process.process.send_signal(signal.SIGHUP)
+        until(lambda: (tmp_path / keys.CERTIFICATE_NAME).read_bytes() != ending, "it is made anew")
+        status, _, err = process.end()
+    assert (status, "reloaded" in err, "renewed" in err) == (0, True, True)
+    assert keys.pin_of(tmp_path / keys.CERTIFICATE_NAME) == pin
 
 
 # -- the spare key -----------------------------------------------------------------------------------------------------
