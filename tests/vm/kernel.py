@@ -18,7 +18,7 @@ from typing import Any
 
 from machine import CACHE, ENVIRONMENT, HERE, NEEDED, THERE, Machine, debian, open_way, run
 
-KERNEL = ["linux-image-cloud-amd64", "initramfs-tools", "zstd", "udev", "qemu-guest-agent"]
+KERNEL = ["linux-image-cloud-amd64", "initramfs-tools", "zstd", "udev", "qemu-guest-agent", "systemd-timesyncd"]
 DISK_MIB = 2000  # a file with holes: some 500 MiB
 MEMORY_MIB = 1024
 BOOT_S = 300.0
@@ -50,10 +50,10 @@ class Computer(Machine):
         self.disk = CACHE / f"disk-{suite}-{os.getpid()}.img"
         self.console = CACHE / f"console-{suite}-kernel.log"
         self._qemu: subprocess.Popen[bytes] | None = None
-        self._agent, self._port = socket.socketpair()
-        self._lines = self._agent.makefile("rb")
 
     def boot(self) -> None:
+        self._agent, port = socket.socketpair()
+        self._lines = self._agent.makefile("rb")
         tree = debian_with_kernel(self.suite)
         run("truncate", "-s", f"{DISK_MIB}M", self.disk)
         run("mkfs.ext4", "-q", "-F", "-d", tree, self.disk)
@@ -66,11 +66,11 @@ class Computer(Machine):
              "-append", "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0", "-serial", f"file:{self.console}",
              "-drive", f"file={self.disk},if=virtio,format=raw,cache=unsafe",
              "-netdev", "tap,id=way,ifname=outside,script=no,downscript=no", "-device", "virtio-net-pci,netdev=way",
-             "-chardev", f"socket,id=agent,fd={self._port.fileno()}", "-device", "virtio-serial",
+             "-chardev", f"socket,id=agent,fd={port.fileno()}", "-device", "virtio-serial",
              "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
-            stdin=subprocess.DEVNULL, pass_fds=[self._port.fileno()],
+            stdin=subprocess.DEVNULL, pass_fds=[port.fileno()],
         )  # fmt: skip
-        self._port.close()
+        port.close()
         self._ask("guest-ping", patience_s=BOOT_S)
         self.run("systemctl is-system-running --wait", check=False, timeout_s=BOOT_S)
         self.run(f"ip link set eth0 up; ip address add {THERE}/24 dev eth0; ip route add default via {HERE}")

@@ -19,8 +19,9 @@ from typing import Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / "build" / "vm"
-INCLUDED = ["systemd-sysv", "dbus", "iproute2", "ca-certificates"]
+INCLUDED = ["systemd-sysv", "dbus", "iproute2", "ca-certificates", "openssh-server"]
 NEEDED = ["python3", "openssl", "python3-uvloop"]
+LATER = ["nats-server"]  # what a scene installs
 HERE, THERE = "203.0.113.1", "203.0.113.5"
 GUESTS = [f"203.0.113.{number}" for number in range(100, 200)]
 BOOT_S = 90.0
@@ -61,7 +62,7 @@ def clean_debian(suite: str) -> Path:
     if (tree / "ready").exists():
         return tree
     archive = tree / "srv" / "archive"
-    fetch = f'chroot "$1" apt-get install -y --download-only {" ".join(NEEDED)}'
+    fetch = f'chroot "$1" apt-get install -y --download-only {" ".join(NEEDED + LATER)}'
     keep = 'mkdir -p "$1"/srv && cp -r "$1"/var/cache/apt/archives "$1"/srv/archive'
     debian(tree, suite, [], f"--customize-hook={fetch}", f"--customize-hook={keep}")
     (archive / "Packages").write_text(subprocess.check_output(["dpkg-scanpackages", "."], cwd=archive, text=True))
@@ -101,6 +102,11 @@ class Machine(abc.ABC):
     @abc.abstractmethod
     def halt(self) -> None:
         """Stop it, and leave nothing of it."""
+
+    def anew(self) -> None:
+        """Lose it, and boot another copy, in which nothing was done, at the same address."""
+        self.halt()
+        self.boot()
 
     @abc.abstractmethod
     def run(self, command: str, *, check: bool = True, timeout_s: float = 300) -> str:

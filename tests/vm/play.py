@@ -1,88 +1,23 @@
-"""A relay in a machine, come by as the page says, and two people in a room on it."""
+"""A relay in a machine, and two people in a room on it."""
 
 from __future__ import annotations
 
-import re
-import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 from client_help import Ear, Person, room_on, until
 from guests import seated
-from machine import ROOT, THERE, Machine, run
+from machine import ROOT, Machine
+from page import Desk, demand, seconds
 
 from chatcore.cable import Timing
 from chatcore.events import MessageReceived, RoomEvent
 from chatcore.invite import Invite, RelayAddress
 
-PAGE = ROOT / "docs" / "SELF_HOSTING.md"
 AS_PEOPLE_DO = Timing()
 PATIENCE_S = 90.0  # an imitated computer is slow
-
-
-class Failed(Exception):
-    """Something was not as it has to be."""
-
-
-def demand(condition: object, sentence: str) -> None:
-    """Fail with a sentence unless a condition holds."""
-    if not condition:
-        raise Failed(sentence)
-
-
-def tell(text: str) -> None:
-    """Print a line of the report."""
-    print(text, flush=True)
-
-
-def seconds(since_s: float) -> str:
-    """Return how long ago that was."""
-    return f"{time.monotonic() - since_s:.1f} s"
-
-
-# -- the page ----------------------------------------------------------------------------------------------------------
-
-
-def five_commands() -> list[str]:
-    """Return the commands of the page, as they stand there."""
-    section = PAGE.read_text("utf-8").split("## Five commands", 1)[1].split("\n## ", 1)[0]
-    block = re.search(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    demand(block, "the page has no block of commands")
-    assert block is not None
-    commands = block[1].splitlines()
-    demand(len(commands) == 5, f"the page has {len(commands)} commands instead of five")
-    return commands
-
-
-def follow(machine: Machine, commands: list[str]) -> str:
-    """Do what the page says, here and there, and return the line for invites that it leads to."""
-    begin_s, there, line = time.monotonic(), False, ""
-    for command in commands:
-        words, step_s = shlex.split(command), time.monotonic()
-        if words[:1] == ["scp"]:
-            demand(words[-1] == f"root@{THERE}:", f"the page copies to another place: {command}")
-            machine.put(ROOT / words[1])
-        elif words == ["ssh", f"root@{THERE}"]:
-            there = True
-        elif there:
-            said = machine.run(command, check=not command.endswith("doctor"))
-            found = re.search(r"^parley:relay/\S+$", said, re.MULTILINE)
-            line = found[0] if found else line
-            if command.endswith("doctor"):
-                tell("    " + said.strip().replace("\n", "\n    "))
-                bad = [finding for finding in said.splitlines() if finding.startswith("bad")]
-                demand(said.startswith("ok") and not bad, "doctor isn't content with a new relay")
-        else:
-            run("/bin/sh", "-c", f"cd {shlex.quote(str(ROOT))} && {command}")
-        tell(f"  {seconds(step_s):>7}  {command}")
-    tell(f"  {seconds(begin_s):>7}  from an empty Debian to a relay; downloads not counted")
-    demand(
-        line.startswith(f"parley:relay/{THERE}:7256/") and "+" in line, f"no line for invites, or a wrong one: {line}"
-    )
-    return line
-
-
-# -- two people -------------------------------------------------------------------------------------------------------
 
 
 class Clocked(Ear):
@@ -99,9 +34,10 @@ class Clocked(Ear):
 
 
 class Play:
-    """A machine with a relay, and two people in a room on it."""
+    """A machine with a relay, the computer of whoever runs it, and two people in a room on it."""
 
-    def __init__(self, machine: Machine, line: str) -> None:
+    def __init__(self, desk: Desk, machine: Machine, line: str) -> None:
+        self.desk = desk
         self.machine = machine
         self.relay = RelayAddress.parse(line)
         self.invite: Invite = room_on(self.relay)
@@ -162,3 +98,32 @@ class Play:
         back = seconds(begin_s)
         self.talk()
         return f"a seat after {back}, the two together after {seconds(begin_s)}"
+
+    def newcomer(self, name: str) -> None:
+        """Have somebody come with the invite that the two have, and see both.  Their Parley compares the pins in it."""
+        person = Person(name, self.invite, AS_PEOPLE_DO)
+        try:
+            person.ear.until(lambda: person.ear.here() >= {"alice", "bob"}, f"{name} sees the two", PATIENCE_S)
+        finally:
+            person.client.stop()
+
+    def asked_inside(self) -> str:
+        """Return what the relay's doctor says on its computer."""
+        return self.machine.run("parley-relay doctor", check=False)
+
+    def asked_outside(self, relay: RelayAddress) -> str:
+        """Return what the doctor says on the computer of somebody who wants to get in."""
+        return subprocess.run(
+            [sys.executable, "gui_client.py", "doctor"], input=relay.to_text(), cwd=ROOT,
+            capture_output=True, text=True, timeout=120, check=False,
+        ).stdout  # fmt: skip
+
+    def content(self, *reminders: str) -> None:
+        """Demand that both doctors are content, but for reminders, and for a clock that nothing keeps right."""
+        said = self.asked_inside()
+        but = ("ok ", "warn  clock: ", *(f"warn  {reminder}" for reminder in reminders))
+        demand("ok    port" in said, f"doctor finds no relay:\n{said}")
+        wrong = [line for line in said.splitlines() if not line.startswith(but)]
+        demand(not wrong, f"doctor isn't content: {wrong}")
+        said = self.asked_outside(self.invite.relay)
+        demand("ok" in said and "bad" not in said, f"doctor isn't content from outside:\n{said}")

@@ -19,21 +19,26 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "vm")]
 
 import alone  # noqa: E402
+import anew  # noqa: E402
+import clocks  # noqa: E402
 import scenes  # noqa: E402
+import with_nats  # noqa: E402
 from guests import seated  # noqa: E402
 from kernel import Computer, debian_with_kernel  # noqa: E402
 from machine import HERE, THERE, Container, clean_debian, enter_own_network, run  # noqa: E402
-from play import Failed, Play, demand, five_commands, follow, seconds, tell  # noqa: E402
+from page import Desk, Failed, demand, five_commands, follow, seconds, tell  # noqa: E402
+from play import Play  # noqa: E402
 from sizes import MEMORY_BYTES, SmallVps, measured  # noqa: E402
 
 from chatcore.invite import RelayAddress  # noqa: E402
 
 IN_A_CONTAINER = (
     scenes.two_talk, scenes.sandbox, scenes.upgraded, scenes.reloaded, scenes.counted, scenes.killed, scenes.wrong,
-    scenes.rotated, scenes.gone,
+    with_nats.with_an_engine, anew.restored, anew.key_lost, anew.key_without_its_configuration, scenes.gone,
 )  # fmt: skip
 WITH_A_KERNEL = (
-    scenes.two_talk, alone.walls, alone.bad_way, scenes.reloaded, scenes.killed, alone.out_of_memory,
+    scenes.two_talk, alone.walls, alone.bad_way, scenes.reloaded, scenes.killed, clocks.wrong_clock,
+    alone.out_of_memory,
 )  # fmt: skip
 PROGRAMS = {
     "systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "dpkg-scanpackages": "dpkg-dev",
@@ -44,11 +49,12 @@ PROGRAMS_FOR_QEMU = PROGRAMS | {"qemu-system-x86_64": "qemu-system-x86", "mkfs.e
 
 def sizes_of(suite: str) -> int:
     """Measure a relay under the limits of a small VPS."""
-    with SmallVps() as vps, Container(suite) as machine:
+    with SmallVps() as vps, Desk() as desk, Container(suite) as machine:
         vps.take(machine)
         machine.run("systemctl restart systemd-journald dbus")
         tell(f"one core, {MEMORY_BYTES >> 20} MiB, {suite}")
-        relay = RelayAddress.parse(follow(machine, five_commands()))
+        relay = RelayAddress.parse(follow(desk, machine, five_commands()))
+        machine.run("systemctl stop ssh")
         for line in asyncio.run(measured(relay, machine, vps)):
             tell(f"  {line}")
         demand(seated(relay), "the relay doesn't serve any more")
@@ -76,12 +82,12 @@ def main() -> int:
     if options.sizes:
         return sizes_of(options.suite)
     begin_s = time.monotonic()
-    with Computer(options.suite) if options.qemu else Container(options.suite) as machine:
+    with Desk() as desk, Computer(options.suite) if options.qemu else Container(options.suite) as machine:
         booted = f"{options.suite}: booted in {seconds(begin_s)}"
         tell(f"{booted}, Linux {machine.run('uname -r').strip()}, {machine.run('systemctl --version').splitlines()[0]}")
         try:
             tell("the page, command by command")
-            play = Play(machine, follow(machine, five_commands()))
+            play = Play(desk, machine, follow(desk, machine, five_commands()))
             run("lintian", "--fail-on", "error,warning,info", *(ROOT / "build").glob("parley-relay_0*_all.deb"))
             try:
                 for scene in WITH_A_KERNEL if options.qemu else IN_A_CONTAINER:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from client_help import until
 from guests import Crowd, certificate_at, lives, seated, stay
 from machine import GUESTS, ROOT, Machine
-from play import Play, demand, seconds, tell
-
-from chatcore.invite import RelayAddress
+from page import demand, seconds, tell
+from play import Play
 
 PROBE = "/usr/bin/python3 -BEs /usr/share/parley-relay/probe.py"
 NEXT = "9.9.9"  # the version to which the relay is upgraded
 KEY = "/etc/parley-relay/relay.key"
 CERTIFICATE = "/var/lib/parley-relay/relay.crt"
+SETTINGS = "/etc/parley-relay/parley-relay.toml"
+KEYS = "/srv/keys"
+LEAST_EXPOSED, WITH_AN_ENGINE = 0.3, 0.9  # what `systemd-analyze security` may say at most
 HELD = 30  # connections that are there while the certificate changes
 NEW_ONES = 3
 
@@ -30,10 +32,18 @@ def two_talk(play: Play) -> None:
     play.talk()
 
 
-def probed(machine: Machine, *words: str) -> int:
-    """Put the probe into the relay's place, and demand that it may do three things; return how many it may not."""
+def exposed(machine: Machine, at_most: float) -> None:
+    """Demand that systemd finds the service exposed no more than that, as it is loaded."""
+    said = machine.run("systemd-analyze security --no-pager parley-relay")
+    found = re.search(r"Overall exposure level for parley-relay.service: ([\d.]+) .*", said)
+    demand(found and float(found[1]) <= at_most, f"it is exposed more than {at_most}:\n{said}")
+    tell(f"  {found[0] if found else ''}")
+
+
+def probed(machine: Machine, *words: str, more: tuple[str, ...] = ()) -> int:
+    """Put the probe into the relay's place, and demand that it may do three things, and `more`; return how many not."""
     machine.put(ROOT / "tests" / "vm" / "probe.py", "usr/share/parley-relay")
-    unit = machine.run("mkdir -p /home/ann; cat $(systemctl show --value -p FragmentPath parley-relay)")
+    unit = machine.run("mkdir -p /home/ann; systemctl cat parley-relay")  # with what was dropped in
     command = " ".join([PROBE, *words])
     unit = re.sub(r"ExecStart=.*", f"ExecStart={command}", unit)
     unit = unit.replace("Type=notify", "Type=oneshot").replace("StandardOutput=null", "StandardOutput=journal")
@@ -47,7 +57,7 @@ def probed(machine: Machine, *words: str) -> int:
     machine.run("rm /etc/systemd/system/parley-probe.service; systemctl daemon-reload")
     found = {word: re.findall(rf"^{word} (.*)$", said, re.MULTILINE) for word in ("ALLOWED", "DENIED", "BROKEN")}
     demand("DONE" in said and not found["BROKEN"], f"the probe did not end:\n{said}")
-    wanted = ["make a certificate", "read the key", "write the state"]
+    wanted = sorted(("make a certificate", "read the key", "write the state", *more))
     demand(sorted(found["ALLOWED"]) == wanted, f"allowed: {found['ALLOWED']}\n{said}")
     return len(found["DENIED"])
 
@@ -57,7 +67,7 @@ def sandbox(play: Play) -> None:
     denied = probed(play.machine)
     play.machine.run("rm /usr/share/parley-relay/probe.py; rmdir /home/ann")
     tell(f"  it can read the key, write the state and make a certificate; denied: {denied} others")
-    tell(f"  {play.machine.run('systemd-analyze security parley-relay | tail -1').strip()}")
+    exposed(play.machine, LEAST_EXPOSED)
 
 
 def upgraded(play: Play) -> None:
@@ -114,20 +124,6 @@ def reloaded(play: Play) -> None:
     tell(f"  of {HELD} connections and the two who talk 0 lost; {crowd.arrived} came meanwhile, 0 refused")
 
 
-def rotated(play: Play) -> None:
-    """The key is lost; the spare key takes its place; everybody is back with the invite they have."""
-    machine = play.machine
-    machine.run("mv /etc/parley-relay/spare.key . && rm /etc/parley-relay/relay.key")
-    machine.run("parley-relay rotate --spare spare.key")
-    back = play.again(lambda: machine.run("systemctl restart parley-relay"))
-    line = machine.run("parley-relay line").strip()
-    fresh = RelayAddress.parse(line)
-    demand(fresh.pins[0] == play.relay.pins[1], "the spare key is not the relay's key")
-    demand(machine.run(f"stat -c '%U %G %a' {KEY}").strip() == "root parley-relay 640", "the key has wrong rights")
-    tell(f"  {back}, with their old invite")
-    play.relay = fresh
-
-
 def counted(play: Play) -> None:
     """Who has no network is read by Prometheus all the same."""
     machine = play.machine
@@ -164,18 +160,26 @@ def killed(play: Play) -> None:
         tell(f"  {what}: {back}")
 
 
+@contextlib.contextmanager
+def small_and_full(machine: Machine, directory: str) -> Iterator[None]:
+    """Put a directory on a file system of its own, on which there is no room any more."""
+    machine.run(
+        f"cp -a {directory} $HOME/kept && mount -t tmpfs -o size=64k none {directory} && "
+        f"cp -a $HOME/kept/. {directory}/ && cat /dev/zero >{directory}/full",
+        check=False,
+    )
+    try:
+        yield
+    finally:
+        machine.run(f"umount {directory} && rm -r $HOME/kept")
+
+
 def wrong(play: Play) -> None:
     """What doctor says when something is wrong."""
-    machine = play.machine
+    machine, inside = play.machine, play.asked_inside
 
     def outside() -> str:
-        return subprocess.run(
-            [sys.executable, "gui_client.py", "doctor"], input=play.relay.to_text(), cwd=ROOT,
-            capture_output=True, text=True, timeout=120, check=False,
-        ).stdout  # fmt: skip
-
-    def inside(before: str = "") -> str:
-        return machine.run(f"{before} parley-relay doctor", check=False)
+        return play.asked_outside(play.relay)
 
     def show(what: str, said: str, wanted: str) -> None:
         lines = [line for line in said.splitlines() if wanted in line]
@@ -191,13 +195,24 @@ def wrong(play: Play) -> None:
     clock += "import relay_server; sys.exit(relay_server.main(['doctor']))"
     show("a wrong clock", machine.run(f'python3 -Bc "{clock}"', check=False), "before this relay was made")
 
-    machine.run("cp -a /etc/parley-relay $HOME/kept && mount -t tmpfs -o size=64k,mode=755 none /etc/parley-relay && "
-                "cp -a $HOME/kept/. /etc/parley-relay/ && cat /dev/zero > /etc/parley-relay/full; true")  # fmt: skip
-    show("a full disk", inside(), "0 MiB are left")
-    machine.run("systemctl restart parley-relay")
-    until(lambda: seated(play.relay), "the relay starts on a full disk")
-    demand("No space left" in machine.run("parley-relay host 198.51.100.7 2>&1", check=False), "no word on a full disk")
-    machine.run("umount /etc/parley-relay && rm -r $HOME/kept && systemctl restart parley-relay")
+    ended = "openssl req -new -key {0} -subj '/CN=Parley relay' | openssl x509 -req -signkey {0} -days 0 -out {1} 2>&1"
+    elsewhere = f"mkdir {KEYS} && cp -a {KEY} {KEYS} && sed -i 's,^key = .*,key = \"{KEYS}/relay.key\",' {SETTINGS}"
+    back = f"sed -i 's,^key = .*,key = \"relay.key\",' {SETTINGS} && rm -r {KEYS} && systemctl reload parley-relay"
+    for directory, before, after in (
+        ("/etc/parley-relay", "", ""),
+        ("/var/lib/parley-relay", ended.format(KEY, CERTIFICATE), ""),
+        (KEYS, elsewhere, back),
+    ):
+        machine.run(before)
+        with small_and_full(machine, directory):
+            machine.run("systemctl restart parley-relay")
+            until(lambda: seated(play.relay), "the relay starts on a full disk")
+            show(f"a full disk at {directory}", inside(), f"0 MiB are left where {directory} is")
+            if directory == "/etc/parley-relay":
+                said = machine.run("parley-relay host 198.51.100.7 2>&1", check=False)
+                demand("No space left" in said, "no word on a full disk")
+            play.talk()
+        machine.run(after)
 
     machine.run("systemctl stop parley-relay.socket parley-relay && "
                 "systemd-run --unit=other python3 -m http.server 7256 --bind ::")  # fmt: skip
@@ -206,7 +221,6 @@ def wrong(play: Play) -> None:
     show("the port is in use", inside(), "what serves there speaks no TLS 1.3; stop it")
     machine.run("systemctl stop other; systemctl start parley-relay.socket parley-relay")
 
-    ended = "openssl req -new -key {0} -subj '/CN=Parley relay' | openssl x509 -req -signkey {0} -days 0 -out {1} 2>&1"
     machine.run(ended.format(KEY, CERTIFICATE))
     time.sleep(1.1)
     show("an expired certificate", inside(), "it ended on")
