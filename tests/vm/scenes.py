@@ -53,7 +53,7 @@ def probed(machine: Machine, *words: str, more: tuple[str, ...] = ()) -> int:
         file.write_text(unit)
         machine.put(file, "etc/systemd/system")
     machine.run("systemctl daemon-reload; systemctl start parley-probe", check=False)
-    said = machine.run("journalctl -u parley-probe -o cat --no-pager")
+    said = machine.run("journalctl -u parley-probe -o cat --no-pager").rpartition("Starting parley-probe")[2]
     machine.run("rm /etc/systemd/system/parley-probe.service; systemctl daemon-reload")
     found = {word: re.findall(rf"^{word} (.*)$", said, re.MULTILINE) for word in ("ALLOWED", "DENIED", "BROKEN")}
     demand("DONE" in said and not found["BROKEN"], f"the probe did not end:\n{said}")
