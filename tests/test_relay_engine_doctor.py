@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -112,6 +113,21 @@ def test_the_sample_lets_relays_in_and_nobody_else(engine: tuple[Nats, Path]) ->
     plain = replace(first, places=(replace(first.places[0], tls=False),))
     ((grade, text),) = said(plain)
     assert text == "it is no engine for this relay (it wants TLS); look at nats, and at its own configuration."
+
+
+def test_a_python_that_asks_more_of_an_authority_takes_that_of_the_page(
+    engine: tuple[Nats, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of Debian 13 does, by default."""
+    default = ssl.create_default_context
+
+    def strict(cafile: Path) -> ssl.SSLContext:
+        context = default(cafile=cafile)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    assert [grade for grade, _ in said(settings(engine))] == ["ok"]
 
 
 @pytest.mark.parametrize(
