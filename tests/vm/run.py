@@ -37,8 +37,8 @@ IN_A_CONTAINER = (
     with_nats.with_an_engine, anew.restored, anew.key_lost, anew.key_without_its_configuration, scenes.gone,
 )  # fmt: skip
 WITH_A_KERNEL = (
-    scenes.two_talk, alone.walls, alone.bad_way, scenes.reloaded, scenes.killed, clocks.wrong_clock,
-    alone.out_of_memory,
+    scenes.two_talk, alone.walls, alone.bad_way, scenes.reloaded, scenes.killed, alone.out_of_memory,
+    clocks.wrong_clock,
 )  # fmt: skip
 PROGRAMS = {
     "systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "dpkg-scanpackages": "dpkg-dev",
