@@ -52,7 +52,8 @@ from gui.words_desk import WordsDesk
 log = logging.getLogger("parley.gui")
 
 UNEXPECTED = (
-    "Something went wrong inside Parley, and nothing was changed. Try again; if it stays so, start Parley anew."
+    "Something went wrong inside Parley, and what you asked for may be half done. "
+    "Try again; if it stays so, start Parley anew."
 )
 OPEN_ALREADY = "This room is open already."
 NOT_REMEMBERED = "This room is no longer in your profile. Ask for its invite again."

@@ -15,12 +15,12 @@ STANDING = {
     ),
     Guard.PASSPHRASE: (
         "Protected by your passphrase",
-        "Without it nobody can open what is kept of you, you included: it can't be reset.",
+        "Without it nobody can open what is kept of you, you included: it can't be reset. A short one can be guessed.",
         Tone.GOOD,
     ),
     Guard.KEYRING: (
         "Protected by the keyring of this system",
-        "It opens when you are logged in. Who has only the disk can't open it.",
+        "It opens when you are logged in. Who has only the disk has to get past that keyring first.",
         Tone.GOOD,
     ),
 }
@@ -57,9 +57,9 @@ def profile(name: str, known: news.ProfileKnown) -> ProfileState:
 
 ERASE = ConfirmState(
     "Erase everything?",
-    "Your identity, your rooms and all that was said in them are overwritten and taken off this disk; nobody can bring "
-    "them back. To the others in your rooms you are away: leave the rooms first if they should know. Copies and "
-    "backups elsewhere stay.",
+    "Your identity, your rooms and all that was said in them are overwritten and taken off this disk; Parley can't "
+    "bring them back. Flash disks and backups may keep traces, and copies stay. To the others in your rooms you are "
+    "away: leave the rooms first if they should know.",
     "Erase",
     EraseProfile(sure=True),
     danger=True,
@@ -70,9 +70,9 @@ def erase_room(room_id: bytes, title: str) -> ConfirmState:
     """Ask whether to erase all that is kept of a room."""
     return ConfirmState(
         f"Erase “{title}”?",
-        "What was said there, and what still waits to be sent, is overwritten and taken off this disk; nobody can "
-        "bring it back. To the others you are away: open the room and leave it if they should know. To come in again "
-        "you need its invite.",
+        "What was said there, and what still waits to be sent, is overwritten and taken off this disk; Parley can't "
+        "bring it back. Flash disks and backups may keep traces, and your profile still knows the people. To the "
+        "others you are away: open the room and leave it if they should know. To come in again you need its invite.",
         "Erase",
         ForgetRecent(room_id, sure=True),
         danger=True,

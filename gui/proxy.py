@@ -10,8 +10,8 @@ DIRECTLY = "Directly"
 DIRECTLY_NOTE = "The relay sees your IP address; your provider sees the relay's."
 THROUGH = "Through a SOCKS5 proxy"
 THROUGH_NOTE = (
-    "Tor listens at 127.0.0.1:9050, Tor Browser at 127.0.0.1:9150. The proxy looks up the relay's name, too. "
-    "While it is off, nothing goes to any relay."
+    "Tor listens at 127.0.0.1:9050, Tor Browser at 127.0.0.1:9150. Whoever runs another proxy sees which relay you "
+    "use, and when. The proxy looks up the relay's name, too. While it is off, nothing goes to any relay elsewhere."
 )
 TOR = "127.0.0.1:9050"
 HOLDS = (

@@ -19,7 +19,7 @@ FOOT = "The report holds numbers and times: no messages, no keys, no invite."
 NO_WAY_YET = "no answer timed yet"
 EXISTS = "There is a file of this name already. Choose another name."
 UNWRITABLE = "The report can't be written there ({}). Choose another place."
-SAVED = "Saved. Only you can read the file."
+SAVED = "Saved. On most disks only your account may read the file."
 
 _LABELS = {
     Oddity.MISSING: ("offline", "Missing", "Blocks left out; what was in them is sent again"),

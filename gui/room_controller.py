@@ -64,6 +64,7 @@ from gui.shown import (
     RecentRoom,
     RoomState,
     Status,
+    Tick,
     Tone,
     WaitingState,
 )
@@ -462,10 +463,11 @@ class RoomController:
 
     def _status(self) -> Status:
         going, waiting = self.history.outstanding(self.roster.here)
-        said = self.history.last_own is not None
+        last = self.history.last_own
+        sent = last is not None and last.tick is Tick.ALL
         trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._lists)
         trouble = trouble or bool(self.trust.warnings(self.roster.fps))
-        return sentences.status(self._connection, going, waiting, said, trouble)
+        return sentences.status(self._connection, going, waiting, sent, trouble)
 
     def _delivery(self) -> Delivery | None:
         connected = self._connection.state is Connection.CONNECTED

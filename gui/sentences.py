@@ -5,7 +5,7 @@ Names, never pronouns.  Nothing is claimed that the protocol doesn't hold: no ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from chatcore.events import AlarmKind, Connection, ConnectionChanged, Member, Presence, SealedBlocks, Waiting
@@ -43,7 +43,8 @@ NO_INVITE = "Paste the invite that you were sent first: a line that starts with 
 
 COPIED = "Copied."
 UNTOLD = "There is no connection, so the others can't be told: they see you as away"
-COPIED_FOR_NOW = f"Copied. It leaves the clipboard in {CLEAR_CLIPBOARD_S} seconds."
+COPIED_FOR_NOW = f"Copied. Parley takes it off the clipboard in {CLEAR_CLIPBOARD_S} seconds."
+ONLY_HERE = "The relay of this room can be reached from this computer only."
 BLOCKS_COMING = "One moment: fetching the sealed blocks."
 BLOCKS_GONE = "The sealed blocks of this message are no longer kept."
 
@@ -101,18 +102,18 @@ def rhythm_set(name: str, period_s: int) -> str:
     return f"{name} set a steady rhythm: everyone sends everyone one block every {period_s} s, talk or silence"
 
 
-def status(state: ConnectionChanged, going: int, waiting: int, said: bool, trouble: bool) -> Status:
+def status(state: ConnectionChanged, going: int, waiting: int, sent: bool, trouble: bool) -> Status:
     """Say who can read what is written here, how the connection stands, and what waits for it.
 
-    `going` counts one's own messages on their way to somebody here, `waiting` those that wait for the absent; `said`:
-    there are own messages at all; `trouble`: it isn't sure who is here.
+    `going` counts one's own messages on their way to somebody here, `waiting` those that wait for the absent; `sent`:
+    the last of them has arrived at everybody; `trouble`: it isn't sure who is here.
     """
     privacy, privacy_brief, privacy_tone = _privacy(state.state is Connection.STOPPED, trouble)
-    text, brief, tone = _connection(state.state, going, waiting, said)
+    text, brief, tone = _connection(state.state, going, waiting, sent)
     return Status(privacy, privacy_tone, text, tone, privacy_brief, brief)
 
 
-def _connection(state: Connection, going: int, waiting: int, said: bool) -> tuple[str, str, Tone]:
+def _connection(state: Connection, going: int, waiting: int, sent: bool) -> tuple[str, str, Tone]:
     stuck = going + waiting
     held = f" · {wording.count(stuck, 'message')} {'waits' if stuck == 1 else 'wait'}" if stuck else ""
     match state:
@@ -121,7 +122,7 @@ def _connection(state: Connection, going: int, waiting: int, said: bool) -> tupl
         case Connection.CONNECTED if waiting:
             return f"Connected{held} for people who are away", f"Connected{held}", Tone.GOOD
         case Connection.CONNECTED:
-            return "Connected · everything sent" if said else "Connected", "", Tone.GOOD
+            return "Connected · everything sent" if sent else "Connected", "", Tone.GOOD
         case Connection.CONNECTING:
             return f"Connecting…{held}", "", Tone.WARN
         case Connection.RECONNECTING:
@@ -176,7 +177,8 @@ def delivery(
 def gap(name: str, number: int, before_visit: bool) -> str:
     """Say that messages are missing, without blaming anybody."""
     if before_visit:
-        return f"{wording.count(number, 'earlier message')} from {name} can't be shown: this computer doesn't keep them"
+        earlier = wording.count(number, "earlier message")
+        return f"{earlier} from {name} can't be shown: this computer has nothing of what {name} wrote before"
     return f"{wording.count(number, 'message')} from {name} went missing and can't be fetched again"
 
 
@@ -274,7 +276,10 @@ def quiet(opened: RoomOpened) -> Quiet:
             ("They paste it", "and are in the room"),
             ("You see who is here", "in the list of people"),
         )
-    return Quiet("It is still quiet in here", text, steps, opened.invite_text)
+    if opened.only_here:
+        text += f" {ONLY_HERE}"
+    code = "" if opened.only_here else opened.invite_text  # a telephone that scans it wouldn't get there
+    return Quiet("It is still quiet in here", text, steps, code)
 
 
 def leave_question(title: str, opened: RoomOpened, connected: bool) -> ConfirmState:
@@ -298,7 +303,7 @@ def invite_state(opened: RoomOpened, title: str, keeper: str, copied: str) -> In
     else:
         note = f"Whoever has this link can knock. They can read nothing until {keeper} lets them in."
     if opened.only_here:
-        note += " The relay of this room can be reached from this computer only."
+        note += f" {ONLY_HERE}"
     return InviteState(title, opened.invite_text, note, copied)
 
 
@@ -391,13 +396,7 @@ def readers_state(
         replace(_reader(message, fp, own_fp, name_of, fp in away, now_ms), compared=compared(fp)) for fp in people
     )
     number = len(people)
-    heading = (
-        f"These {number} people, and nobody else"
-        if number > 1
-        else f"{name_of(people[0]) if people[0] != own_fp else 'You'}, and nobody else"
-        if people
-        else "Nobody else"
-    )
+    heading = _for_whom(message, people, own_fp, name_of)
     note = (
         f"Encrypted separately for {number} people, in blocks of {BLOCK_SIZE} bytes that look alike to the relay."
         if number > 1
@@ -417,6 +416,17 @@ def readers_state(
     return ReadersState(message.mid, quote, heading, readers, note, tone, sealed, sealed_note)
 
 
+def _for_whom(message: Message, people: Sequence[bytes], own_fp: bytes, name_of: NameOf) -> str:
+    """Say for whom a message was sealed; of somebody else's that is their word, for one can seal for others, too."""
+    if not people:
+        return "Nobody else"
+    several = len(people) > 1
+    if message.own:
+        return f"{f'These {len(people)} people' if several else name_of(people[0])}, and nobody else"
+    who = f"these {len(people)} people" if several else "you" if people[0] == own_fp else name_of(people[0])
+    return f"By {name_of(message.sender)}'s list {who}, and nobody else"
+
+
 def _reader(message: Message, fp: bytes, own_fp: bytes, name_of: NameOf, away: bool, now_ms: int) -> Reader:
     if fp == own_fp:
         return Reader(fp, "You", f"Came {wording.moment(message.received_ms, now_ms)}", False, Tick.ALL)
@@ -431,7 +441,7 @@ def _reader(message: Message, fp: bytes, own_fp: bytes, name_of: NameOf, away: b
     elif state is Tick.TAKEN_BACK:
         detail = "Taken back before it went"
     else:
-        detail = "Away, will get it later" if away else "Was away, on its way now" if was_away else "On its way"
+        detail = "Away: it waits on this computer" if away else "Was away, on its way now" if was_away else "On its way"
     return Reader(fp, name, detail, away, state)
 
 

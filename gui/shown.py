@@ -104,7 +104,7 @@ LogItem = MessageItem | LineItem | DayItem
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The line under the last own message: "Arrived at 3 of 4 · Tom is away, will get it later".
+    """The line under the last own message: "Arrived at 3 of 4 · waits on this computer for Tom".
 
     `arrived` are those who have it, for small avatars.
     """
@@ -161,7 +161,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Shown in place of an empty log while one is alone in the room.  `qr` is the invite, for a QR code."""
+    """Shown in place of an empty log while one is alone in the room.  `qr` is the invite, for a QR code, or empty."""
 
     title: str
     text: str
@@ -299,7 +299,7 @@ class InviteState:
     room_title: str
     text: str = field(repr=False)
     note: str
-    copied: str = ""  # "Copied. It leaves the clipboard in 60 seconds."
+    copied: str = ""  # "Copied. Parley takes it off the clipboard in 60 seconds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +352,7 @@ class Reader:
 
     fp: bytes
     name: str
-    detail: str  # "Arrived 12:13", "Away, will get it later"
+    detail: str  # "Arrived 12:13", "Away: it waits on this computer"
     away: bool = False
     tick: Tick | None = None
     compared: bool = False  # words were compared with them

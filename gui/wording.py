@@ -176,7 +176,7 @@ def delivery(arrived: int, late: Sequence[str], away: Sequence[str], never: int,
     if not arrived and not connected:
         return "Waits for the connection"
     if not arrived and len(away) == len(late):
-        return f"{listed(away)} {'is' if len(away) == 1 else 'are'} away and will get it later"
+        return f"Waits on this computer: {listed(away)} {'is' if len(away) == 1 else 'are'} away"
     later = away if connected else late  # who is here gets it in a moment
     text = f"Arrived at {arrived} of {total}" if arrived else "On its way"
-    return text + (f" · {listed(later)} will get it later" if later else "")
+    return text + (f" · waits on this computer for {listed(later)}" if later else "")

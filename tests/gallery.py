@@ -83,7 +83,7 @@ ROOM = RoomState(
     status=Status("Only the people in this room can read this", Tone.GOOD, "Connected · everything sent", Tone.GOOD),
     composer=Composer(True, "Message Cabin weekend"),
     delivery=Delivery((8).to_bytes(16, "big"), (fp("alice"), fp("bob"), fp("eve")),
-                      "Arrived at 3 of 4 · dave is away, will get it later"),
+                      "Arrived at 3 of 4 · waits on this computer for dave"),
     rooms=(
         RecentRoom(fp("Book club"), "Book club", "relay.example.org", "11:52"),
         RecentRoom(fp("Climbing"), "Climbing club with a long name", "relay.example.org", "Thu"),
@@ -198,7 +198,7 @@ def became(page: Any) -> None:
     ):
         page.log.set_note(item.mid, Note(text, tone))
         page.log.set_tick(item.mid, tick)
-    page.log.set_delivery(Delivery(mine[3].mid, (), "Tom is away and will get it later", may_take_back=True))
+    page.log.set_delivery(Delivery(mine[3].mid, (), "Waits on this computer: Tom is away", may_take_back=True))
     page.log.extend([LineItem("You took a message back from Tom; it has gone out to Alice and Bob", clock="12:20")])
 
 

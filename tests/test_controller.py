@@ -322,7 +322,7 @@ def test_erasing_a_room_is_asked_about() -> None:
     question = stage.view.sheets[Sheet.CONFIRM]
     assert question.title == "Erase “Cabin weekend”?"
     assert question.danger
-    assert "nobody can bring it back" in question.text
+    assert "Parley can't bring it back. Flash disks and backups may keep traces, and" in question.text
     assert "you need its invite" in question.text
     assert ("forget", room.room_id) not in stage.back.asked
     stage(question.event)

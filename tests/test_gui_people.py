@@ -105,7 +105,7 @@ def test_readers_that_are_learned_and_no_others_are_no_news() -> None:
     assert stage.log.lines == []
     assert stage.page.status.privacy == "Only the people in this room can read this"
     stage(events.ShowReaders(mid(1)))
-    assert stage.view.sheets[Sheet.READERS].heading == "These 2 people, and nobody else"
+    assert stage.view.sheets[Sheet.READERS].heading == "By Bob's list these 2 people, and nobody else"
 
 
 def test_lists_that_differ_are_said_by_name_until_they_agree() -> None:

@@ -90,7 +90,7 @@ def test_each_reader_has_a_state_with_its_time_and_those_who_were_away_are_marke
     assert details(shown(stage, 1)) == [
         ("Bob", f"Arrived {clock}", Tick.ALL),
         ("Carol", "Was away, on its way now", Tick.WAITING),
-        ("Dave", "Away, will get it later", Tick.WAITING),
+        ("Dave", "Away: it waits on this computer", Tick.WAITING),
     ]
     assert [reader.away for reader in shown(stage, 1).readers] == [False, False, True]
     stage.core(core.MessageArrived((mid(1),), CAROL, NOON + 1))
@@ -120,6 +120,19 @@ def test_of_what_others_wrote_only_ones_own_arrival_is_known() -> None:
     assert came.startswith("Came ")
     assert details(state) == [("You", came, Tick.ALL), ("Carol", "Away now", None)]
     assert state.note.endswith("When it reached the others, only Bob knows.")
+
+
+def test_for_whom_others_wrote_is_their_word() -> None:
+    """Whoever seals a message can seal it for others, too: nobody else can say that they didn't."""
+    stage = Stage().talking(others=(BOB, CAROL))
+    for number, people, heading in (
+        (1, (ALICE, BOB, CAROL), "By Bob's list these 2 people, and nobody else"),
+        (2, (ALICE, BOB), "By Bob's list you, and nobody else"),
+    ):
+        stage.core(core.MessageReceived(mid(number), BOB, "Bob", "Hi", NOON, NOON, people))
+        assert shown(stage, number).heading == heading
+    stage.core(stage.sent(3, "Hello", BOB))
+    assert shown(stage, 3).heading == "Bob, and nobody else"
 
 
 def test_who_is_compared_is_marked_there_too() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from gui_help import ALICE, BOB, CAROL, DAVE, NOON, WORDS, Stage, an_invite, heard, mid
 
@@ -40,6 +42,13 @@ def test_the_owner_alone_is_told_to_invite_and_cannot_write_yet() -> None:
     assert stage.page.composer.enabled
     assert stage.page.header.text == "2 people · 2 here"
     assert stage.log.lines == ["Bob joined"]
+
+
+def test_in_a_room_on_this_computer_nobody_is_sent_a_link_that_leads_nowhere_without_a_word() -> None:
+    opened = news.RoomOpened(bytes(32), "invite", "Room", Mode.ASK, ALICE, "Alice", ALICE, only_here=True)
+    here, there = sentences.quiet(opened), sentences.quiet(replace(opened, only_here=False))
+    assert here.text == f"{there.text} The relay of this room can be reached from this computer only."
+    assert (here.qr, there.qr) == ("", "invite")
 
 
 def test_ones_message_is_shown_when_the_core_has_taken_it() -> None:
@@ -128,13 +137,13 @@ def test_what_waits_says_why_and_can_be_taken_back() -> None:
     stage.core(ConnectionChanged(Connection.RECONNECTING), stage.sent(1, "from the train", BOB, CAROL))
     assert line() == ("Waits for the connection", True)
     stage.core(ConnectionChanged(Connection.CONNECTED), stage.roster(ALICE, BOB, CAROL, away=(BOB, CAROL)))
-    assert line() == ("Bob and Carol are away and will get it later", True)
+    assert line() == ("Waits on this computer: Bob and Carol are away", True)
     stage.core(stage.roster(ALICE, BOB, CAROL, away=(CAROL,)))
-    assert line() == ("On its way · Carol will get it later", False), "it is gone in a moment"
+    assert line() == ("On its way · waits on this computer for Carol", False), "it is gone in a moment"
     stage.core(MessageArrived((mid(1),), BOB, NOON))
-    assert line() == ("Arrived at 1 of 2 · Carol will get it later", False)
+    assert line() == ("Arrived at 1 of 2 · waits on this computer for Carol", False)
     stage.core(ConnectionChanged(Connection.RECONNECTING), stage.roster(ALICE, BOB, CAROL))
-    assert line() == ("Arrived at 1 of 2 · Carol will get it later", False), "not before there is a connection"
+    assert line() == ("Arrived at 1 of 2 · waits on this computer for Carol", False), "not before there is a connection"
 
 
 def test_where_there_is_little_room_less_is_said() -> None:
@@ -194,7 +203,7 @@ def test_somebody_who_left_for_good_is_waited_for_no_longer() -> None:
     stage.core(stage.sent(1, "hello", BOB, CAROL), MessageArrived((mid(1),), BOB, NOON))
     stage.core(MemberLeft(CAROL, "Carol", NOON), stage.roster(ALICE, BOB))
     assert stage.log.ticks[mid(1)] is Tick.FAILED
-    assert stage.page.status.connection == "Connected · everything sent"
+    assert stage.page.status.connection == "Connected", "not everything was"
 
 
 def test_gaps_and_lost_messages_are_said_in_plain_words() -> None:
@@ -204,7 +213,7 @@ def test_gaps_and_lost_messages_are_said_in_plain_words() -> None:
     stage.core(NotDelivered((mid(1), mid(2)), BOB), NotDelivered((mid(1),), BOB, left=True))
     assert stage.log.lines == [
         "3 messages from Bob went missing and can't be fetched again",
-        "1 earlier message from Bob can't be shown: this computer doesn't keep them",
+        "1 earlier message from Bob can't be shown: this computer has nothing of what Bob wrote before",
         "1 message will not reach Bob: it waited for two weeks, or too much was waiting",
         "2 messages will not reach Bob: they waited for two weeks, or too much was waiting",
         "1 message will not reach Bob, who left the room",
@@ -297,7 +306,8 @@ def test_who_could_read_a_message_of_ones_own() -> None:
     stage(events.ShowReaders(mid(1)))
     sheet = stage.view.sheets[Sheet.READERS]
     assert sheet.heading == "These 2 people, and nobody else"
-    assert [(r.name, r.detail) for r in sheet.readers] == [("Bob", "On its way"), ("Carol", "Away, will get it later")]
+    details = [("Bob", "On its way"), ("Carol", "Away: it waits on this computer")]
+    assert [(r.name, r.detail) for r in sheet.readers] == details
     stage.core(MessageArrived((mid(1),), BOB, NOON))
     readers = stage.view.sheets[Sheet.READERS].readers
     assert (readers[0].detail, readers[0].tick) == (f"Arrived {wording.clock(NOON)}", Tick.ALL)

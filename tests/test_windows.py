@@ -139,7 +139,7 @@ def make_room(owner: Someone, relay: EmbeddedRelay, title: str = "Cabin weekend"
     owner("presses", "Create room")
     owner("presses", "Invite friends")
     owner("presses", "Copy link")
-    owner("sees", "Copied. It leaves the clipboard in 60 seconds.")
+    owner("sees", "Copied. Parley takes it off the clipboard in 60 seconds.")
     invite = str(owner("sees", "parley:join/"))
     owner("closes", "Invite to")
     return invite
@@ -178,7 +178,7 @@ def test_from_one_invite_to_a_conversation(street: Street, relay: EmbeddedRelay)
     alice("sees", "bob went away")
     alice("sees", "2 people · 1 here")
     alice("types", "Message Cabin weekend", "Still there", "Return")
-    alice("sees", "bob is away and will get it later")
+    alice("sees", "Waits on this computer: bob is away")
     alice("sees", "1 message waits for people who are away")
 
     again = street("bob")  # the same profile: no knock, no name, no invite
@@ -262,7 +262,7 @@ def test_bad_input_is_said_and_nothing_typed_is_lost(street: Street, relay: Embe
     bob("sees", "This link is cut off at the end.")
     assert invite[:-7] in bob("reads")
     alice("presses", "Copy link")  # the panel of the empty room has one too
-    alice("sees", "Copied. It leaves the clipboard in 60 seconds.")
+    alice("sees", "Copied. Parley takes it off the clipboard in 60 seconds.")
     alice("closes", "Invite to")
     bob("presses", "Paste again")
     bob("sees", "you knock first")

@@ -22,7 +22,7 @@ NOT_THE_SAME = "These two passphrases aren't the same. Type it again, for it can
 TYPE_ONE = "Type a passphrase first: without one everybody could open it."
 COPY_NOTE = "Everything in one file, sealed with a passphrase of its own."
 BRING_NOTE = "The file that Parley wrote as a copy of your profile, and the passphrase that you gave it."
-ERASE_NOTE = "Your identity, your rooms and all that was said in them leave this disk, for good."
+ERASE_NOTE = "Your identity, your rooms and all that was said in them leave this disk. It can't be undone."
 
 
 class ProfilePage(FormPage):

@@ -40,7 +40,7 @@ NOTHING_TYPED = "Type a passphrase, or take the tick away. Without one your iden
 NOT_THE_SAME = "These two passphrases aren't the same. Type it again, for it can't be reset."
 IN_THE_CLEAR = "Without one, whoever has this disk reads all and can speak as you."
 UNPROTECTED = "Your profile isn't protected: whoever has this disk reads all and can speak as you."
-NO_RESET = "Without it nobody can use this identity, you included: it can't be reset."
+NO_RESET = "Without it nobody can use this identity, you included: it can't be reset. A short one can be guessed."
 
 
 class StartPage:
