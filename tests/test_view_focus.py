@@ -11,7 +11,7 @@ from gui_help import WORDS, an_invite
 from PIL import ImageColor
 from screen import Screen
 
-from gui.events import Close, Sheet, SheetClosed, ShowKnock
+from gui.events import Close, OpenInvite, Sheet, SheetClosed, ShowKnock
 from gui.psg import hidden_root
 from gui.shown import Banner, Composer, ConfirmState, CreateState, InviteState, KnockState, StartState, Tone
 
@@ -103,6 +103,14 @@ def test_the_keyboard_is_not_left_on_the_panel_of_an_empty_room(screen: Screen) 
     page.set_quiet(None)
     page.set_composer(Composer(True, "Message Cabin weekend"))
     assert keyboard(screen) is page.composer.text
+
+
+def test_in_an_empty_room_the_keyboard_begins_where_one_can_do_something(screen: Screen) -> None:
+    page = screen.windows.show_room(gallery.ALONE)
+    invite = page.quiet_panel.invite.Widget
+    assert str(hidden_root().tk.call("focus", "-lastfor", screen.top)) == str(invite)
+    screen.key("Return", invite)
+    assert screen.last() == OpenInvite()
 
 
 def test_the_column_of_rooms_shows_where_the_keyboard_is(screen: Screen) -> None:

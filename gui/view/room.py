@@ -237,9 +237,13 @@ class RoomPage:
     # -- what a person does ------------------------------------------------------------------------------------------
 
     def focus(self) -> None:
-        """Put the keyboard into the composer, if one may write."""
-        if self.composer.state.enabled and not (self._narrow and self._people_page):
+        """Put the keyboard into the composer, or in an empty room on the way to invite somebody."""
+        if self._narrow and self._people_page:
+            return
+        if self.composer.state.enabled:
             self.composer.text.focus_set()
+        elif self._quiet is not None and self._quiet.can_invite:
+            self.quiet_panel.invite.Widget.focus_set()
 
     def keep_keyboard(self) -> None:
         """Take the keyboard from what was hidden meanwhile."""
