@@ -178,7 +178,7 @@ class Backroom:
             self._put(ProfileFound(first_time=True, proxied=self._proxies.on))
             return
         rooms = tuple(
-            Remembered(room.invite.room_id, room.invite.title, room.relay.place, room.last_visit_ms)
+            Remembered(room.invite.room_id, room.invite.title, room.relay.place, room.last_visit_ms, room.relay.is_here)
             for room in profile.rooms
         )
         self._put(ProfileFound(profile.nick, rooms, loss=profile.loss, guard=profile.guard, proxied=self._proxies.on))

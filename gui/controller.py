@@ -27,7 +27,7 @@ from gui.room_controller import RoomController
 from gui.safetext import safe_name
 from gui.shown import Check, CreateState, RecentRoom, StartState
 
-MAX_RECENT = 3  # what fits below the card without scrolling
+MAX_RECENT = 100  # rooms that are listed; more than anybody scrolls through
 
 
 class Page(Enum):
@@ -167,7 +167,10 @@ class Controller:
         now = self._now_ms()
         recent = tuple(
             RecentRoom(
-                room.room_id, sentences.room_title(room.title), room.place, wording.when(room.last_visit_ms, now)
+                room.room_id,
+                sentences.room_title(room.title),
+                sentences.ON_THIS_COMPUTER if room.only_here else room.place,
+                wording.when(room.last_visit_ms, now),
             )
             for room in sorted(found.rooms, key=lambda room: -room.last_visit_ms)[:MAX_RECENT]
         )
@@ -186,7 +189,7 @@ class Controller:
         if found.locked:
             self._page, self._other_page = Page.UNLOCK, self._view.show_unlock(found.nick)
             self._view.set_title("Parley")
-        elif self._page is Page.START and self._start_page is not None and _offers(before) == _offers(self._start):
+        elif self._page is Page.START and self._start_page is not None and _has_place(before, self._start):
             self._start_page.set_recent(recent)
         elif self._page is not Page.ROOM:
             self._show_start()
@@ -470,6 +473,7 @@ class Controller:
         self._view.show_confirm(link_question(event.url, self._start.proxied))
 
 
-def _offers(start: StartState) -> tuple[bool, bool, bool, bool]:
-    """Return what a start page that is already shown can't take in: it is shown anew if this changes."""
-    return start.first_time, start.has_profile, start.unprotected, start.proxied
+def _has_place(shown: StartState, now: StartState) -> bool:
+    """Say whether a start page that is already shown can take in what is so now; else it is shown anew."""
+    offers = [(one.first_time, one.has_profile, one.unprotected, one.proxied) for one in (shown, now)]
+    return offers[0] == offers[1] and len(now.recent) <= len(shown.recent)

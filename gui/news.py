@@ -42,12 +42,13 @@ class ProfileKnown:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A room of the profile.  `place` is the relay's `host:port`."""
+    """A room of the profile.  `place` is the relay's `host:port`; `only_here`: that is of this computer alone."""
 
     room_id: bytes
     title: str
     place: str
     last_visit_ms: int
+    only_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)

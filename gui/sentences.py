@@ -44,6 +44,7 @@ NO_INVITE = "Paste the invite that you were sent first: a line that starts with 
 COPIED = "Copied."
 UNTOLD = "There is no connection, so the others can't be told: they see you as away"
 COPIED_FOR_NOW = f"Copied. Parley takes it off the clipboard in {CLEAR_CLIPBOARD_S} seconds."
+ON_THIS_COMPUTER = "On this computer"
 ONLY_HERE = "The relay of this room can be reached from this computer only."
 BLOCKS_COMING = "One moment: fetching the sealed blocks."
 BLOCKS_GONE = "The sealed blocks of this message are no longer kept."

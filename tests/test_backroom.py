@@ -320,7 +320,7 @@ def test_a_room_moves_and_both_places_are_kept(meet: Meet, relay: EmbeddedRelay,
         alice.back.stop()
         alice = meet("alice")
         alice.back.look()
-        assert [room.place for room in alice.wait(ProfileFound).rooms] == [there.place]
+        assert [(room.place, room.only_here) for room in alice.wait(ProfileFound).rooms] == [(there.place, True)]
         alice.back.open_recent(opened.room_id, "alice")
         assert Invite.parse(alice.wait(RoomOpened).invite_text).relay == there
         moved = alice.wait(RoomMoved)

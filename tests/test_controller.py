@@ -51,10 +51,23 @@ def test_the_profile_fills_the_page() -> None:
     assert stage.page.busy
 
 
-def test_only_the_newest_rooms_are_listed_newest_first() -> None:
+def test_every_room_is_listed_newest_first() -> None:
+    """What isn't listed can be neither opened nor erased."""
     rooms = [news.Remembered(bytes((n,)) * 32, f"Room {n}", "x:1", NOON - n) for n in range(9)]
-    stage = Stage().start(*rooms, first_time=False)
-    assert [r.title for r in stage.page.state.recent] == ["Room 0", "Room 1", "Room 2"]
+    stage = Stage().start(*rooms[:8], first_time=False)
+    page = stage.page
+    assert [r.title for r in page.state.recent] == [f"Room {n}" for n in range(8)]
+    stage(news.ProfileFound("Maya", tuple(rooms[:7])))
+    assert stage.page is page
+    assert len(page.recent) == 7
+    stage(news.ProfileFound("Maya", tuple(rooms)))
+    assert stage.page is not page, "a page has no place for more rooms than it was made for"
+    assert len(stage.page.recent) == 9
+
+
+def test_a_relay_of_this_computer_is_called_so() -> None:
+    room = news.Remembered(b"r" * 32, "Cabin weekend", "127.0.0.1:41731", NOON, only_here=True)
+    assert Stage().start(room, first_time=False).page.state.recent[0].detail == "On this computer"
 
 
 def test_a_name_given_at_the_start_goes_before_that_of_the_profile() -> None:

@@ -11,7 +11,7 @@ from gui_help import WORDS, an_invite, mid
 from screen import Screen
 
 from gui.checks import check_invite
-from gui.events import Sheet
+from gui.events import OpenRecent, Sheet
 from gui.psg import hidden_root
 from gui.shown import (
     Check,
@@ -88,6 +88,16 @@ def test_without_its_logo_the_start_page_keeps_the_edge_of_its_card(screen: Scre
     resize(screen, (480, 420))
     assert not page.logo.Widget.winfo_ismapped()
     assert page.welcome.Widget.winfo_rooty() - page.scroller.card.Widget.winfo_rooty() >= page.kit.px(20)
+
+
+def test_a_room_of_many_is_reached_in_a_small_window(screen: Screen) -> None:
+    many = tuple(RecentRoom(bytes((n,)) * 32, f"Room {n}", "relay.example.org:7256", "Tue") for n in range(12))
+    page = screen.windows.show_start(StartState("Maya", many))
+    resize(screen, (480, 420))
+    visited = tab_through(screen)
+    assert all(str(row.open.Widget) in visited for row in page.rows)
+    page.rows[11].open.press()
+    assert screen.last() == OpenRecent(bytes((11,)) * 32, "Maya")
 
 
 def test_what_is_hidden_takes_no_room_on_the_start_page(screen: Screen) -> None:

@@ -33,7 +33,7 @@ from gui.view.scroller import INSET, Scroller
 SIZE, LEAST = (600, 812), (480, 420)
 INNER = 424  # pixels across what lies in the card
 NAME, INVITE, PASSPHRASE, AGAIN = "-NAME-", "-INVITE-", "-PASSPHRASE-", "-AGAIN-"
-RECENT = 3
+LEAST_ROWS = 3  # of rooms, some of them hidden
 ANONYMOUS = "Just this visit: a new identity, and nothing is kept"
 PROTECT = "Protect my identity with a passphrase"
 NOTHING_TYPED = "Type a passphrase, or take the tick away. Without one your identity isn't protected."
@@ -120,7 +120,7 @@ class StartPage:
             fill=p.ground, radius=theme.RADIUS_PAGE, inset=(INSET, 32), justify="center",
         )  # fmt: skip
         self.recent_title = kit.text("Recent rooms", size=theme.NOTE, bold=True, colour=p.soft, pad=(0, (0, 6)))
-        self.rows = [_RecentRow(kit, self.emit, self._open) for _ in range(RECENT)]
+        self.rows = [_RecentRow(kit, self.emit, self._open) for _ in range(max(LEAST_ROWS, len(self.state.recent)))]
         rooms = kit.panel([[self.recent_title], *([row.panel] for row in self.rows)], pad=(5, (16, 0)), ground=p.well,
                           expand_x=True)  # fmt: skip
         self.look = kit.icon_button(
