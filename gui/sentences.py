@@ -320,7 +320,7 @@ def knock_state(fp: bytes, name: str, title: str, at_ms: int, words: tuple[str, 
         f"{name} would like to come in",
         f"{title} · knocked at {wording.clock(at_ms)} with the invite",
         f"Ask {name} on the phone.",
-        f"Until you let {name} in, nothing is encrypted to {name}.",
+        f"Until you let {name} in, nothing that is written here is encrypted to {name}.",
         words,
         warning,
     )

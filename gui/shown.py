@@ -310,7 +310,7 @@ class KnockState:
     title: str  # "Léa would like to come in"
     detail: str  # "Cabin weekend · knocked at 12:07 with your invite"
     ask: str  # "Ask Léa on the phone."
-    promise: str  # "Until you let Léa in, nothing is encrypted to Léa."
+    promise: str  # "Until you let Léa in, nothing that is written here is encrypted to Léa."
     words: tuple[str, ...] = ()
     warning: str = ""  # a known name with another key
     gone: bool = False  # the knocker isn't at the door any more: nobody can be let in

@@ -216,7 +216,7 @@ def test_a_knock_is_a_strip_first_then_a_sheet_with_words() -> None:
     stage(news.WordsReady(stage.room_id, CAROL, WORDS))
     sheet = stage.view.sheets[Sheet.KNOCK]
     assert sheet.words == WORDS
-    assert sheet.promise == "Until you let Carol in, nothing is encrypted to Carol."
+    assert sheet.promise == "Until you let Carol in, nothing that is written here is encrypted to Carol."
     assert not {"her", "him", "his", "she", "he"} & set(f"{sheet.ask} {sheet.promise} {sheet.title}".lower().split())
 
 
