@@ -20,10 +20,10 @@ MAX_LINES = 4  # of warnings that come at once; more are counted in one
 COMPUTING = "Working out the words…"
 
 ROOM_TEXT = (
-    "Everyone in this room sees the same eight words. Read them out on a call: if somebody has other words, "
+    "Everyone in this room should see the same eight words. Read them out on a call: if somebody has other words, "
     "somebody else may be reading along."
 )
-PAIR_TEXT = "{0} sees the same eight words. Read them to each other on a call, or when you meet."
+PAIR_TEXT = "{0} should see the same eight words. Read them to each other on a call, or when you meet."
 ROOM_DIFFER = (
     "Then somebody sees other people in this room than you do. Write nothing that matters, and find out with whom "
     "the words differ: choose people one after the other and compare words with each alone."

@@ -163,7 +163,7 @@ def test_the_words_of_two_come_with_one_tick_set() -> None:
     state = words(stage)
     assert (state.title, state.detail, state.pair) == ("Words with Bob", "Cabin weekend", BOB)
     assert [(p.fp, p.ticked) for p in state.people] == [(BOB, True)]
-    assert state.text == "Bob sees the same eight words. Read them to each other on a call, or when you meet."
+    assert state.text == "Bob should see the same eight words. Read them to each other on a call, or when you meet."
     stage(events.WordsSame())
     assert stage.back.asked[-1] == ("compared", (BOB,), Page.PAIR, True)
 

@@ -17,7 +17,7 @@ from gui.view.scroller import Scroller
 
 WIDTH = 520  # of the grid of words
 DOTS, DOT_MS = 3, 450
-SAME_WORDS = "You both see these words"
+SAME_WORDS = "You should both see these words"
 
 
 class KnockSheet:
