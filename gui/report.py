@@ -16,6 +16,7 @@ from gui.shown import ReportMark, ReportRow, ReportState, Tone
 NameOf = Callable[[bytes], str]
 
 FOOT = "The report holds numbers and times: no messages, no keys, no invite."
+FOOT_NAMED = "The report holds numbers, times and these names: no messages, no keys, no invite."
 NO_WAY_YET = "no answer timed yet"
 EXISTS = "There is a file of this name already. Choose another name."
 UNWRITABLE = "The report can't be written there ({}). Choose another place."
@@ -85,7 +86,7 @@ def report_state(report: ConnectionReport, title: str, place: str, names: bool, 
         ),
         (wording.clock(begin), wording.clock(report.at_ms)),
         tuple(rows),
-        FOOT,
+        FOOT_NAMED if names else FOOT,
         place,
         names,
         said,

@@ -144,6 +144,7 @@ def test_the_report_is_asked_for_shown_saved_and_put_away() -> None:
     assert stage.view.sheets[Sheet.REPORT].place == "/somewhere/else"
     stage(events.TickNames(), events.SaveReport("again"))
     assert stage.view.sheets[Sheet.REPORT].names
+    assert "these names" in stage.view.sheets[Sheet.REPORT].foot
     assert "Cabin weekend" in _file(stage)
     assert "Member 1: Bob" in _file(stage)
     stage(news.ReportWritten(stage.room_id))
