@@ -36,12 +36,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers  # no
 from cryptography.hazmat.primitives.hashes import SHA256  # noqa: E402
 
 from chatcore.clock import Moment  # noqa: E402
+from chatcore.content import ContentKind  # noqa: E402
 from chatcore.delivery import Message  # noqa: E402
 from chatcore.engines import PLAINTEXT_SIZE  # noqa: E402
 from chatcore.engines.openssl import OpenSSLEngine  # noqa: E402
 from chatcore.events import MessageReceived, Presence, RosterChanged  # noqa: E402
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite  # noqa: E402
-from chatcore.link import ContentKind  # noqa: E402
 from chatcore.room import Room  # noqa: E402
 from chatcore.seal import Body, SealKeys, fingerprint, seal_all  # noqa: E402
 from chatcore.wire import ADDRESS_SIZE, Frame, FrameReader, Kind  # noqa: E402

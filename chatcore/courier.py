@@ -12,6 +12,7 @@ from chatcore import events
 from chatcore.answers import Answers
 from chatcore.archive import BlockArchive
 from chatcore.clock import Moment, SteadyClock
+from chatcore.content import ContentKind
 from chatcore.delivery import (
     LOG_SIZE,
     MAX_OUTBOX_AGE_MS,
@@ -29,7 +30,6 @@ from chatcore.delivery import (
 from chatcore.events import Oddity, RoomEvent
 from chatcore.kept import Changes, Kept, Line, Standing
 from chatcore.ledger import Ledger
-from chatcore.link import ContentKind
 from chatcore.lists import Lists
 from chatcore.members import Members
 from chatcore.report import Report

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from chatcore.clock import Bucket, Moment
+from chatcore.content import ContentKind
 from chatcore.errors import WireError
-from chatcore.link import ContentKind
 from chatcore.members import HASH_SIZE, MAX_STATEMENTS, Members, Statement
 from chatcore.talk import Send, Talk
 

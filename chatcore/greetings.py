@@ -11,7 +11,8 @@ from chatcore import events
 from chatcore.clock import Moment
 from chatcore.door import Door
 from chatcore.events import AlarmKind, RoomEvent
-from chatcore.link import Greeting, Link
+from chatcore.hello import Greeting
+from chatcore.link import Link
 from chatcore.members import Members
 
 Answer = Callable[[Link, bytes, Moment], None]

@@ -1,47 +1,23 @@
 """One link: the encrypted relation of two session keys, from their exchange to the last block.  Pure.
 
 Knows one pair and nothing of rooms, members or messages: whom to answer, and what goes into a READY, is told to it.
-docs/PROTOCOL.md, "Handshake" and "Counters".  All formulas are symmetric; who speaks first only decides who waits.
+docs/PROTOCOL.md, "Handshake" and "Counters".  Who speaks first only decides who waits.
 """
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import Enum
 
 from chatcore.clock import Moment
-from chatcore.engines import MODULUS_SIZE, SIGNATURE_SIZE, PrivateKey, PublicKey
-from chatcore.errors import CryptoError, StateError, WireError
+from chatcore.content import Assembly, Content, ContentKind
+from chatcore.engines import PublicKey
+from chatcore.errors import CryptoError, StateError
 from chatcore.events import Oddity
-from chatcore.members import NICK_SIZE, pack_nick, parse_nick
+from chatcore.hello import HELLO_COUNTER, Greeting, Hellos, Self, hello_keys, link_keys, make_hello
 from chatcore.rhythm import Waiting
-from chatcore.seal import (
-    CONTENT_SIZE,
-    LABEL,
-    MAX_PARTS,
-    Body,
-    SealKeys,
-    counter_of,
-    digest,
-    extract,
-    fingerprint,
-    open_sealed,
-    parse_body,
-    split,
-)
+from chatcore.seal import MAX_PARTS, SealKeys, counter_of, open_sealed, parse_body, split
 
-NONCE_SIZE = 32
-_GREETING = struct.Struct(f">{MODULUS_SIZE}s{NONCE_SIZE}sH{1 + NICK_SIZE}s37s")  # identity, nonce, caps, nick, zeros
-HELLO_SIZE = _GREETING.size + SIGNATURE_SIZE  # 392 + 256 = 648
-HELLO_PARTS = 4
-assert HELLO_PARTS * CONTENT_SIZE == HELLO_SIZE
-
-HELLO_COUNTER = 2**63  # counters from here on are under the hello keys: the 4 of a HELLO, then the 3 of a carried ADMIT
-CARRIED_PARTS = 3
 COUNTER_LIMIT = 2**32  # a direction that gets here ends its link; nobody talks so much in one connection
 LAST_COUNTER = COUNTER_LIMIT - MAX_PARTS
 WORN_COUNTER = COUNTER_LIMIT - 2**24  # from here on a new link is wanted: half an hour at full speed is left
@@ -52,25 +28,10 @@ KNOCK_S = 15 * 60.0  # a verified HELLO that nobody may answer yet is kept so lo
 SILENCE_S = 90.0  # an up link that is silent for so long has ended
 MAX_EARLY_BLOCKS = 48  # blocks looked at for one attempt before it is up
 MAX_LEFT_OUT = 64  # counters remembered that didn't come, to tell what is late from what comes twice
-MAX_HELLOS = 16  # newer HELLOs taken in one attempt of one's own
-
 
 # A part that was said: on which link, its keys, its counter, its body of 166 bytes, and the list that wants the block
 # made of it.  A plain tuple, for one is made for each copy of a message.
 Part = tuple["Link", SealKeys, int, bytes, list[bytes]]
-
-
-class ContentKind(IntEnum):
-    """What the joined parts are (docs/PROTOCOL.md, "Content")."""
-
-    HELLO = 0
-    READY = 1
-    MSG = 2
-    ACK = 3
-    STMT = 4
-    WANT = 5  # 6 MOVE is for later versions: ignored, and counted
-    DUMMY = 7  # nothing, said in steady mode when there is nothing to say
-    LIST = 8
 
 
 class State(Enum):
@@ -111,105 +72,6 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
-    """A verified HELLO: who is at the other end.  `identity` is a 256-byte modulus, `fp` its fingerprint."""
-
-    identity: bytes
-    fp: bytes
-    nick: str
-    caps: int
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """Joined parts that came over the link, and the 256-byte blocks they came in.  `kind` may be one we don't know."""
-
-    kind: int
-    data: bytes = field(repr=False)
-    blocks: tuple[bytes, ...] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Self:
-    """What a client brings to each of its links in one connection."""
-
-    room_id: bytes = field(repr=False)
-    room_key: bytes = field(repr=False)
-    identity: PrivateKey
-    session: PrivateKey
-    nick: str
-    random: Callable[[int], bytes] = field(repr=False)
-    key_of: Callable[[bytes], PublicKey] = field(repr=False)  # modulus of an identity -> its key; raises CryptoError
-
-
-def hello_keys(room_key: bytes, sender: bytes, receiver: bytes) -> SealKeys:
-    """Return the keys of HELLOs from one session key (256-byte modulus) to another."""
-    return SealKeys.derive(room_key, LABEL + b"hello" + hashlib.sha256(sender + receiver).digest())
-
-
-def hello_signed_bytes(room_id: bytes, sender: bytes, receiver: bytes, unsigned: bytes) -> bytes:
-    """Return what the signature in a HELLO is over: the room, both session keys, and the 392 bytes before it."""
-    return LABEL + b"hello sig" + room_id + sender + receiver + unsigned
-
-
-def transcript(room_id: bytes, ends: dict[bytes, bytes]) -> bytes:
-    """Return the 32 bytes that both ends must agree on; `ends` maps each session modulus to its 648-byte HELLO."""
-    low, high = sorted(ends)
-    return digest(b"transcript", room_id + low + high + ends[low] + ends[high])
-
-
-def link_keys(room_key: bytes, room_id: bytes, ends: dict[bytes, bytes]) -> dict[bytes, SealKeys]:
-    """Return for each end, by its session modulus, the keys it sends with."""
-    low, high = sorted(ends)
-    shared = transcript(room_id, ends)
-    prk = extract(room_key, nonce_of(ends[low]) + nonce_of(ends[high]))
-    return {
-        end: SealKeys.derive(prk, LABEL + b"link" + shared + bytes((side,))) for side, end in enumerate((low, high))
-    }
-
-
-def nonce_of(hello: bytes) -> bytes:
-    """Return the 32 random bytes in a HELLO."""
-    return hello[MODULUS_SIZE : MODULUS_SIZE + NONCE_SIZE]
-
-
-class Assembly:
-    """Joins parts with consecutive counters; holds one unfinished content of at most 41,310 bytes."""
-
-    __slots__ = ("_blocks", "_kind", "_parts", "_pieces")
-
-    def __init__(self) -> None:
-        self.discard()
-
-    def discard(self) -> None:
-        """Forget what is unfinished."""
-        self._kind, self._parts = -1, 0
-        self._pieces: list[bytes] = []
-        self._blocks: list[bytes] = []
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether more parts are to come."""
-        return bool(self._pieces)
-
-    def add(self, body: Body, block: bytes) -> Content | None:
-        """Take the next part; returns the content when it is whole."""
-        if body.part == 1:
-            self.discard()
-            self._kind, self._parts = body.kind, body.parts
-        elif (body.kind, body.parts, body.part) != (self._kind, self._parts, len(self._pieces) + 1):
-            self.discard()
-            return None
-        self._pieces.append(body.content)
-        self._blocks.append(block)
-        if body.part < body.parts:
-            return None
-        whole = Content(body.kind, b"".join(self._pieces), tuple(self._blocks))
-        self.discard()
-        return whole
-
-
 class Link:
     """One attempt to come together with the session key at one address, and the link that comes of it.
 
@@ -248,13 +110,9 @@ class Link:
         self.up_s = 0.0
         self._started_s = now.s
         self._early = 0
-        mine, theirs = me.session.modulus, other.modulus
-        self._hello_out = hello_keys(me.room_key, mine, theirs)
-        self._hello_in = hello_keys(me.room_key, theirs, mine)
+        self._hello_keys = hello_keys(me.room_key, me.session.modulus, other.modulus)
         self._own_hello = b""
-        self._hello: bytes = b""
-        self._taken: set[bytes] = set()  # HELLOs of the other in this attempt: each counts once
-        self._slots: dict[int, bytes] = {}
+        self._hellos = Hellos(me, other.modulus)
         self._keys_out: SealKeys | None = None
         self._keys_in: SealKeys | None = None
         self._next_out = self._next_in = 0
@@ -275,31 +133,24 @@ class Link:
     def _say(self, keys: SealKeys, counter: int, body: bytes) -> None:
         self.said.append((self, keys, counter, body, []))
 
-    def _make_hello(self) -> bytes:
-        me = self.me
-        unsigned = _GREETING.pack(me.identity.modulus, me.random(NONCE_SIZE), 0, pack_nick(me.nick), b"")
-        signed = hello_signed_bytes(me.room_id, me.session.modulus, self.other.modulus, unsigned)
-        return unsigned + me.identity.sign(signed)
-
     def greet(self, now: Moment) -> None:
         """Send our HELLO (the same for the whole attempt), and the ADMIT it carries, if any."""
         if self.state is State.ENDED:
             raise StateError("the link has ended")
         if not self._own_hello:
-            self._own_hello = self._make_hello()
+            self._own_hello = make_hello(self.me, self.other.modulus)
             self._repeat_from_s, self._repeats = now.s, 0
         bodies = split(ContentKind.HELLO, self._own_hello)
         bodies += split(ContentKind.STMT, self.carried) if self.carried else []
         for index, body in enumerate(bodies):
-            self._say(self._hello_out, HELLO_COUNTER + index, body)
+            self._say(self._hello_keys, HELLO_COUNTER + index, body)
 
     def answer(self, ready: bytes, now: Moment) -> None:
         """Send our HELLO, unless it is on its way, and our READY (88 bytes), to a HELLO that was verified."""
-        newer = len(self._taken) > 1
         self._step(Step.ANSWER)
-        if not self._own_hello or newer:
+        if not self._own_hello or self._hellos.are_many:
             self.greet(now)
-        ends = {self.me.session.modulus: self._own_hello, self.other.modulus: self._hello}
+        ends = {self.me.session.modulus: self._own_hello, self.other.modulus: self._hellos.newest}
         keys = link_keys(self.me.room_key, self.me.room_id, ends)
         self._keys_out, self._keys_in = keys[self.me.session.modulus], keys[self.other.modulus]
         self._left_out.clear()
@@ -396,50 +247,14 @@ class Link:
     def _receive_hello_part(self, index: int, sealed: bytes, now: Moment) -> Greeting | Content | None:
         if self.state is State.UP and self.confirmed and not self.provisional:
             return None
-        body = parse_body(open_sealed(self._hello_in, sealed))
-        wanted = (
-            (ContentKind.HELLO, index + 1, HELLO_PARTS)
-            if index < HELLO_PARTS
-            else (ContentKind.STMT, index + 1 - HELLO_PARTS, CARRIED_PARTS)
-        )
-        if (body.kind, body.part, body.parts) != wanted:
-            raise WireError("not a HELLO")
-        self._slots[index] = body.content
-        if index < HELLO_PARTS:
-            return self._join_hello(now)
-        carried = [self._slots.get(HELLO_PARTS + at) for at in range(CARRIED_PARTS)]
-        if self.greeting is None or None in carried:
-            return None
-        return Content(ContentKind.STMT, b"".join(piece for piece in carried if piece))
-
-    def _join_hello(self, now: Moment) -> Greeting | None:
-        pieces = [self._slots.get(at) for at in range(HELLO_PARTS)]
-        if None in pieces:
-            return None
-        for at in range(HELLO_PARTS):
-            del self._slots[at]
-        hello = b"".join(piece for piece in pieces if piece)
-        if hello in self._taken or len(self._taken) >= MAX_HELLOS:
-            return None
-        greeting = self._verify(hello)
-        self._taken.add(hello)
-        self._step(Step.HELLO)
-        self._hello, self.greeting = hello, greeting
-        self._keys_in = self._keys_out = None
-        self._started_s = self.heard_s = now.s
-        self._early = 0
-        return greeting
-
-    def _verify(self, hello: bytes) -> Greeting:
-        identity, _, caps, nick, zeros = _GREETING.unpack_from(hello)
-        if any(zeros):
-            raise WireError("not a HELLO")
-        name = parse_nick(nick)
-        unsigned, signature = hello[: _GREETING.size], hello[_GREETING.size :]
-        me = self.me
-        signed = hello_signed_bytes(me.room_id, self.other.modulus, me.session.modulus, unsigned)
-        me.key_of(identity).verify(signed, signature)
-        return Greeting(identity, fingerprint(identity), name, caps)
+        news = self._hellos.take(index, sealed)
+        if isinstance(news, Greeting):
+            self._step(Step.HELLO)
+            self.greeting = news
+            self._keys_in = self._keys_out = None
+            self._started_s = self.heard_s = now.s
+            self._early = 0
+        return news
 
     def _receive_part(self, counter: int, sealed: bytes, block: bytes, now: Moment) -> Content | None:
         if self._keys_in is None or counter >= COUNTER_LIMIT:  # nobody gets there who goes on from what they said
@@ -512,11 +327,10 @@ class Link:
         """Erase what the link knew.  A later attempt draws a new nonce: that is what defeats a replay."""
         if self.state is not State.ENDED:
             self._step(Step.END)
-        self._own_hello = self._hello = self._ready = b""
+        self._own_hello = self._ready = b""
         self._keys_in = self._keys_out = None
         for parts in (self.said, self.beaten):
             parts[:] = [part for part in parts if part[0] is not self]
         self.waiting = None
-        self._slots.clear()
-        self._taken.clear()
+        self._hellos.erase()
         self._assembly.discard()

@@ -14,12 +14,12 @@ from itertools import pairwise
 
 from chatcore import events
 from chatcore.clock import Moment
+from chatcore.content import ContentKind
 from chatcore.delivery import DIGEST_SIZE, Message
 from chatcore.errors import WireError
 from chatcore.events import RoomEvent
 from chatcore.gossip import MOST_WAITING
 from chatcore.kept import Line
-from chatcore.link import ContentKind
 from chatcore.members import MAX_MEMBERS, Members, StatementType, pack_nick, parse_nick, who_digest
 from chatcore.talk import Send, Talk
 

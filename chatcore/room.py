@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 from chatcore import events
 from chatcore.clock import Moment
+from chatcore.content import ContentKind
 from chatcore.courier import Courier
 from chatcore.delivery import Ready, parse_ack, parse_ready
 from chatcore.engines import Engine, PrivateKey
@@ -23,9 +24,10 @@ from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import AlarmKind, Presence, RoomEvent
 from chatcore.gossip import Gossip
 from chatcore.greetings import Greetings
+from chatcore.hello import Self
 from chatcore.invite import Invite, RelayAddress
 from chatcore.kept import Changes, Kept
-from chatcore.link import ContentKind, Link, Self, State
+from chatcore.link import Link, State
 from chatcore.members import Members, Statement, StatementType, make_statement
 from chatcore.moving import Moving
 from chatcore.report import Report

@@ -11,11 +11,13 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from chatcore.clock import Bucket, Moment
+from chatcore.content import Content
 from chatcore.engines import PLAINTEXT_SIZE, Engine, PublicKey, acceptable_modulus
 from chatcore.errors import CryptoError, WireError
 from chatcore.events import Oddity
+from chatcore.hello import Greeting, Self
 from chatcore.invite import RelayAddress
-from chatcore.link import ATTEMPT_S, Content, Greeting, Link, Part, Self, State
+from chatcore.link import ATTEMPT_S, Link, Part, State
 from chatcore.seal import seal_all
 from chatcore.wire import HEADER_SIZE, Frame, FrameReader, Kind, Refusal, join_block
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterator
 from chatcore.clock import Moment
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import StateError
+from chatcore.hello import Self
 from chatcore.invite import RelayAddress
-from chatcore.link import Link, Self
+from chatcore.link import Link
 from chatcore.seat import Garbled, Odd, Seat, Seated, SeatEvent, Turned
 from chatcore.talk import Talk
 from chatcore.wire import NO_PASS

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chatcore.clock import Bucket, Moment
+from chatcore.content import ContentKind
 from chatcore.delivery import NO_LOG, Ready
-from chatcore.link import ContentKind, Link, State
+from chatcore.link import Link, State
 from chatcore.members import MAX_STATEMENTS, Members
 from chatcore.rhythm import seconds
 

@@ -15,23 +15,14 @@ from typing import Any, cast
 from world import ENGINE, START_MS, Client, World, key
 
 from chatcore.clock import Moment
+from chatcore.content import Content, ContentKind
 from chatcore.delivery import NO_LOG, Ack, Message, Ready, parse_ready
 from chatcore.engines import PrivateKey
 from chatcore.errors import CryptoError, ParleyError
 from chatcore.events import Presence, RosterChanged
+from chatcore.hello import HELLO_COUNTER, HELLO_PARTS, Greeting, Self, hello_keys, hello_signed_bytes, make_hello
 from chatcore.invite import Invite, RelayAddress
-from chatcore.link import (
-    HELLO_COUNTER,
-    HELLO_PARTS,
-    Content,
-    ContentKind,
-    Greeting,
-    Link,
-    Self,
-    State,
-    hello_keys,
-    hello_signed_bytes,
-)
+from chatcore.link import Link, State
 from chatcore.members import StatementType, make_statement
 from chatcore.room import Room
 from chatcore.seal import Body, counter_of, fingerprint, open_sealed, parse_body, seal
@@ -258,10 +249,9 @@ def seal_hello(room_key: bytes, hello: bytes, sender: bytes, receiver: bytes) ->
     ]
 
 
-def make_hello(puppet: Puppet, to: str, *, room_id: bytes | None = None, unsigned: bytes | None = None) -> bytes:
+def forge_hello(puppet: Puppet, to: str, *, room_id: bytes | None = None, unsigned: bytes | None = None) -> bytes:
     """Sign a HELLO of a puppet, with any 392 bytes in it."""
-    link = Link(puppet.me(), ENGINE.public_key(puppet.keys[to]), puppet.world.now, first=True)
-    unsigned = unsigned or link._make_hello()[:392]
+    unsigned = unsigned or make_hello(puppet.me(), puppet.keys[to])[:392]
     signed = hello_signed_bytes(room_id or puppet.invite.room_id, puppet.session.modulus, puppet.keys[to], unsigned)
     return unsigned + puppet.identity.sign(signed)
 

@@ -12,10 +12,10 @@ from world import Client, Memory, World, fp
 from chatcore import answers
 from chatcore.answers import MAX_HELD, MAX_WAITING, WAIT_S, Answers
 from chatcore.clock import Moment
+from chatcore.content import ContentKind
 from chatcore.errors import TextError
 from chatcore.events import MessageReceived, MessageSent, OtherVersion, Quote
 from chatcore.invite import Mode
-from chatcore.link import ContentKind
 from chatcore.talk import Talk
 from chatcore.text import MAX_TEXT_BYTES, pack_text, parse_quote, parse_text
 

@@ -11,24 +11,15 @@ from world import ENGINE, Client, Hop, World, fp, key
 from chatcore import delivery
 from chatcore import seat as seat_module
 from chatcore.clock import Moment
+from chatcore.content import Assembly, Content, ContentKind
 from chatcore.delivery import Outbox, Owed
 from chatcore.engines import PublicKey
 from chatcore.engines.reference import ReferenceEngine
 from chatcore.errors import WireError
 from chatcore.events import Gap, MessageArrived, MessageReceived, NotDelivered, Presence
+from chatcore.hello import Greeting, hello_keys, link_keys, transcript
 from chatcore.invite import Mode
-from chatcore.link import (
-    MAX_EARLY_BLOCKS,
-    Assembly,
-    Content,
-    ContentKind,
-    Greeting,
-    Link,
-    State,
-    hello_keys,
-    link_keys,
-    transcript,
-)
+from chatcore.link import MAX_EARLY_BLOCKS, Link, State
 from chatcore.room import Room
 from chatcore.seal import (
     BODY_SIZE,

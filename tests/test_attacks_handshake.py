@@ -17,7 +17,7 @@ from attacker import (
     Modulus,
     Puppet,
     counters,
-    make_hello,
+    forge_hello,
     open_hello,
     presence,
     seal_hello,
@@ -30,12 +30,14 @@ from hypothesis import strategies as st
 from world import ENGINE, RELAY, START_MS, Client, Hop, World, fp, key
 
 from chatcore.clock import Moment
+from chatcore.content import Content, ContentKind
 from chatcore.delivery import Ack
 from chatcore.engines.openssl import OpenSSLEngine, OpenSSLPrivateKey, OpenSSLPublicKey
 from chatcore.errors import CryptoError
 from chatcore.events import Alarm, AlarmKind, Gap, MessageReceived, Presence, PresenceChanged
+from chatcore.hello import HELLO_COUNTER, hello_keys
 from chatcore.invite import Invite, Mode, new_invite
-from chatcore.link import HELLO_COUNTER, Content, ContentKind, Link, State, hello_keys
+from chatcore.link import Link, State
 from chatcore.room import OLD_LINK_S, Room
 from chatcore.seal import LABEL, SealKeys, open_sealed, parse_body
 from chatcore.wire import FRAME_SIZE, HEADER_SIZE, Frame, FrameReader, Kind
@@ -162,7 +164,7 @@ def test_attack_05_a_hello_of_another_room_is_refused(other: str) -> None:
     mallory.meet("alice")
     assert _only_key(mallory, "alice")
     # Even if the keys to seal it are right (somebody has both invites), the signature names the room.
-    hello = make_hello(mallory, "alice", room_id=wrong.room_id)
+    hello = forge_hello(mallory, "alice", room_id=wrong.room_id)
     mallory.say_block("alice", *seal_hello(invite.room_key, hello, mallory.session.modulus, mallory.keys["alice"]))
     world.settle()
     assert _only_key(mallory, "alice")
@@ -177,7 +179,7 @@ def test_attack_05_a_hello_of_another_version_is_refused() -> None:
     mallory = Puppet(world, "mallory")
     mallory.say_key("alice")
     mine, theirs, room = mallory.session.modulus, mallory.keys["alice"], world.invite
-    unsigned = make_hello(mallory, "alice")[:392]
+    unsigned = forge_hello(mallory, "alice")[:392]
     label = LABEL.replace(b"1", b"2")
     assert label != LABEL
     signed = label + b"hello sig" + room.room_id + mine + theirs + unsigned

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from attacker import RNG, Puppet, counters, make_hello, presence, seal_hello, talk
+from attacker import RNG, Puppet, counters, forge_hello, presence, seal_hello, talk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import ENGINE, START_MS, Client, Memory, World, fp, key
@@ -32,12 +32,14 @@ from chatcore import (
 )
 from chatcore import talk as talk_module
 from chatcore.clock import Moment
+from chatcore.content import ContentKind
 from chatcore.delivery import NO_LOG, Ready
 from chatcore.engines import PrivateKey
 from chatcore.errors import CryptoError, WireError
 from chatcore.events import Knocked, MemberJoined, Presence
+from chatcore.hello import HELLO_COUNTER
 from chatcore.invite import Mode, RelayAddress
-from chatcore.link import HELLO_COUNTER, ContentKind, State
+from chatcore.link import State
 from chatcore.members import HASH_SIZE, MAX_STATEMENTS, Members, StatementType, make_statement, parse_statement
 from chatcore.room import Room
 from chatcore.seat import KEY_BUDGET, MAX_ADDRESSES, SIGNATURE_BUDGET, Garbled, Turned
@@ -488,9 +490,9 @@ def test_attack_55_a_nick_that_is_no_text_gets_no_link() -> None:
     world.settle()
     mallory = Puppet(world, "mallory")
     mallory.say_key("alice")
-    good = make_hello(mallory, "alice")[:392]
+    good = forge_hello(mallory, "alice")[:392]
     for nick in (b"\x01\xff".ljust(65, b"\0"), b"\x41" + b"a" * 64, b"\x01ab".ljust(65, b"\0")):
-        hello = make_hello(mallory, "alice", unsigned=good[:290] + nick + good[355:])
+        hello = forge_hello(mallory, "alice", unsigned=good[:290] + nick + good[355:])
         mallory.say_block(
             "alice", *seal_hello(world.invite.room_key, hello, mallory.session.modulus, mallory.keys["alice"])
         )
@@ -504,7 +506,7 @@ def _secrets(world: World, *clients: Client) -> dict[str, bytes]:
     for client in clients:
         for talk_ in client.room._talks.values():
             link_ = talk_.link
-            for keys in (link_._keys_in, link_._keys_out, link_._hello_in, link_._hello_out):
+            for keys in (link_._keys_in, link_._keys_out, link_._hello_keys, link_._hellos._keys):
                 if keys is not None:
                     found[f"{client.name} {len(found)}"] = keys.tag
                     found[f"{client.name} {len(found)}"] = keys.mask

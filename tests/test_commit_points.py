@@ -21,11 +21,11 @@ from test_vault import BOB, LOG, line
 from vault_help import make_vault, open_vault, room_in
 from world import Client, World, fp
 
+from chatcore.content import ContentKind
 from chatcore.delivery import NUMBER_SIZE
 from chatcore.errors import VaultError
 from chatcore.events import Damaged
 from chatcore.kept import Changes, Kept, Standing, Store
-from chatcore.link import ContentKind
 from chatcore.vault import Vault
 
 if sys.platform != "win32":

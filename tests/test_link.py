@@ -10,26 +10,22 @@ from attacker import NOW, me, sealed_blocks, take_sealed, two_links
 from world import ENGINE, START_MS, key
 
 from chatcore.clock import Moment
+from chatcore.content import Content, ContentKind
 from chatcore.delivery import Ready
 from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import Oddity
+from chatcore.hello import HELLO_COUNTER, MAX_HELLOS, Greeting, nonce_of
 from chatcore.link import (
     ATTEMPT_S,
     COUNTER_LIMIT,
-    HELLO_COUNTER,
     HELLO_REPEATS_S,
     KNOCK_S,
     MAX_EARLY_BLOCKS,
-    MAX_HELLOS,
     SILENCE_S,
     TRANSITIONS,
-    Content,
-    ContentKind,
-    Greeting,
     Link,
     State,
     Step,
-    nonce_of,
 )
 from chatcore.seal import MAX_PARTS, Body, seal
 
@@ -132,9 +128,9 @@ def test_an_end_erases_what_the_link_knew() -> None:
     one.send(ContentKind.MSG, b"unsent")
     one.end()
     assert state_of(one) is State.ENDED
-    assert (one._own_hello, one._hello, one._keys_in, one._keys_out) == (b"", b"", None, None)
+    assert (one._own_hello, one._hellos.newest, one._keys_in, one._keys_out) == (b"", b"", None, None)
     assert not one.said
-    assert not one._slots
+    assert not one._hellos._pieces
 
 
 def test_hello_and_ready_are_repeated_until_the_other_is_seen_to_be_up() -> None:
@@ -202,7 +198,7 @@ def test_a_hello_counts_once_and_a_newer_one_replaces_it() -> None:
     second = sealed_blocks(again)
     assert [news for block in second for news in [bob.receive(block, NOW)] if news]
     assert not [news for block in first for news in [bob.receive(block, NOW)] if news]  # the old one is no news
-    assert bob._hello == again._own_hello
+    assert bob._hellos.newest == again._own_hello
     assert nonce_of(again._own_hello) != nonce_of(alice._own_hello)
 
 
@@ -270,11 +266,11 @@ def test_an_admit_can_go_with_a_hello() -> None:
 )
 def test_what_isnt_where_it_belongs_in_a_hello_is_refused(index: int, body: Body) -> None:
     alice, bob = ends()
-    block = alice.other.encrypt(seal(alice._hello_out, HELLO_COUNTER + index, body.to_bytes()))
+    block = alice.other.encrypt(seal(alice._hello_keys, HELLO_COUNTER + index, body.to_bytes()))
     with pytest.raises(WireError):
         bob.receive(block, NOW)
     assert state_of(bob) is State.KEYED
-    assert not bob._slots
+    assert not bob._hellos._pieces
 
 
 def test_a_gap_in_the_counters_is_counted_and_costs_no_more_than_itself() -> None:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from world import Client, Memory, World, fp
 
 from chatcore import lists
+from chatcore.content import ContentKind
 from chatcore.delivery import Message
 from chatcore.errors import WireError
 from chatcore.events import ListsAgree, ListsDiffer, MessageReceived, ReadersLearned
 from chatcore.gossip import Gossip
-from chatcore.link import ContentKind, State
+from chatcore.link import State
 from chatcore.lists import MAX_LINES, MAX_QUESTIONS, NOW, ask_list, parse_list, tell_list
 from chatcore.members import MAX_MEMBERS, who_digest
 

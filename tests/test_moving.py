@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from world import ENGINE, Client, World, fp, key
 
 from chatcore.clock import Moment
+from chatcore.content import ContentKind
 from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import Alarm, Gap, MemberJoined, MemberLeft, PresenceChanged, RoomMoved
 from chatcore.invite import Invite, Mode, RelayAddress
-from chatcore.link import ContentKind
 from chatcore.members import Members, StatementType, make_statement, pack_relay, parse_relay, parse_statement
 from chatcore.moving import LOOK_OUT_MS, LOOKOUTS, Moving
 from chatcore.seal import LABEL

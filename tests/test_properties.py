@@ -15,11 +15,11 @@ from test_attacks_members import INVALID, ROOM_ID, STATEMENTS
 from world import ENGINE, Client, Hop, World, fp, key
 
 from chatcore.clock import Moment
+from chatcore.content import Content, ContentKind
 from chatcore.delivery import parse_ack, parse_message, parse_ready
 from chatcore.errors import CryptoError, WireError
 from chatcore.events import Gap, MessageReceived
 from chatcore.invite import Mode
-from chatcore.link import Content, ContentKind
 from chatcore.members import Members, StatementType, parse_nick, parse_statement
 from chatcore.room import Room
 from chatcore.seal import BODY_SIZE, SEALED_SIZE, SealKeys, open_sealed, parse_body, seal, split

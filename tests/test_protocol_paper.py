@@ -6,11 +6,11 @@ import hashlib
 import re
 from pathlib import Path
 
-from chatcore import clock, delivery, door, link, members, seat, talk, text, words
+from chatcore import clock, delivery, door, hello, link, members, seat, talk, text, words
 from chatcore.cable import Timing
+from chatcore.content import ContentKind
 from chatcore.engines import EXPONENT, PLAINTEXT_SIZE
 from chatcore.invite import MAX_PASTE_CHARS, MAX_PINS, MAX_TITLE_BYTES, MAX_TRIES, Invite
-from chatcore.link import ContentKind
 from chatcore.members import StatementType
 from chatcore.seal import BODY_SIZE, CONTENT_SIZE, LABEL, MAX_CONTENT_BYTES, MAX_PARTS, SEALED_SIZE
 from chatcore.wire import BLOCK_SIZE, DEFAULT_PORT, FRAME_SIZE, HEADER_SIZE, VERSION, Kind, Refusal
@@ -102,7 +102,7 @@ def test_the_contents_and_statements_are_those_in_the_code() -> None:
 def test_the_sizes_are_those_in_the_code() -> None:
     assert (PLAINTEXT_SIZE, SEALED_SIZE, EXPONENT) == (190, 190, 65537)
     assert (BODY_SIZE, CONTENT_SIZE, MAX_PARTS, MAX_CONTENT_BYTES) == (166, 162, 255, 41_310)
-    assert (link.HELLO_SIZE, link.HELLO_PARTS, link.HELLO_COUNTER) == (648, 4, 2**63)
+    assert (hello.HELLO_SIZE, hello.HELLO_PARTS, hello.HELLO_COUNTER) == (648, 4, 2**63)
     assert (len(delivery.Ready().to_bytes()), link.COUNTER_LIMIT) == (88, 2**32)
     assert (words.WORD_COUNT, words.WORD_BITS, words.ROUNDS) == (8, 11, 2**19)
     assert (MAX_PINS, MAX_TITLE_BYTES) == (2, 64)

@@ -13,10 +13,10 @@ from world import Client, World, fp, key
 
 from chatcore import rhythm
 from chatcore.clock import Moment
+from chatcore.content import ContentKind
 from chatcore.errors import CryptoError, StateError, WireError
 from chatcore.events import GoesOut, MemberLeft, MessageArrived, Noticed, PresenceChanged, SteadyChanged
 from chatcore.invite import Mode
-from chatcore.link import ContentKind
 from chatcore.lists import NOW, ask_list
 from chatcore.members import Members, StatementType, make_statement, parse_statement
 from chatcore.rhythm import DAY_S, MOST_PERIOD_S, Rhythm, Waiting, bytes_a_day

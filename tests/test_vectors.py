@@ -17,14 +17,16 @@ from vectors.generate import GROUPS, write
 from vectors.verify_openssl import Record, hexed, records
 
 from chatcore.clock import Moment
+from chatcore.content import Content
 from chatcore.delivery import Ack, Message, parse_ack, parse_message
 from chatcore.engines import Engine, PrivateKey, acceptable_modulus
 from chatcore.engines.openssl import OpenSSLEngine
 from chatcore.engines.reference import ReferenceEngine, ReferencePublicKey
 from chatcore.errors import CryptoError, InviteError, WireError
 from chatcore.events import Quote
+from chatcore.hello import Greeting, Self, hello_keys, link_keys, transcript
 from chatcore.invite import ALTERED, CUT_SHORT, NOT_AN_INVITE, OTHER_VERSION, RELAY_INSTEAD, Invite, Mode, RelayAddress
-from chatcore.link import Content, Greeting, Link, Self, State, hello_keys, link_keys, transcript
+from chatcore.link import Link, State
 from chatcore.lists import NOW as NOW_LIST
 from chatcore.lists import ask_list, parse_list, tell_list
 from chatcore.lock import Lock, find_lock

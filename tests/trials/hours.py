@@ -11,8 +11,8 @@ from judge import Got, Said, mistakes
 from world import Client, Memory, World, fp, key
 
 from chatcore.clock import Moment
+from chatcore.content import ContentKind
 from chatcore.events import Gap, MemberLeft, MessageReceived, NotDelivered, RosterChanged
-from chatcore.link import ContentKind
 from chatcore.members import StatementType, make_statement
 from chatcore.room import Room
 from trials.sheet import Sheet, case

@@ -15,9 +15,9 @@ from attacker import Puppet, talk
 from relay_help import BareClient, any_certificate, join_frame, send_frame
 from world import World, fp, key
 
+from chatcore.content import ContentKind
 from chatcore.events import Gap, MessageReceived, OtherVersion
 from chatcore.invite import Mode
-from chatcore.link import ContentKind
 from chatcore.members import StatementType, make_statement
 from chatcore.wire import FRAME_SIZE
 from trials.hours import listed, people

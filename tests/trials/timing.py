@@ -21,11 +21,13 @@ from attacker import LOG, sealed_blocks
 from world import ENGINE, key
 
 from chatcore.clock import Moment
+from chatcore.content import Content, ContentKind
 from chatcore.delivery import Ready
 from chatcore.engines import PublicKey
 from chatcore.errors import ParleyError
+from chatcore.hello import Greeting, Self
 from chatcore.invite import RelayAddress
-from chatcore.link import Content, ContentKind, Greeting, Link, Self, State
+from chatcore.link import Link, State
 from chatcore.members import StatementType, make_statement
 from chatcore.seal import Body, SealKeys, fingerprint, seal
 from chatcore.wire import FRAME_SIZE, Frame, Kind, parse_frame

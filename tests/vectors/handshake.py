@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chatcore.content import ContentKind
 from chatcore.delivery import Ack, Ready
 from chatcore.engines.reference import ReferencePublicKey
-from chatcore.link import HELLO_COUNTER, HELLO_PARTS, ContentKind, hello_keys, hello_signed_bytes, link_keys, transcript
+from chatcore.hello import HELLO_COUNTER, HELLO_PARTS, hello_keys, hello_signed_bytes, link_keys, transcript
 from chatcore.members import pack_nick
 from chatcore.seal import CONTENT_SIZE, Body, SealKeys, seal
 

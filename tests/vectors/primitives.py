@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
+from chatcore.content import ContentKind
 from chatcore.engines.reference import ReferencePublicKey, oaep_encode, signature_encode
-from chatcore.link import ContentKind
 from chatcore.lock import Guard, Lock
 from chatcore.seal import Body, SealKeys, seal, seal_record
 from chatcore.wire import Frame, Kind, Refusal, join_block
