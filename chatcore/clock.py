@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NEVER_S = float("inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from chatcore import events
-from chatcore.clock import Moment
+from chatcore.clock import NEVER_S, Moment
 from chatcore.content import ContentKind
 from chatcore.courier import Courier
 from chatcore.delivery import Ready, parse_ack, parse_ready
@@ -35,7 +35,8 @@ from chatcore.retelling import retell
 from chatcore.rhythm import MOST_PERIOD_S, Rhythm
 from chatcore.roster import Roster
 from chatcore.seal import fingerprint
-from chatcore.seat import NEVER_S, Absent, Back, Garbled, Gone, Greeted, Heard, Odd, Seat, Seated, SeatEvent, Turned
+from chatcore.seat import Seat
+from chatcore.seatevents import Absent, Back, Garbled, Gone, Greeted, Heard, Odd, Seated, SeatEvent, Turned
 from chatcore.seats import Seats
 from chatcore.talk import Talk
 from chatcore.text import pack_text

@@ -8,9 +8,8 @@ docs/PROTOCOL.md, "The wire" and "Handshake".
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-from dataclasses import dataclass
 
-from chatcore.clock import Bucket, Moment
+from chatcore.clock import NEVER_S, Bucket, Moment
 from chatcore.content import Content
 from chatcore.engines import PLAINTEXT_SIZE, Engine, PublicKey, acceptable_modulus
 from chatcore.errors import CryptoError, WireError
@@ -18,14 +17,13 @@ from chatcore.events import Oddity
 from chatcore.hello import Greeting, Self
 from chatcore.invite import RelayAddress
 from chatcore.link import ATTEMPT_S, Link, Part, State
+from chatcore.place import Place
 from chatcore.seal import seal_all
-from chatcore.wire import HEADER_SIZE, Frame, FrameReader, Kind, Refusal, join_block
+from chatcore.seatevents import Absent, Back, Garbled, Gone, Greeted, Heard, Odd, Seated, SeatEvent, Turned
+from chatcore.wire import Frame, FrameReader, Kind, join_block
 
 MAX_ADDRESSES = 256
-KEY_REPEATS_S = (4.0, 16.0)
-KEY_ANSWER_GAP_S = 2.0  # two clients that both repeat must not answer each other for ever
 RETRY_JITTER_S = 5.0
-NEVER_S = float("inf")
 CALM_S = 10.0  # whoever came longer ago and isn't up by now won't be soon
 
 # What a stranger or a lying relay can make us do.  The bursts let a newcomer be up with 255 members at once; the rates
@@ -35,106 +33,6 @@ SIGNATURE_BUDGET = (600.0, 20.0)
 DECRYPTION_BUDGET = (8192.0, 200.0)
 RETURN_BUDGET = (256.0, 1.0)  # each costs a line on the screen, and no block
 SLEPT_S = 45.0  # with links that are up, time passes in smaller steps, unless the computer slept: then we were silent
-
-
-@dataclass(frozen=True, slots=True)
-class Seated:
-    """The relay gave us a seat; `others` were there already."""
-
-    others: int
-
-
-@dataclass(frozen=True, slots=True)
-class Turned:
-    """The relay refused us."""
-
-    refusal: int
-    wait_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Garbled:
-    """The relay speaks another version, or not our protocol at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Greeted:
-    """A HELLO verified; say `answer` on its link, or nothing."""
-
-    link: Link
-    greeting: Greeting
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Content came over a link."""
-
-    link: Link
-    content: Content
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A link has ended; `left`: the relay says that nobody sits at its address any more."""
-
-    link: Link
-    left: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """The relay says that nobody sits at the other end of a link on which messages flow.  The link goes on."""
-
-    link: Link
-
-
-@dataclass(frozen=True, slots=True)
-class Back:
-    """Somebody who was absent is here after all: the relay says so, or the link does."""
-
-    link: Link
-
-
-@dataclass(frozen=True, slots=True)
-class Odd:
-    """Something that an honest relay doesn't do; on a link, if one can be named."""
-
-    link: Link | None
-    what: Oddity
-    count: int = 1
-
-
-SeatEvent = Seated | Turned | Garbled | Greeted | Heard | Gone | Absent | Back | Odd
-
-
-class _Place:
-    """What is known of one address."""
-
-    __slots__ = (
-        "first", "fp", "gone", "header", "held", "key", "key_repeats", "key_sent_s", "link", "retry_s", "since_s",
-        "sure",
-    )  # fmt: skip
-
-    def __init__(self, address: bytes, now: Moment, *, first: bool) -> None:
-        self.header = Frame(Kind.SEND, address=address).to_bytes()[:HEADER_SIZE]
-        # It is for us to begin: they were here before us, or there was a link already.  With anybody else we wait,
-        # however long it takes: a stranger who keeps silent must get neither a signature nor a name out of us.
-        self.first = first
-        self.key: PublicKey | None = None
-        self.sure = False  # a HELLO has shown that it is their key: one connection has no other
-        self.key_sent_s: float | None = None
-        self.key_repeats = 0
-        self.link: Link | None = None
-        self.since_s = now.s
-        self.retry_s = now.s + ATTEMPT_S
-        self.held = False  # they were here before us, and yet we hold back: it may be no member
-        self.fp: bytes | None = None  # who has said HELLO from there
-        self.gone = False  # so the relay says; but messages flowed on the link, and that may know better
-
-    @property
-    def was_up(self) -> bool:
-        """Whether the link is up, or was: then it is for both to begin the next."""
-        return self.link is not None and self.link.up_s > 0
 
 
 def _encrypt(said: list[Part]) -> list[bytes]:
@@ -170,7 +68,7 @@ class Seat:
         self._engine = engine
         self._own = own_moduli
         self._reader = FrameReader()
-        self._places: dict[bytes, _Place] = {}
+        self._places: dict[bytes, Place] = {}
         # Addresses of those who went, and whether it was for us to begin: an address is one connection, so whoever the
         # relay says is there again has the part they had.  Else it could have both ends wait for each other.
         self._left: dict[bytes, bool] = {}
@@ -250,7 +148,7 @@ class Seat:
         if address in own or not (yield from self._make_room()):
             return
         first |= self._left.get(address, False)
-        self._places[address] = place = _Place(address, now, first=first and self.greets(address))
+        self._places[address] = place = Place(address, now, first=first and self.greets(address))
         place.held = first and not place.first
         if place.first:
             self._send_key(place, now)
@@ -266,7 +164,7 @@ class Seat:
                 return True
         return False
 
-    def _return(self, place: _Place, now: Moment) -> Iterator[SeatEvent]:
+    def _return(self, place: Place, now: Moment) -> Iterator[SeatEvent]:
         if place.gone and place.link is not None and self._returns.take(now):
             place.gone = False
             yield Back(place.link)
@@ -297,9 +195,7 @@ class Seat:
         """Return when everybody who is here is up at both ends, or has had the time to be (monotonic seconds)."""
         if self.address is None or self._expected:
             return NEVER_S
-        links = [(place.link, place.since_s) for place in self._places.values()]
-        late = [since_s for link, since_s in links if link is None or link.state is not State.UP or not link.confirmed]
-        return max(late, default=-NEVER_S) + CALM_S
+        return max((place.since_s for place in self._places.values() if not place.both_up), default=-NEVER_S) + CALM_S
 
     def _leave(self, address: bytes) -> Iterator[SeatEvent]:
         place = self._places.get(address)
@@ -309,18 +205,16 @@ class Seat:
             del self._left[next(iter(self._left))]
         if place is None or place.gone:
             return
-        if place.link is not None and place.link.state is State.UP and not place.link.provisional:
+        if place.link is not None and place.carries:
             place.gone = True
             yield Absent(place.link)
             return
         del self._places[address]
         yield from self._end(place, left=True)
 
-    def _end(self, place: _Place, *, left: bool = False) -> Iterator[SeatEvent]:
-        place.first |= place.was_up
-        link, place.link = place.link, None
+    def _end(self, place: Place, *, left: bool = False) -> Iterator[SeatEvent]:
+        link = place.end_link()
         if link is not None:
-            link.end()
             yield Gone(link, left)
 
     def end(self, link: Link, now: Moment) -> None:
@@ -330,8 +224,7 @@ class Seat:
             if place.link is link and place.gone:
                 del self._places[address]
             elif place.link is link:
-                place.first |= place.was_up
-                place.link = None
+                place.end_link()
                 place.retry_s = now.s + ATTEMPT_S
 
     def end_all(self) -> list[Link]:
@@ -342,7 +235,7 @@ class Seat:
             link.end()
         return links
 
-    def _send_key(self, place: _Place, now: Moment) -> bool:
+    def _send_key(self, place: Place, now: Moment) -> bool:
         if not self._keys.take(now):
             return False
         place.key_sent_s = now.s
@@ -366,7 +259,7 @@ class Seat:
         else:
             yield from self._receive_sealed(place, block, now)
 
-    def _receive_key(self, place: _Place, block: bytes, now: Moment) -> None:
+    def _receive_key(self, place: Place, block: bytes, now: Moment) -> None:
         # To look at a key is work, too, and comes before there is a link that could grow tired of them.
         own = block in self._own or block in (self.me.session.modulus, self.me.identity.modulus)
         if not acceptable_modulus(block) or own or not self._decryptions.take(now, 2):
@@ -395,22 +288,20 @@ class Seat:
             return False
         return True
 
-    def _new_link(self, place: _Place, key: PublicKey, now: Moment, *, first: bool) -> Link:
+    def _new_link(self, place: Place, key: PublicKey, now: Moment, *, first: bool) -> Link:
         link = Link(self.me, key, now, first=first, route=place.header, said=self._said, beaten=self._beaten)
         link.carried = self.carried()
         return link
 
-    def _greet_first(self, place: _Place, now: Moment) -> None:
+    def _greet_first(self, place: Place, now: Moment) -> None:
         if place.first and place.link is not None and self._signatures.take(now):
             place.link.greet(now)
 
-    def _receive_key_again(self, place: _Place, now: Moment) -> None:
-        up = place.link is not None and place.link.state is State.UP and place.link.confirmed
-        recent = place.key_sent_s is not None and now.s - place.key_sent_s < KEY_ANSWER_GAP_S
-        if not up and not recent:
+    def _receive_key_again(self, place: Place, now: Moment) -> None:
+        if not place.both_up and not place.had_key_just(now):
             self._send_key(place, now)
 
-    def _receive_sealed(self, place: _Place, block: bytes, now: Moment) -> Iterator[SeatEvent]:
+    def _receive_sealed(self, place: Place, block: bytes, now: Moment) -> Iterator[SeatEvent]:
         assert place.key is not None
         if place.link is None:
             place.link = self._new_link(place, place.key, now, first=False)
@@ -418,18 +309,17 @@ class Seat:
         if not self._may_decrypt(link, now):
             self.dropped += 1
             return
-        full = link.state is State.UP and not link.provisional
-        opened = link.opened
+        carries, opened = place.carries, link.opened
         try:
             news = link.receive(block, now)
         except (CryptoError, WireError):
             self.dropped += 1
-            if full and not place.gone:
+            if carries and not place.gone:
                 yield Odd(link, Oddity.FORGED)
             return
         if link.odd:
             odd, link.odd = link.odd, []
-            yield from (Odd(link, what, count) for what, count in odd if full)
+            yield from (Odd(link, what, count) for what, count in odd if carries)
         if isinstance(news, Greeting):
             place.fp, place.sure = news.fp, True
         if place.gone and link.opened > opened:
@@ -453,10 +343,10 @@ class Seat:
     def attempt_now(self, now: Moment) -> None:
         """Begin a new attempt with everybody who isn't up: something has changed that lets us in."""
         for place in self._places.values():
-            if place.first and (place.link is None or place.link.state is not State.UP):
+            if place.first and not place.is_up:
                 self._attempt(place, now)
 
-    def _attempt(self, place: _Place, now: Moment) -> None:
+    def _attempt(self, place: Place, now: Moment) -> None:
         place.key_repeats = 0
         place.retry_s = now.s + ATTEMPT_S + RETRY_JITTER_S * self._jitter()
         self._send_key(place, now)
@@ -473,69 +363,32 @@ class Seat:
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
-        next_s = min(map(self._next_s, self._places.values()), default=NEVER_S)
+        next_s = min((place.next_tick() for place in self._places.values()), default=NEVER_S)
         return None if next_s == NEVER_S else next_s
-
-    def _next_s(self, place: _Place) -> float:
-        if place.link is not None:
-            return place.link.next_tick()
-        if not place.first:
-            return NEVER_S
-        repeat = self._key_repeat_s(place)
-        return place.retry_s if repeat is None else min(repeat, place.retry_s)
-
-    def _key_repeat_s(self, place: _Place) -> float | None:
-        if place.key is not None or not place.first or place.key_sent_s is None:
-            return None
-        if place.key_repeats >= len(KEY_REPEATS_S):
-            return None
-        begun = place.key_sent_s - (KEY_REPEATS_S[place.key_repeats - 1] if place.key_repeats else 0.0)
-        return begun + KEY_REPEATS_S[place.key_repeats]
 
     def tick(self, now: Moment, *, more_waits: bool = False) -> Iterator[SeatEvent]:
         """Repeat, end and retry what is due; `more_waits` as in `Link.tick`."""
         slept, self._ticked_s = now.s > self._ticked_s + SLEPT_S, now.s
         for address, place in list(self._places.items()):
-            if place.link is not None:
-                if now.s < place.link.next_tick():
-                    continue
-                full = place.link.state is State.UP and not place.link.provisional
-                place.link.tick(now, more_waits=more_waits)
-                if full and place.link.state is State.ENDED and not slept and not place.gone:
-                    yield Odd(place.link, Oddity.SILENT)
-                if place.link.state is State.ENDED:
-                    place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
-                    if not place.sure:  # what we took for their KEY may have been damaged on its way
-                        place.key = place.key_sent_s = None
-                    if place.gone:
-                        del self._places[address]
-                    yield from self._end(place, left=place.gone)
+            if now.s < place.next_tick():
                 continue
-            repeat = self._key_repeat_s(place)
-            if repeat is not None and now.s >= repeat:
+            if place.link is not None:
+                silent = place.carries and not slept
+                place.link.tick(now, more_waits=more_waits)
+                if place.link.state is State.ENDED:
+                    yield from self._lose(address, place, now, silent=silent)
+            elif place.key_is_due(now):
                 place.key_repeats += 1
                 self._send_key(place, now)
-            elif place.first and now.s >= place.retry_s:
+            else:
                 self._attempt(place, now)
 
-
-def refusal_sentence(refusal: int, wait_s: int) -> str:
-    """Say in one sentence why the relay refused, and what to do."""
-    later = f"Parley will try again in {wait_s} seconds." if wait_s > 1 else "Parley will try again shortly."
-    match refusal:
-        case Refusal.VERSION:
-            return "The relay speaks another version of Parley: one of the two needs an update."
-        case Refusal.RELAY_PASS:
-            return "The relay wants a pass that this invite doesn't have: ask for a new invite."
-        case Refusal.ROOM_FULL:
-            return f"This room is full on the relay. {later}"
-        case Refusal.RELAY_FULL:
-            return f"The relay is full just now. {later}"
-        case Refusal.TOO_FAST:
-            return f"The relay wants fewer connections from this address. {later}"
-        case Refusal.SHUTTING_DOWN:
-            return f"The relay is being restarted. {later}"
-        case Refusal.MALFORMED:
-            return "The relay didn't understand us: Parley here or the relay needs an update."
-        case _:
-            return f"The relay refused us without a reason that we know. {later}"
+    def _lose(self, address: bytes, place: Place, now: Moment, *, silent: bool) -> Iterator[SeatEvent]:
+        """A link has come to its end; `silent`: it carried messages, and an honest relay would have brought more."""
+        if silent and not place.gone:
+            yield Odd(place.link, Oddity.SILENT)
+        place.retry_s = now.s + RETRY_JITTER_S * self._jitter()
+        place.forget_key()
+        if place.gone:
+            del self._places[address]
+        yield from self._end(place, left=place.gone)

@@ -15,7 +15,8 @@ from chatcore.errors import StateError
 from chatcore.hello import Self
 from chatcore.invite import RelayAddress
 from chatcore.link import Link
-from chatcore.seat import Garbled, Odd, Seat, Seated, SeatEvent, Turned
+from chatcore.seat import Seat
+from chatcore.seatevents import Garbled, Odd, Seated, SeatEvent, Turned
 from chatcore.talk import Talk
 from chatcore.wire import NO_PASS
 

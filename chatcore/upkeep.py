@@ -21,7 +21,6 @@ from chatcore.errors import NoWayError, PinError, RelayError
 from chatcore.events import Connection
 from chatcore.invite import RelayAddress
 from chatcore.proxy import Proxy
-from chatcore.seat import refusal_sentence
 from chatcore.visit import Lookout, Soon, Visit
 from chatcore.wire import Refusal
 from chatcore.worker import Worker
@@ -36,6 +35,28 @@ LEFT = "You have left this room."
 _RANDOM = SystemRandom()
 
 _Made = tuple[Cable, PrivateKey, RelayAddress]  # a connection, the session key for it, where it leads
+
+
+def refusal_sentence(refusal: int, wait_s: int) -> str:
+    """Say in one sentence why the relay refused, and what to do."""
+    later = f"Parley will try again in {wait_s} seconds." if wait_s > 1 else "Parley will try again shortly."
+    match refusal:
+        case Refusal.VERSION:
+            return "The relay speaks another version of Parley: one of the two needs an update."
+        case Refusal.RELAY_PASS:
+            return "The relay wants a pass that this invite doesn't have: ask for a new invite."
+        case Refusal.ROOM_FULL:
+            return f"This room is full on the relay. {later}"
+        case Refusal.RELAY_FULL:
+            return f"The relay is full just now. {later}"
+        case Refusal.TOO_FAST:
+            return f"The relay wants fewer connections from this address. {later}"
+        case Refusal.SHUTTING_DOWN:
+            return f"The relay is being restarted. {later}"
+        case Refusal.MALFORMED:
+            return "The relay didn't understand us: Parley here or the relay needs an update."
+        case _:
+            return f"The relay refused us without a reason that we know. {later}"
 
 
 class _Present:

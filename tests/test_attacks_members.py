@@ -42,7 +42,8 @@ from chatcore.invite import Mode, RelayAddress
 from chatcore.link import State
 from chatcore.members import HASH_SIZE, MAX_STATEMENTS, Members, StatementType, make_statement, parse_statement
 from chatcore.room import Room
-from chatcore.seat import KEY_BUDGET, MAX_ADDRESSES, SIGNATURE_BUDGET, Garbled, Turned
+from chatcore.seat import KEY_BUDGET, MAX_ADDRESSES, SIGNATURE_BUDGET
+from chatcore.seatevents import Garbled, Turned
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 
 

@@ -42,8 +42,7 @@ from chatcore import dial as dials
 from chatcore.cable import End, Timing
 from chatcore.events import Connection, ConnectionChanged, LetIn, MessageSent
 from chatcore.invite import RelayAddress
-from chatcore.seat import refusal_sentence
-from chatcore.upkeep import MAX_WAIT_S, retry_wait_s
+from chatcore.upkeep import FINAL, MAX_WAIT_S, refusal_sentence, retry_wait_s
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 from relay.config import Config
 from relay.limits import Limits
@@ -134,8 +133,12 @@ def test_a_real_relay_that_is_full(tmp_path: Path, limits: Limits, sentence: str
 
 
 def test_every_refusal_has_one_sentence() -> None:
-    sentences = {refusal_sentence(refusal, 0) for refusal in [*Refusal, 99]}
-    assert len(sentences) == len(Refusal) + 1
+    sentences = {refusal: refusal_sentence(refusal, 0) for refusal in [*Refusal, 99]}
+    assert len(set(sentences.values())) == len(Refusal) + 1
+    for refusal, sentence in sentences.items():
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+        assert ("30 seconds" in refusal_sentence(refusal, 30)) == (refusal not in FINAL)
     assert "in 5 seconds" in refusal_sentence(Refusal.ROOM_FULL, 5)
     assert "shortly" in refusal_sentence(Refusal.ROOM_FULL, 1)
 

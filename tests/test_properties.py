@@ -23,7 +23,7 @@ from chatcore.invite import Mode
 from chatcore.members import Members, StatementType, parse_nick, parse_statement
 from chatcore.room import Room
 from chatcore.seal import BODY_SIZE, SEALED_SIZE, SealKeys, open_sealed, parse_body, seal, split
-from chatcore.seat import Heard, SeatEvent
+from chatcore.seatevents import Heard, SeatEvent
 from chatcore.text import MAX_TEXT_BYTES, pack_text, parse_text
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, parse_frame
 

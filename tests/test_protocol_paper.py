@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from chatcore import clock, delivery, door, hello, link, members, seat, talk, text, words
+from chatcore import clock, delivery, door, hello, link, members, place, seat, talk, text, words
 from chatcore.cable import Timing
 from chatcore.content import ContentKind
 from chatcore.engines import EXPONENT, PLAINTEXT_SIZE
@@ -143,7 +143,7 @@ def test_the_bounds_are_those_in_the_code() -> None:
 def test_the_times_are_those_in_the_code() -> None:
     assert (clock.STEADY_S, clock.SET_MS) == (3600.0, 300_000)
     assert (link.HELLO_REPEATS_S, link.ATTEMPT_S, link.SILENCE_S) == ((2.0, 4.0, 8.0, 16.0, 32.0), 60.0, 90.0)
-    assert (seat.KEY_REPEATS_S, seat.KEY_ANSWER_GAP_S, seat.RETRY_JITTER_S) == ((4.0, 16.0), 2.0, 5.0)
+    assert (place.KEY_REPEATS_S, place.KEY_ANSWER_GAP_S, seat.RETRY_JITTER_S) == ((4.0, 16.0), 2.0, 5.0)
     assert (talk.ACK_TICK_S, talk.HEARTBEAT_S, talk.READY_AGAIN_S) == ((0.2, 0.8), (25.0, 35.0), (5.0, 60.0))
     assert (delivery.RESEND_FIRST_S, delivery.RESEND_MAX_S, talk.WANT_AGAIN_S) == (5.0, 300.0, (3.0, 300.0))
     assert (door.KNOCK_S, door.GONE_S, door.LEFT_S, link.KNOCK_S) == (900.0, 20.0, 5.0, 900.0)

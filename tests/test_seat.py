@@ -9,17 +9,9 @@ from world import ENGINE, START_MS, World, fp, key
 from chatcore.clock import Bucket, Moment
 from chatcore.engines import PLAINTEXT_SIZE, acceptable_modulus
 from chatcore.link import State
-from chatcore.seat import (
-    KEY_ANSWER_GAP_S,
-    KEY_REPEATS_S,
-    Garbled,
-    Greeted,
-    Seat,
-    Seated,
-    SeatEvent,
-    Turned,
-    refusal_sentence,
-)
+from chatcore.place import KEY_ANSWER_GAP_S, KEY_REPEATS_S
+from chatcore.seat import Seat
+from chatcore.seatevents import Garbled, Greeted, Seated, SeatEvent, Turned
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal, join_block
 
 NOW = Moment(1000.0, START_MS)
@@ -235,15 +227,8 @@ def test_a_ping_is_answered_with_what_it_said() -> None:
 
 
 @pytest.mark.parametrize("refusal", [*Refusal, 0, 99])
-def test_a_refusal_comes_with_a_sentence(refusal: int) -> None:
+def test_a_refusal_is_told(refusal: int) -> None:
     assert give(seat(), Frame(Kind.REFUSED, refusal, 30)) == [Turned(refusal, 30)]
-    for wait_s in (0, 30):
-        sentence = refusal_sentence(refusal, wait_s)
-        assert sentence.endswith(".")
-        assert "\n" not in sentence
-        if refusal not in (Refusal.VERSION, Refusal.RELAY_PASS, Refusal.MALFORMED):
-            assert ("30" in sentence) == (wait_s == 30)
-    assert len({refusal_sentence(each, 0) for each in Refusal}) == len(Refusal)
 
 
 def test_nonsense_is_said_once_and_again_and_nothing_is_sent() -> None:
