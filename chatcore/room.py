@@ -1,8 +1,8 @@
 """One member's view of one room: bytes, time and commands in; bytes and events out.  Pure.  docs/PROTOCOL.md.
 
-Ties the rest of the core together: the seat finds who is there, `Members` says who belongs, the `Courier` carries the
-messages, the `Gossip` the statements, the `Greetings` say who is answered.  Here it is decided who may speak, and what
-a person gets to see.
+Ties the rest of the core together: the seats find who is there, `Members` says who belongs, the `Greetings` who is
+answered; on the `Talks` with them the `Courier` carries the messages, and the `Gossip` the statements.  Here it is
+decided who may speak, and in `_settle` what follows from all that was heard.
 
 The face of a room: `connect` with a fresh session key, and `renew` with another while the first goes on; then
 `receive_data`, `receive_eof` and `tick` in any order, each followed by `events_received` and `data_to_send`.  None of
@@ -15,35 +15,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from chatcore import events
-from chatcore.clock import NEVER_S, Moment
-from chatcore.content import ContentKind
+from chatcore.clock import Moment
+from chatcore.content import Content, ContentKind
 from chatcore.courier import Courier
-from chatcore.delivery import Ready, parse_ack, parse_ready
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, StateError, WireError
-from chatcore.events import AlarmKind, Presence, RoomEvent
+from chatcore.events import RoomEvent
 from chatcore.gossip import Gossip
 from chatcore.greetings import Greetings
 from chatcore.hello import Self
 from chatcore.invite import Invite, RelayAddress
 from chatcore.kept import Changes, Kept
 from chatcore.link import Link, State
-from chatcore.members import Members, Statement, StatementType, make_statement
+from chatcore.members import Members, Statement, StatementType
 from chatcore.moving import Moving
+from chatcore.news import News
 from chatcore.report import Report
 from chatcore.retelling import retell
-from chatcore.rhythm import MOST_PERIOD_S, Rhythm
-from chatcore.roster import Roster
 from chatcore.seal import fingerprint
 from chatcore.seat import Seat
 from chatcore.seatevents import Absent, Back, Garbled, Gone, Greeted, Heard, Odd, Seated, SeatEvent, Turned
 from chatcore.seats import Seats
+from chatcore.signer import Signer
 from chatcore.talk import Talk
+from chatcore.talks import Talks
 from chatcore.text import pack_text
-
-OLD_LINK_S = 120.0  # an older link of the same identity is kept, to be read, so long
-RECENT_MS = 5_000  # a statement older than one's own coming by more than this is history, not news
-MAX_TIME_MS = 2**64 - 1
 
 
 class Room:
@@ -69,34 +65,32 @@ class Room:
         self.refusal: Turned | Garbled | None = None  # why the relay won't have us, on the present connection
         self.ignored = 0  # contents of kinds we don't know, or that had no place where they came
         self.refused = 0  # contents that broke the rules
-        self._identity, self._engine, self._random = identity, engine, random
+        self._identity, self._random = identity, random
         self._events: list[RoomEvent] = []
         self._members = Members(engine, invite.room_id, invite.owner_fp, invite.mode)
         self._members.key(identity.modulus)
-        self._roster = Roster(self.fp)
-        self._greetings = Greetings(
-            self.fp, invite.owner_fp, self._members, self._answer, self._drop, self._alarm, self._emit
-        )
+        self._signer = Signer(invite.room_id, identity, nick, self._members)
+        self._news = News(self.fp, self._members, self._emit, now)
         self._report = Report(now, self._emit)
         self._courier = Courier(
             invite.room_id, self.fp, self._members, random, self._send, self._emit, kept, now, self._report
         )
-        self._rhythm = Rhythm(random)
         self._gossip = Gossip(self._members, random, self._send)
         self._moving = Moving(invite.relay, self._members, self.fp)
-        self._seats = Seats(engine, self._self, lambda fp: self.is_owner or self._members.may_join(fp))
-        self._talks: dict[int, Talk] = {}  # by id() of the link: answered, and perhaps up
-        self._known: frozenset[bytes] = frozenset()
-        self._waiting: events.Waiting | None = None
-        self._alarms: set[tuple[AlarmKind, bytes]] = set()
-        self._opened_ms = now.ms
-        self._changed = True  # statements or links: what follows from them is worked out in _settle
+        self._seats = Seats(engine, self._self, self._own_admit, self._may_greet)
+        self._talks = Talks(
+            self.fp, self._members, self._seats, self._courier, self._gossip, random, self._news.alarm, self._gone
+        )
+        self._greetings = Greetings(
+            self.fp, invite.owner_fp, self._members, self._talks.answer, self._talks.drop, self._news.alarm, self._emit
+        )
+        self._changed = True  # statements or seats: what follows from them, and from talks, is worked out in _settle
         self._was_member = self._left = self._open = False
         self._outlook: RelayAddress | None = None
         for raw in statements:
             self._merge(raw)
         self._join(now)
-        self._known = self._members.fps()
+        self._news.turnover()  # who belonged before is no news
         if kept is not None:
             retell(kept, self.fp, self._members, self._courier.answers, self._emit, now)
         self._settle(now)
@@ -109,9 +103,9 @@ class Room:
 
         `relay` is where it leads, if not where the room is.
         """
-        seat = self._seats.connect(session, self._own_admit, relay or self.relay)
+        seat = self._seats.connect(session, relay or self.relay)
         self.refusal = None
-        self._alarms.clear()
+        self._news.connect()
         return seat
 
     def renew(self, session: PrivateKey, now: Moment, relay: RelayAddress | None = None) -> Seat:
@@ -121,7 +115,7 @@ class Room:
         """
         if not self.is_member:
             raise StateError("one who waits has no key worth renewing")
-        return self._seats.renew(session, self._own_admit, relay or self.relay, now)
+        return self._seats.renew(session, relay or self.relay, now)
 
     def look_out(self, session: PrivateKey, now: Moment, relay: RelayAddress | None = None) -> Seat:
         """Begin the connection by which those who were away are shown where the room is now (`outlook`).
@@ -130,7 +124,7 @@ class Room:
         """
         if self._outlook is None:
             raise StateError("nobody is to be shown the way")
-        return self._seats.look_out(session, self._own_admit, relay or self._outlook)
+        return self._seats.look_out(session, relay or self._outlook)
 
     @property
     def relay(self) -> RelayAddress:
@@ -151,7 +145,7 @@ class Room:
     def agreed(self) -> frozenset[bytes]:
         """Who is known to hold the same statements as we: they know where the room is, among others."""
         mine = self.set_digest
-        return frozenset(talk.fp for talk in self._talks.values() if talk.up and talk.others_set == mine)
+        return frozenset(talk.fp for talk in self._talks if talk.up and talk.others_set == mine)
 
     @property
     def astray(self) -> bool:
@@ -163,6 +157,13 @@ class Room:
         return Self(
             invite.room_id, invite.room_key, self._identity, session, self.nick, self._random, self._members.key
         )
+
+    def _own_admit(self) -> bytes | None:
+        admit = self._members.find(StatementType.ADMIT, self.fp)
+        return admit.raw if admit is not None else None
+
+    def _may_greet(self, fp: bytes) -> bool:
+        return self.is_owner or self._members.may_join(fp)
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -190,25 +191,23 @@ class Room:
         present = self._seat
         gone = self._seats.lose(seat, keep_next=not self.stale)
         if seat is present:
-            self._roster.disconnect()
+            self._news.disconnect()
         if self._seat is not None:
             self._retire(seat, now)
             if seat is present:  # the next one is the present one now
-                self._roster.reconnect(now)
+                self._news.reconnect(now)
         else:
             self._report.disconnected(now)
             for one in gone:
                 one.end_all()
-            self._talks.clear()
-            self._courier.disconnect()
-            self._gossip.disconnect()
+            self._talks.forget_all()
         self._changed = True
         self._settle(now)
         self._look_around(now)
 
     def _leave_seat(self, now: Moment) -> None:
         """Leave the old connection when the new one carries everybody, or the new one when that came to nothing."""
-        seat = self._seats.leave(self._talks.values(), now)
+        seat = self._seats.leave(self._talks, now)
         if seat is not None:
             self._retire(seat, now)
             self._settle(now)
@@ -216,7 +215,7 @@ class Room:
 
     def _retire(self, seat: Seat, now: Moment) -> None:
         for link in seat.end_all():
-            self._forget(link, now)
+            self._talks.forget(link, now)
         self._changed = True
 
     def beat_to_send(self, seat: Seat) -> tuple[float, bytes] | None:
@@ -240,7 +239,7 @@ class Room:
     @property
     def worn(self) -> bool:
         """Whether so much went over a link that the connection should be renewed now."""
-        return any(talk.link.worn for talk in self._talks.values())
+        return any(talk.link.worn for talk in self._talks)
 
     def promises(self) -> bool:
         """Say whether what is to be sent tells somebody how far they were heard, since the last call."""
@@ -304,9 +303,7 @@ class Room:
 
     def let_in(self, fp: bytes, now: Moment) -> None:
         """Sign the ADMIT for somebody at the door.  Raises StateError for anybody but the owner."""
-        if not self.is_owner:
-            raise StateError("only the owner of the room lets people in")
-        self._publish(self._sign(StatementType.ADMIT, fp, now.ms), now)
+        self._declare(self._signer.admit(fp, now), now)
         self._publish(self._members.find(StatementType.JOIN, fp), now)
         self._greetings.end_knock(fp)
         self._settle(now)
@@ -316,36 +313,27 @@ class Room:
 
         Raises StateError for anybody but the owner, and for another period.
         """
-        if not self.is_owner or not 0 <= period_s <= MOST_PERIOD_S:
-            raise StateError("the owner of the room sets its rhythm, at most 30 s")
-        if period_s != self._members.period_s:
-            old = self._members.find(StatementType.STEADY, self.fp)
-            time_ms = max(now.ms, old.time_ms + 1 if old is not None else 0)
-            self._publish(self._sign(StatementType.STEADY, self.fp, time_ms, period_s), now)
-            self._settle(now)
+        self._declare(self._signer.keep_steady(period_s, now), now)
+        self._settle(now)
 
     def move(self, relay: RelayAddress, now: Moment) -> None:
         """Say that the room is on another relay from now on.  Raises StateError for anybody but the owner."""
-        if not self.is_owner or not relay.pins:
-            raise StateError("the owner of the room moves it, to a relay that is known by its key")
-        if relay != self.relay:
-            old = self._members.moved
-            time_ms = max(now.ms, old.time_ms + 1 if old is not None else 0)
-            self._publish(self._sign(StatementType.RELAY, self.fp, time_ms, relay=relay), now)
-            self._settle(now)
+        self._declare(self._signer.move(relay, self.relay, now), now)
+        self._settle(now)
 
     def turn_away(self, fp: bytes, now: Moment) -> None:
         """Don't let somebody in, and don't hear them again in this run.  They aren't told: there is no word for it."""
         self._greetings.turn_away(fp)
-        for talk in [talk for talk in self._talks.values() if talk.fp == fp and not self._members.is_member(fp)]:
-            self._drop(talk.link, now)
+        for talk in self._talks:
+            if talk.fp == fp and not self._members.is_member(fp):
+                self._talks.drop(talk.link, now)
         self._settle(now)
 
     def leave(self, now: Moment) -> None:
         """Sign the LEAVE and tell everybody who is here."""
         self._left = True
         if self.is_member:
-            self._publish(self._sign(StatementType.LEAVE, self.fp, self._own_time_ms(now)), now)
+            self._declare(self._signer.leave(now), now)
 
     def sealed_blocks(self, mid: bytes) -> events.SealedBlocks:
         """Return the blocks in which a message went, or came, over the wire."""
@@ -363,21 +351,8 @@ class Room:
 
     def next_tick(self) -> float | None:
         """Return when `tick` has something to do, in monotonic seconds; None if never."""
-        times = [
-            part.next_tick()
-            for part in (
-                self._rhythm,
-                self._seats,
-                self._roster,
-                self._greetings,
-                self._courier,
-                self._gossip,
-                self._report,
-            )
-        ]
-        times += [talk.next_tick() for talk in self._talks.values()]
-        if len(self._talks) > len(self._courier.sending):
-            times += [old_s for talk in self._talks.values() if (old_s := self._old_s(talk)) < NEVER_S]
+        parts = (self._seats, self._talks, self._news, self._greetings, self._courier, self._gossip, self._report)
+        times = [part.next_tick() for part in parts]
         return min((time for time in times if time is not None), default=None)
 
     def tick(self, now: Moment, *, more_waits: bool = False) -> None:
@@ -389,21 +364,16 @@ class Room:
         """
         for event in self._seats.tick(now, more_waits=more_waits):
             self._on_seat(event, now)
-        for talk in list(self._talks.values()):
-            if now.s >= self._old_s(talk):
-                self._drop(talk.link, now)
-            elif talk.is_due(now):
-                self._courier.send_due(talk, now)
+        self._talks.tick(now)
         if not more_waits:
             self._courier.resend(now)
             self._courier.answers.tick(now)
-        if (due_s := self._rhythm.due(now)) is not None:
-            self._beat(due_s, now)
+        self._talks.beat(now)
         self._greetings.tick(now)
-        self._gossip.ask(self._talks.values(), now)
+        self._gossip.ask(self._talks, now)
         self._courier.lists.tick(self._courier.sending, now)
         self._report.tick(now)
-        self._changed |= self._roster.next_tick() is not None
+        self._changed |= self._news.next_tick() is not None
         self._settle(now)
         self._leave_seat(now)
 
@@ -421,189 +391,51 @@ class Room:
             self._retire(lookout, now)
             self._settle(now)
 
-    def _beat(self, due_s: float, now: Moment) -> None:
-        """Make ready what goes out on the next beat: one block on each link, on all of them at once."""
-        links = [talk.link for talk in self._talks.values() if talk.up]
-        if self._rhythm.period_s:
-            self._courier.feed(now)
-            self._seats.beat(links, due_s)
-            return
-        for link in links:
-            link.flow()
-
-    def _keep_time(self, talk: Talk) -> None:
-        if talk.open:
-            talk.keep_time(self._rhythm.period_s)
-
-    def _old_s(self, talk: Talk) -> float:
-        """Return when a link is given up for a newer one with the same identity."""
-        newest = self._courier.sending.get(talk.fp, talk)
-        return newest.link.up_s + OLD_LINK_S if talk.open and newest is not talk else NEVER_S
-
     # -- what the seat says
 
     def _on_seat(self, event: SeatEvent, now: Moment) -> None:
         match event:
             case Seated():
                 self._report.connected(now)
-                self._roster.reconnect(now)
+                self._news.reconnect(now)
                 self._changed = True
             case Turned() | Garbled():
                 self.refusal = event
             case Greeted(link, greeting):
-                self._forget(link, now)  # a provisional link that begins anew
+                self._talks.forget(link, now)  # a provisional link that begins anew
                 self._greetings.take(link, greeting, now)
             case Heard(link, content):
                 try:
-                    self._on_content(link, content.kind, content.data, content.blocks, now)
+                    self._hear(link, content, now)
                 except (WireError, CryptoError):
                     self.refused += 1
             case Odd(link, what, count):
                 known = link.greeting if link is not None else None
                 self._report.odd(what, known.fp if known is not None else b"", count, now)
             case Gone(link, left):
-                self._forget(link, now, left=left)
+                self._talks.forget(link, now, left=left)
             case Absent(link) | Back(link):
-                self._note_absent(link, isinstance(event, Absent), now)
+                self._talks.note_absent(link, isinstance(event, Absent), now)
 
-    def _alarm(self, kind: AlarmKind, fp: bytes, nick: str) -> None:
-        if (kind, fp) not in self._alarms:  # once a connection: they try again and again, and it is the same news
-            self._alarms.add((kind, fp))
-            self._events.append(events.Alarm(kind, fp, nick))
+    def _gone(self, fp: bytes, now: Moment, left: bool) -> None:
+        self._greetings.gone(fp, now, left=left)
 
-    def _answer(self, link: Link, fp: bytes, now: Moment) -> None:
-        ready = Ready(clock_ms=now.ms) if self._seats.is_lookout(link) else self._ready(fp, now)
-        self._talks[id(link)] = Talk(link, fp, now, self._random, told=ready.full)
-        link.answer(ready.to_bytes(), now)
-
-    def _drop(self, link: Link, now: Moment) -> None:
-        self._seats.end(link, now)
-        self._forget(link, now)
-
-    def _forget(self, link: Link, now: Moment, *, left: bool = False) -> None:
-        talk = self._talks.pop(id(link), None)
-        if talk is None:
+    def _hear(self, link: Link, content: Content, now: Moment) -> None:
+        up, talk = link.state is State.UP, self._talks.on(link)
+        if content.kind == ContentKind.STMT and not up:  # the ADMIT that goes with a HELLO
+            self._merge(content.data)
+        elif talk is None or not up:
             return
-        self._changed = True
-        if all(other.fp != talk.fp for other in self._talks.values()):
-            self._greetings.gone(talk.fp, now, left=left)
-        if self._courier.sending.get(talk.fp) is talk:
-            self._choose(talk, now)
-
-    def _note_absent(self, link: Link, absent: bool, now: Moment) -> None:
-        """Messages wait for those who aren't here; heartbeats go out to them as long as the link lives."""
-        talk = self._talks.get(id(link))
-        if talk is None:
-            return
-        self._changed = True
-        talk.absent = absent
-        talk.returned |= not absent
-        self._choose(talk, now)
-
-    def _choose(self, talk: Talk, now: Moment) -> None:
-        self._courier.choose(talk.fp, self._talks.values(), now)
-        newest = self._courier.sending.get(talk.fp)
-        for other in [other for other in self._talks.values() if other.fp == talk.fp and other.absent]:
-            if newest is not None:  # they have gone on to another connection, as everybody does each hour
-                self._drop(other.link, now)
-
-    # -- what the links say
-
-    def _on_content(self, link: Link, kind: int, data: bytes, blocks: tuple[bytes, ...], now: Moment) -> None:
-        talk = self._talks.get(id(link))
-        if link.state is not State.UP:
-            if kind == ContentKind.STMT:  # the ADMIT that goes with a HELLO
-                self._merge(data)
-            return
-        if talk is None:
-            return
-        if kind in (ContentKind.MSG, ContentKind.ACK):
-            self._settle(now)  # what came before it, in the same bytes, may be what it rests on
-        match kind:
-            case ContentKind.READY:
-                self._on_ready(talk, parse_ready(data), now)
-            case ContentKind.STMT if talk.statements.take(now):
-                self._merge(data)
-                if data[:1] == bytes((StatementType.RELAY,)):
-                    self._show_the_way(talk, data, now)
-            case ContentKind.WANT:
-                self.ignored += not self._gossip.on_want(talk, data, now)
-            case ContentKind.ACK if talk.open:
-                ack = parse_ack(data)
-                if self._courier.on_ack(talk, ack, now):
-                    self._compare(talk, ack.set_digest, now)
-                else:
-                    self.refused += 1
-                    self._drop(talk.link, now)
-            case ContentKind.LIST if talk.open:
-                self.ignored += not self._courier.lists.on_list(talk, data, now)
-            case ContentKind.MSG if talk.open:
-                self._courier.on_message(talk, data, blocks, now)
-            case ContentKind.DUMMY:
-                pass
-            case _:
+        elif content.kind == ContentKind.STMT:
+            if talk.statements.take(now):
+                self._merge(content.data)
+                self._talks.correct(talk, content.data, now)
+            else:
                 self.ignored += 1
-
-    def _ready(self, fp: bytes, now: Moment) -> Ready:
-        """Say where both logs stand; nothing but the clock unless both ends are members."""
-        if not (self.is_member and self._members.is_member(fp)):
-            return Ready(clock_ms=now.ms)
-        return self._courier.ready(fp, now)
-
-    def _on_ready(self, talk: Talk, ready: Ready, now: Moment) -> None:
-        if talk.ready is None and not (ready.full and talk.told):
-            self._gossip.tell(talk, self._members.find(StatementType.JOIN, self.fp), now)
-            self._tell_leave(talk, now)
-        talk.ready = ready
-        self._changed = True
-        self._reconsider(talk, now)
-        if ready.full and not self._seats.is_lookout(talk.link):
-            self._compare(talk, ready.set_digest, now)
-
-    def _compare(self, talk: Talk, others_set: bytes, now: Moment) -> None:
-        self._gossip.compare(talk, others_set, now)
-        if talk.open:
-            self._courier.lists.compare(talk, now)
-
-    def _reconsider(self, talk: Talk, now: Moment) -> None:
-        """A READY came or memberships changed: may messages flow on this link?"""
-        ready = talk.ready
-        if ready is None:
-            return
-        if self._seats.is_lookout(talk.link):
-            self._show_the_way(talk, b"", now)
-            return
-        if not (self.is_member and self._members.is_member(talk.fp)):
-            if talk.close():
-                self._choose(talk, now)
-                self._tell_leave(talk, now)
-            return
-        if not talk.told:
-            self._courier.tell_ready(talk, now)
-        if not ready.full or talk.taken_ready is ready:
-            return
-        if not self._courier.take_ready(talk, ready, now):
-            self._alarm(AlarmKind.ACKNOWLEDGED_ELSEWHERE, talk.fp, talk.nick(self._members))
-        self._keep_time(talk)
-        self._choose(talk, now)
-        self._changed = True
-
-    def _show_the_way(self, talk: Talk, known: bytes, now: Moment) -> None:
-        """Tell a member at the relay of before where the room is; with the owner's key, by which that is believed.
-
-        `known` is what they take for the newest, if they have said so.
-        """
-        said = self._members.moved
-        news = said is not None and said.raw != known and said.hash != talk.moved
-        if said is not None and news and talk.up and self._members.is_member(talk.fp):
-            talk.moved = said.hash
-            self._gossip.tell(talk, self._members.find(StatementType.JOIN, said.signer), now)
-            self._gossip.tell(talk, said, now)
-
-    def _tell_leave(self, talk: Talk, now: Moment) -> None:
-        """Remind those who take themselves for members of their own LEAVE: another device, or a wrong clock."""
-        if not self._members.is_member(talk.fp):
-            self._gossip.tell(talk, self._members.find(StatementType.LEAVE, talk.fp), now)
+        else:
+            if content.kind in (ContentKind.MSG, ContentKind.ACK):
+                self._settle(now)  # what came before it, in the same bytes, may be what it rests on
+            self.ignored += not self._talks.hear(talk, content, now)
 
     def _emit(self, event: RoomEvent) -> None:
         self._events.append(event)
@@ -612,35 +444,20 @@ class Room:
         try:
             return talk.link.send(kind, data)
         except StateError:  # a direction is used up
-            self._drop(talk.link, now)
+            self._talks.drop(talk.link, now)
             return []
 
     # -- statements
 
-    def _own_time_ms(self, now: Moment) -> int:
-        return min(max(now.ms, self._members.newest_ms(self.fp) + 1), MAX_TIME_MS)
-
     def _join(self, now: Moment) -> None:
-        join, leave = (self._members.find(kind, self.fp) for kind in (StatementType.JOIN, StatementType.LEAVE))
-        if join is None or join.nick != self.nick or (leave is not None and leave.time_ms >= join.time_ms):
-            self._sign(StatementType.JOIN, self.fp, self._own_time_ms(now))
+        join = self._signer.join(now)
+        if join is not None:
+            self._merge(join.raw)
 
-    def _sign(
-        self,
-        kind: StatementType,
-        subject: bytes,
-        time_ms: int,
-        period_s: int = 0,
-        relay: RelayAddress | None = None,
-    ) -> Statement:
-        room_id = self.invite.room_id
-        statement = make_statement(kind, room_id, self._identity, subject, time_ms, self.nick, period_s, relay)
-        self._merge(statement.raw)
-        return statement
-
-    def _own_admit(self) -> bytes | None:
-        admit = self._members.find(StatementType.ADMIT, self.fp)
-        return admit.raw if admit is not None else None
+    def _declare(self, statement: Statement | None, now: Moment) -> None:
+        if statement is not None:
+            self._merge(statement.raw)
+            self._publish(statement, now)
 
     def _merge(self, raw: bytes) -> None:
         try:
@@ -649,38 +466,28 @@ class Room:
             self.refused += 1
 
     def _publish(self, statement: Statement | None, now: Moment) -> None:
-        self._gossip.publish(statement, self._talks.values(), now)
+        self._gossip.publish(statement, self._talks, now)
 
     # -- what follows
 
     def _settle(self, now: Moment) -> None:
         """Work out what follows from new statements and links, until nothing more does."""
-        while self._changed:
-            self._changed = False
+        while self._changed or self._talks.changed:
+            self._changed = self._talks.changed = False
             self._settle_members(now)
             self._seats.begin_with_known(now)
-            self._settle_rhythm(now)
+            if self._talks.settle_rhythm(now):
+                self._events.append(events.SteadyChanged(self._members.period_s))
             if self._moving.settle(self._seat.relay if self._seat is not None else None):
                 self._events.append(events.RoomMoved(self.relay, self.before, not self._open))
-            for talk in list(self._talks.values()):
-                self._reconsider(talk, now)
+            self._talks.reconsider(now)
             self._greetings.look_again(now)
-            self._show(now)
-
-    def _settle_rhythm(self, now: Moment) -> None:
-        period_s = self._members.period_s
-        if period_s != self._rhythm.period_s:
-            self._rhythm.set(period_s, now)
-            self._courier.keep_time(period_s)
-            for talk in self._talks.values():
-                self._keep_time(talk)
-            self._events.append(events.SteadyChanged(period_s))
+            self._news.show(self._talks, self._courier.sending, connected=self.seated, left=self._left, now=now)
 
     def _settle_members(self, now: Moment) -> None:
         if self._was_member and not self._left and not self.is_member:
             self._join(now)  # a LEAVE that wasn't said here: this window is open, so we belong
             self._publish(self._members.find(StatementType.JOIN, self.fp), now)
-        fps = self._members.fps()
         if self.is_member and not self._was_member:
             self._courier.answers.begin(now.ms)
             admit = self._members.find(StatementType.ADMIT, self.fp)
@@ -690,28 +497,10 @@ class Room:
             self._seats.attempt_now(now)
         self._was_member = self.is_member
         self._courier.lists.view()
-        for fp in sorted(fps - self._known - {self.fp}):
+        came, went = self._news.turnover()
+        for fp in came:
             self._greetings.end_knock(fp)
-            since_ms = self._members.member_since_ms(fp)
-            if since_ms >= self._opened_ms - RECENT_MS:
-                self._events.append(events.MemberJoined(fp, self._members.nick(fp), min(since_ms, now.ms)))
-        for fp in sorted(self._known - fps - {self.fp}):
-            left_ms = min(self._members.newest_ms(fp), now.ms)
-            self._events.append(events.MemberLeft(fp, self._members.nick(fp), left_ms))
+            self._news.joined(fp, now)
+        for fp in went:
+            self._news.left(fp, now)
             self._courier.part(fp, now)
-        self._known = fps
-
-    def _show(self, now: Moment) -> None:
-        seen = {talk.fp: Presence.ARRIVING for talk in self._talks.values() if not talk.absent}
-        here = self._courier.sending
-        seen |= dict.fromkeys(here, Presence.HERE)
-        silent = [fp for fp, talk in here.items() if talk.link.first and not talk.returned]
-        self._events += self._roster.update(self._members, seen, silent, connected=self.seated, now=now)
-        if self.is_member or self._left or not self.seated:
-            self._waiting = None
-            return
-        owner = self.invite.owner_fp
-        waiting = events.Waiting(self._members.nick(owner), owner, owner in seen)
-        if waiting != self._waiting:
-            self._waiting = waiting
-            self._events.append(waiting)

@@ -34,13 +34,15 @@ class Seats:
         self,
         engine: Engine,
         make_self: Callable[[PrivateKey], Self],
+        carried: Callable[[], bytes | None],
         may_greet: Callable[[bytes], bool],
     ) -> None:
-        """`may_greet(fp)`: somebody may learn who we are."""
+        """`carried()` is the ADMIT that goes with our HELLO, if any; `may_greet(fp)`: somebody may learn who we are."""
         self.present: Seat | None = None
         self.next: Seat | None = None
         self.lookout: Seat | None = None  # statements only: it never carries a message
-        self._engine, self._make_self, self._may_greet = engine, make_self, may_greet
+        self._engine, self._make_self = engine, make_self
+        self._carried, self._may_greet = carried, may_greet
         self._moduli: list[bytes] = []  # session keys of one's own, newest last
         self._until_s = self._looked_s = 0.0
         self._failed = 0  # renewals in a row that came to nothing
@@ -48,37 +50,37 @@ class Seats:
     def __iter__(self) -> Iterator[Seat]:
         return iter([seat for seat in (self.present, self.next, self.lookout) if seat is not None])
 
-    def _open(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress) -> Seat:
+    def _open(self, session: PrivateKey, relay: RelayAddress) -> Seat:
         self._moduli.append(session.modulus)
         del self._moduli[:-KEPT_MODULI]
         seat = Seat(self._make_self(session), self._engine, self._moduli, relay.relay_pass or NO_PASS)
-        seat.carried, seat.relay = carried, relay
+        seat.carried, seat.relay = self._carried, relay
         return seat
 
-    def connect(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress) -> Seat:
+    def connect(self, session: PrivateKey, relay: RelayAddress) -> Seat:
         """Begin the first connection, or the first after all were lost."""
         if self.present is not None:
             raise StateError("there is a connection already")
-        self.present = self._open(session, carried, relay)
+        self.present = self._open(session, relay)
         return self.present
 
-    def renew(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress, now: Moment) -> Seat:
+    def renew(self, session: PrivateKey, relay: RelayAddress, now: Moment) -> Seat:
         """Begin the connection that shall take the place of the present one.  Raises StateError when it can't be."""
         old = self.present
         if old is None or old.address is None or self.next is not None:
             raise StateError("there is no connection to be renewed")
-        self.next = new = self._open(session, carried, relay)
+        self.next = new = self._open(session, relay)
         new.twin, old.twin = old, new
         if relay == old.relay:  # at another, nobody is known by the address; there we are one who connects
             new.greets = lambda address: self._knows(new, address)
         self._until_s = now.s + RENEWAL_S
         return new
 
-    def look_out(self, session: PrivateKey, carried: Callable[[], bytes | None], relay: RelayAddress) -> Seat:
+    def look_out(self, session: PrivateKey, relay: RelayAddress) -> Seat:
         """Begin a connection to the relay of before.  Raises StateError if there is one, or none to the present one."""
         if self.present is None or self.present.address is None or self.lookout is not None:
             raise StateError("there is a lookout already, or nothing to be shown")
-        self.lookout = self._open(session, carried, relay)
+        self.lookout = self._open(session, relay)
         return self.lookout
 
     def is_lookout(self, link: Link) -> bool:

@@ -38,8 +38,9 @@ from chatcore.events import Alarm, AlarmKind, Gap, MessageReceived, Presence, Pr
 from chatcore.hello import HELLO_COUNTER, hello_keys
 from chatcore.invite import Invite, Mode, new_invite
 from chatcore.link import Link, State
-from chatcore.room import OLD_LINK_S, Room
+from chatcore.room import Room
 from chatcore.seal import LABEL, SealKeys, open_sealed, parse_body
+from chatcore.talks import OLD_LINK_S
 from chatcore.wire import FRAME_SIZE, HEADER_SIZE, Frame, FrameReader, Kind
 
 
@@ -289,7 +290,7 @@ class _Glare:
             self.deliver(1)
 
     def links(self, me: int) -> list[Link]:
-        return [talk.link for talk in self.rooms[me]._talks.values()]
+        return [talk.link for talk in self.rooms[me]._talks]
 
 
 @settings(max_examples=60)
@@ -406,7 +407,7 @@ def _copied_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _up(room: Room) -> int:
-    return sum(talk.up for talk in room._talks.values())
+    return sum(talk.up for talk in room._talks)
 
 
 @pytest.mark.usefixtures("_copied_rooms")
@@ -549,13 +550,13 @@ def test_attack_16_of_two_sessions_of_one_identity_only_the_newest_is_sent_to() 
     world.advance(20)
     assert second.texts()[-1:] == [("alice", "to the newest")]
     assert ("alice", "to the newest") not in bob.texts()
-    links = {talk.link.other.modulus: talk for talk in alice.room._talks.values()}
+    links = {talk.link.other.modulus: talk for talk in alice.room._talks}
     assert set(links) == {key("session bob 1").modulus, key("session bob again 1").modulus}
     bob.say("the old one can still be heard")
     world.advance(2)
     assert "the old one can still be heard" in [text for _, text in alice.texts()]
     world.advance(OLD_LINK_S - 20)
-    up = {talk.link.other.modulus for talk in alice.room._talks.values() if talk.open}
+    up = {talk.link.other.modulus for talk in alice.room._talks if talk.open}
     assert up == {key("session bob again 1").modulus}
 
 
@@ -586,7 +587,7 @@ def test_attack_16_what_the_older_session_acknowledges_is_still_owed_to_the_newe
     world.tamper = lambda source, to, block: [] if {source, to} == {"alice", "bob again"} else [(source, to, block)]
     alice.say("not lost")
     world.advance(0.3)
-    old = next(one for one in alice.room._talks.values() if one.link.other.modulus == key("session bob 1").modulus)
+    old = next(one for one in alice.room._talks if one.link.other.modulus == key("session bob 1").modulus)
     head = alice.room._courier._outboxes[fp("bob")].head
     ack = Ack(alice.room._courier._log, head, 0, alice.room.set_digest)
     assert alice.room._courier.on_ack(old, ack, world.now)

@@ -58,8 +58,8 @@ def test_attack_49_one_key_put_in_place_of_another_gives_other_words_though_the_
     _apart(world, "bob", "mallory")
     world.client("carol")
     mallory = world.client("mallory", connect=False)
-    mallory.room.nick = "carol"
-    mallory.room._sign(StatementType.JOIN, mallory.room.fp, world.now.ms + 1)
+    mallory.room.nick = mallory.room._signer.nick = "carol"
+    mallory.room._merge(mallory.room._signer.sign(StatementType.JOIN, mallory.room.fp, world.now.ms + 1).raw)
     mallory.connect()
     world.advance(3)
     assert _shown(alice)[0] == _shown(bob)[0] == ("alice", "bob", "carol")

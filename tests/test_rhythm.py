@@ -211,7 +211,7 @@ def test_who_asks_faster_than_the_beats_makes_no_answers_pile_up() -> None:
     world.now = Moment(
         world.now.s + 15 * DAY_S, world.now.ms + 15 * DAY_S * 1000
     )  # a clock that only jumps isn't believed
-    (on_link,) = [on_link for on_link in alice.room._talks.values() if on_link.fp == mallory.fp]
+    (on_link,) = [on_link for on_link in alice.room._talks if on_link.fp == mallory.fp]
     assert on_link.link.waiting is not None
     mallory.ack("alice", 0)
     alice.room._courier.resend(world.now)

@@ -215,7 +215,7 @@ def test_after_a_link_either_may_begin_anew() -> None:
     world.advance(70)
     assert {source for source, _, _ in world.log[before:]} == {"alice", "bob"}
     for client, other in ((alice, "bob"), (bob, "alice")):
-        assert [talk.open for talk in client.room._talks.values() if talk.fp == fp(other)] == [True]
+        assert [talk.open for talk in client.room._talks if talk.fp == fp(other)] == [True]
 
 
 def test_a_ping_is_answered_with_what_it_said() -> None:
