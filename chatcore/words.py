@@ -19,7 +19,7 @@ _SIZE = WORD_COUNT * WORD_BITS // 8  # 11 bytes
 
 
 def room_words(words: Sequence[str], room_id: bytes, epoch: int, fps: Iterable[bytes]) -> tuple[str, ...]:
-    """Choose eight of a list of 2,048 words for a set of members (32-byte fingerprints, oneself among them).
+    """Choose eight of a list of 2,048 words for all members (32-byte fingerprints, oneself among them), or for two.
 
     Takes some 0.2 s and holds no interpreter lock meanwhile: not for the thread of a window.
     """
@@ -30,8 +30,3 @@ def room_words(words: Sequence[str], room_id: bytes, epoch: int, fps: Iterable[b
     salt = LABEL + b"words" + room_id + epoch.to_bytes(4)
     bits = int.from_bytes(hashlib.pbkdf2_hmac("sha256", password, salt, ROUNDS, _SIZE))
     return tuple(words[bits >> at & (LIST_SIZE - 1)] for at in range(8 * _SIZE - WORD_BITS, -1, -WORD_BITS))
-
-
-def pair_words(words: Sequence[str], room_id: bytes, epoch: int, one: bytes, other: bytes) -> tuple[str, ...]:
-    """Choose the eight words for two members, the same whichever of them asks."""
-    return room_words(words, room_id, epoch, (one, other))
