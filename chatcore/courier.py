@@ -251,9 +251,9 @@ class Courier:
 
     def _tell_wait(self, mid: bytes, readers: Iterable[bytes]) -> None:
         waits = [
-            waiting.parts + self._outbox(fp).unsent_parts
+            backlog.parts + self._outbox(fp).unsent_parts
             for fp in readers
-            if fp in self._sending and (waiting := self._sending[fp].link.waiting) is not None
+            if fp in self._sending and (backlog := self._sending[fp].link.backlog) is not None
         ]
         if waits and self.period_s:
             self._emit(events.GoesOut(mid, seconds(max(waits) * self.period_s)))
@@ -261,7 +261,7 @@ class Courier:
     def feed(self, now: Moment) -> None:
         """In steady mode: have the next message wait on each link on which none does."""
         for fp, talk in list(self._sending.items()):
-            if talk.link.waiting is not None:
+            if talk.link.backlog is not None:
                 self._pump(fp, now)
 
     def _note_gone(self, fp: bytes, outbox: Outbox) -> None:
@@ -290,12 +290,12 @@ class Courier:
         """Send what may go out now; says whether any of it goes for the first time.  That is kept before it goes."""
         talk, outbox = self._sending.get(fp), self._outbox(fp)
         reached = outbox.reached
-        waiting = talk.link.waiting if talk is not None else None
-        if waiting is not None and waiting.message:
+        backlog = talk.link.backlog if talk is not None else None
+        if backlog is not None and backlog.message:
             return False
         # Stale links know another log, in which our numbers mean others.
         if talk is not None and talk.told_cursor and not self.stale:
-            for number, owed in outbox.take(now) if waiting is None else outbox.take(now, most=1):
+            for number, owed in outbox.take(now) if backlog is None else outbox.take(now, most=1):
                 blocks = self._send(talk, ContentKind.MSG, number.to_bytes(NUMBER_SIZE) + owed.rest, now)
                 self.archive.put(owed.mid, fp, blocks)
         return outbox.reached > reached

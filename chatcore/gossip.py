@@ -81,7 +81,7 @@ class Gossip:
             raise WireError("not a WANT")
         if not self._members.is_member(talk.fp):
             return False
-        if talk.link.waiting is not None and talk.link.waiting.others > MOST_WAITING:
+        if talk.link.backlog is not None and talk.link.backlog.others > MOST_WAITING:
             return False  # in steady mode: the answer to the last one hasn't even gone out
         theirs = {data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)}
         missing = self._members.statements(besides=theirs)

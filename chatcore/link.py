@@ -15,7 +15,7 @@ from chatcore.engines import PublicKey
 from chatcore.errors import CryptoError, StateError
 from chatcore.events import Oddity
 from chatcore.hello import HELLO_COUNTER, Greeting, Hellos, Self, hello_keys, link_keys, make_hello
-from chatcore.rhythm import Waiting
+from chatcore.rhythm import Backlog
 from chatcore.seal import MAX_PARTS, SealKeys, counter_of, open_sealed, parse_body, split
 
 COUNTER_LIMIT = 2**32  # a direction that gets here ends its link; nobody talks so much in one connection
@@ -99,7 +99,7 @@ class Link:
         self.me, self.other, self.first, self.route = me, other, first, route
         self.said: list[Part] = [] if said is None else said
         self.beaten: list[Part] = [] if beaten is None else beaten
-        self.waiting: Waiting | None = None  # in steady mode: what is said waits here for its beats
+        self.backlog: Backlog | None = None  # in steady mode: what is said waits here for its beats
         self.state = State.KEYED
         self.provisional = True  # one end isn't a member: statements only, and a newer HELLO may replace it
         self.greeting: Greeting | None = None
@@ -176,8 +176,8 @@ class Link:
             raise StateError("the link isn't up")
         if counter >= LAST_COUNTER:
             raise StateError("the link is used up")
-        if self.waiting is not None:
-            return self.waiting.put(kind, content, message=kind is ContentKind.MSG)
+        if self.backlog is not None:
+            return self.backlog.put(kind, content, message=kind is ContentKind.MSG)
         blocks: list[bytes] = []
         for body in split(kind, content):
             self.said.append((self, keys, counter, body, blocks))
@@ -187,28 +187,28 @@ class Link:
 
     def keep_time(self) -> None:
         """From now on say one part on each beat."""
-        if self.waiting is None and self.state is _UP:
-            self.waiting = Waiting(ContentKind.DUMMY, (ContentKind.ACK, ContentKind.READY))
+        if self.backlog is None and self.state is _UP:
+            self.backlog = Backlog(ContentKind.DUMMY, (ContentKind.ACK, ContentKind.READY))
 
     def beat(self) -> None:
         """Say a part of what waits, or a dummy."""
-        if self.waiting is not None and self._keys_out is not None and self._next_out < LAST_COUNTER:
-            body, blocks = self.waiting.take()
+        if self.backlog is not None and self._keys_out is not None and self._next_out < LAST_COUNTER:
+            body, blocks = self.backlog.take()
             self.beaten.append((self, self._keys_out, self._next_out, body, blocks))
             self._next_out += 1
 
     def flow(self) -> None:
         """Say at once what waits, and from now on what is said."""
-        waiting, self.waiting = self.waiting, None
-        if waiting is not None and self._keys_out is not None:
-            for body, blocks in waiting.take_all():
+        backlog, self.backlog = self.backlog, None
+        if backlog is not None and self._keys_out is not None:
+            for body, blocks in backlog.take_all():
                 self.said.append((self, self._keys_out, self._next_out, body, blocks))
                 self._next_out += 1
 
     @property
     def behind(self) -> bool:
         """Whether what was said hasn't even gone out, or what could answer it can't have come yet."""
-        waits = self.waiting is not None and (self.waiting.parts > 0 or self._assembly.unfinished)
+        waits = self.backlog is not None and (self.backlog.parts > 0 or self._assembly.unfinished)
         return waits or bool(self.said)
 
     @property
@@ -331,6 +331,6 @@ class Link:
         self._keys_in = self._keys_out = None
         for parts in (self.said, self.beaten):
             parts[:] = [part for part in parts if part[0] is not self]
-        self.waiting = None
+        self.backlog = None
         self._hellos.erase()
         self._assembly.discard()

@@ -196,7 +196,7 @@ class Lists:
         """Answer who asks, take an answer; False when there is no place for it.  Raises WireError."""
         who, people = parse_list(data)
         if people is None:
-            if talk.link.waiting is not None and talk.link.waiting.others > MOST_WAITING:
+            if talk.link.backlog is not None and talk.link.backlog.others > MOST_WAITING:
                 return False  # in steady mode: earlier answers haven't even gone out
             if not talk.lists.take(now):
                 return False

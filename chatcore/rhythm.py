@@ -30,7 +30,7 @@ def seconds(periods: float) -> float:
     return periods * SECOND_S
 
 
-class Waiting:
+class Backlog:
     """What waits on a link for its beats.  Nothing comes between the parts of one content.
 
     Messages and the rest take turns, so that neither holds the other up.

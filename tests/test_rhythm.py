@@ -19,7 +19,7 @@ from chatcore.events import GoesOut, MemberLeft, MessageArrived, Noticed, Presen
 from chatcore.invite import Mode
 from chatcore.lists import NOW, ask_list
 from chatcore.members import Members, StatementType, make_statement, parse_statement
-from chatcore.rhythm import DAY_S, MOST_PERIOD_S, Rhythm, Waiting, bytes_a_day
+from chatcore.rhythm import DAY_S, MOST_PERIOD_S, Backlog, Rhythm, bytes_a_day
 from chatcore.seal import parse_body
 from chatcore.wire import FRAME_SIZE
 
@@ -180,7 +180,7 @@ def test_it_ends_and_what_waited_comes_whole() -> None:
     assert [e.period_s for e in bob.events if isinstance(e, SteadyChanged)] == [5, 0]
     world.log.clear()
     talk(world, *NAMES)
-    assert bob.room._courier._sending[fp("alice")].link.waiting is None
+    assert bob.room._courier._sending[fp("alice")].link.backlog is None
     world.log.clear()
     world.advance(10)
     assert len(world.log) <= 6
@@ -212,7 +212,7 @@ def test_who_asks_faster_than_the_beats_makes_no_answers_pile_up() -> None:
         world.now.s + 15 * DAY_S, world.now.ms + 15 * DAY_S * 1000
     )  # a clock that only jumps isn't believed
     (on_link,) = [on_link for on_link in alice.room._talks if on_link.fp == mallory.fp]
-    assert on_link.link.waiting is not None
+    assert on_link.link.backlog is not None
     mallory.ack("alice", 0)
     alice.room._courier.resend(world.now)
     for _ in range(30):
@@ -220,7 +220,7 @@ def test_who_asks_faster_than_the_beats_makes_no_answers_pile_up() -> None:
         mallory.send("alice", ContentKind.LIST, ask_list(NOW))
         world.now = Moment(world.now.s + 11, world.now.ms + 11_000)
     assert alice.room._courier._outbox(mallory.fp).low == 2
-    assert on_link.link.waiting.others <= 5
+    assert on_link.link.backlog.others <= 5
 
 
 def test_only_the_owner_sets_it() -> None:
@@ -278,15 +278,15 @@ def test_what_is_no_setting_is_refused() -> None:
 
 
 def test_messages_and_the_rest_take_turns_and_nothing_comes_between_the_parts_of_one() -> None:
-    waiting = Waiting(ContentKind.DUMMY, (ContentKind.ACK,))
-    assert parse_body(waiting.take()[0]).kind == ContentKind.DUMMY
-    waiting.put(ContentKind.MSG, b"m" * 400, message=True)
+    backlog = Backlog(ContentKind.DUMMY, (ContentKind.ACK,))
+    assert parse_body(backlog.take()[0]).kind == ContentKind.DUMMY
+    backlog.put(ContentKind.MSG, b"m" * 400, message=True)
     for number in range(3):
-        waiting.put(ContentKind.STMT, bytes((number,)), message=False)
+        backlog.put(ContentKind.STMT, bytes((number,)), message=False)
     for number in range(3):
-        waiting.put(ContentKind.ACK, bytes((number,)), message=False)
-    assert waiting.parts == 7
-    bodies = [parse_body(waiting.take()[0]) for _ in range(9)]
+        backlog.put(ContentKind.ACK, bytes((number,)), message=False)
+    assert backlog.parts == 7
+    bodies = [parse_body(backlog.take()[0]) for _ in range(9)]
     kinds = [body.kind for body in bodies]
     at = kinds.index(ContentKind.MSG)
     assert kinds[at : at + 3] == [ContentKind.MSG] * 3
