@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 NEVER_S = float("inf")
@@ -17,6 +18,12 @@ class Moment:
 
     s: float
     ms: int
+
+
+def after(now: Moment, bounds_s: tuple[float, float], random: Callable[[int], bytes]) -> float:
+    """Return when it is so much later (monotonic seconds), drawn between bounds: not all clients speak at once."""
+    low_s, high_s = bounds_s
+    return now.s + low_s + (high_s - low_s) * int.from_bytes(random(2)) / 65536
 
 
 STEADY_S = 3600.0  # by then whoever sets a clock that was wrong at the start has set it

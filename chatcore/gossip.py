@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from chatcore.clock import Bucket, Moment
+from chatcore.clock import Bucket, Moment, after
 from chatcore.content import ContentKind
 from chatcore.errors import WireError
 from chatcore.members import HASH_SIZE, MAX_STATEMENTS, Members, Statement
@@ -58,8 +58,7 @@ class Gossip:
 
     def _plan(self, now: Moment) -> None:
         if self._want_s is None:
-            low, high = WANT_DELAY_S
-            self._want_s = now.s + low + (high - low) * int.from_bytes(self._random(2)) / 65536
+            self._want_s = after(now, WANT_DELAY_S, self._random)
 
     def ask(self, talks: Collection[Talk], now: Moment) -> None:
         """Ask one of those who hold other statements for what we lack; one at a time, for one answer mends most."""

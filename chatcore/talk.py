@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chatcore.clock import Bucket, Moment
+from chatcore.clock import Bucket, Moment, after
 from chatcore.content import ContentKind
 from chatcore.delivery import NO_LOG, Ready
 from chatcore.link import Link, State
@@ -67,10 +67,6 @@ class Talk:
         greeting = self.link.greeting
         return members.nick(self.fp) or (greeting.nick if greeting is not None else "")
 
-    def _after(self, now: Moment, bounds: tuple[float, float]) -> float:
-        low, high = bounds
-        return now.s + low + (high - low) * int.from_bytes(self._random(2)) / 65536
-
     def begin(self, ready: Ready, acked: int) -> None:
         """Messages may flow now."""
         self.open = True
@@ -102,12 +98,12 @@ class Talk:
 
     def ack_soon(self, now: Moment) -> None:
         """Something came that must be acknowledged."""
-        self.ack_s = min(self.ack_s, self._after(now, ACK_TICK_S))
+        self.ack_s = min(self.ack_s, after(now, ACK_TICK_S, self._random))
 
     def ack_sent(self, now: Moment) -> None:
         """The next is a heartbeat, unless something comes."""
         self.untold = 0
-        self.ack_s = self._after(now, HEARTBEAT_S) + self.slack_s
+        self.ack_s = after(now, HEARTBEAT_S, self._random) + self.slack_s
 
     def wanted(self, now: Moment) -> None:
         """We asked them for statements; ask them again later and later."""
