@@ -222,7 +222,7 @@ def test_who_has_been_a_member_for_long_is_on_the_disk_as_well(
     meet: Meet, relay: EmbeddedRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what is said after the program was killed, before others are heard again, isn't for them."""
-    monkeypatch.setattr("chatcore.room.RECENT_MS", -3_600_000)  # nobody's coming is news
+    monkeypatch.setattr("chatcore.news.RECENT_MS", -3_600_000)  # nobody's coming is news
     alice, bob, carol = meet("alice"), meet("bob"), meet("carol")
     opened = room_of(alice, relay.line, Mode.OPEN)
     bob.back.join("bob", opened.invite_text, False, "")
