@@ -42,7 +42,7 @@ WITH_A_KERNEL = (
 )  # fmt: skip
 PROGRAMS = {
     "systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "dpkg-scanpackages": "dpkg-dev",
-    "nsenter": "util-linux", "ip": "iproute2", "nft": "nftables", "lintian": "lintian",
+    "nsenter": "util-linux", "ip": "iproute2", "nft": "nftables", "lintian": "lintian", "ssh": "openssh-client",
 }  # fmt: skip
 PROGRAMS_FOR_QEMU = PROGRAMS | {"qemu-system-x86_64": "qemu-system-x86", "mkfs.ext4": "e2fsprogs"}
 
