@@ -86,7 +86,7 @@ class Courier:
 
     def _restore(self, kept: Kept) -> None:
         self._log, self._ledger, self._earlier = kept.log, Ledger(None, keeps=True), True
-        self._taken = dict.fromkeys(kept.lines)
+        self._taken = dict.fromkeys((*kept.older, *kept.lines))
         self.lists.restore(kept.lines.values())
         waiting = {mid for numbers in kept.owed.values() for mid in numbers.values()}
         owed: dict[bytes, Owed] = {}

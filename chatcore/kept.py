@@ -65,11 +65,12 @@ class Changes:
 class Kept:
     """Everything that is kept of a room, in memory; what a store on a disk must give back.
 
-    `lines` may lack old ones, but none that is still owed.
+    `lines` may lack old ones, but none that is still owed; `older` are the mids of those, as far as they are told.
     """
 
     log: bytes = b""
     lines: dict[bytes, Line] = field(default_factory=dict, repr=False)  # by mid, oldest first
+    older: tuple[bytes, ...] = ()
     owed: dict[bytes, dict[int, bytes]] = field(default_factory=dict, repr=False)  # by recipient; number -> mid
     standings: dict[bytes, Standing] = field(default_factory=dict, repr=False)
     arrived: dict[bytes, dict[bytes, int]] = field(default_factory=dict, repr=False)  # by mid; by whom -> when (ms)

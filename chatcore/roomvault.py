@@ -15,6 +15,7 @@ from chatcore.vault import Vault
 from chatcore.vaultfile import PUT, TAKE_AWAY, Kind, Row
 
 KEPT_LINES = 2000  # of a room that `load` returns, besides those that are still owed
+OLDER_LINES = 6192  # of which it returns the mid: whoever begins a new log may say them again
 
 _LINE = struct.Struct(f">{FP_SIZE}sQh")  # sender, when; how many readers, -1 when they aren't known
 _STANDING = struct.Struct(f">{FP_SIZE}sQQQ")  # peer, head, cursor, low; then reached u64; log 8 and cursor u64 each
@@ -156,7 +157,9 @@ class RoomVault:
                 if marked & _GONE and number > standing.reached:
                     kept.standings[fp] = replace(standing, reached=number)
         still = {mid for owed_to in kept.owed.values() for mid in owed_to.values()}
-        newest = set(list(kept.lines)[-KEPT_LINES:])
+        mids = list(kept.lines)
+        newest = set(mids[-KEPT_LINES:])
+        kept.older = tuple(mids[-KEPT_LINES - OLDER_LINES : -KEPT_LINES])
         kept.lines = {mid: line for mid, line in kept.lines.items() if mid in newest or mid in still}
         return kept, min((seqs[mid] for mid in kept.lines), default=0)
 

@@ -151,6 +151,7 @@ def test_old_lines_are_left_out_but_those_that_are_owed(vault: Vault) -> None:
     lines = list(room.load().lines)
     assert len(lines) == KEPT_LINES + 1
     assert lines[0] == line(0).mid
+    assert room.load().older == (line(0).mid, *(line(number, BOB).mid for number in range(1, 10)))
 
 
 def test_what_became_of_lines_that_are_left_out_isnt_even_opened(vault: Vault) -> None:
