@@ -9,6 +9,7 @@ docs/PROTOCOL.md, "Transport" and "Through a proxy".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import ssl
@@ -51,6 +52,8 @@ PROXY_NO_HOST = "The proxy can't find the relay: it is off, or its name is wrong
 PROXY_RELAY_OFF = "The proxy found the relay's computer, but the relay is off. Parley keeps trying."
 PROXY_NO_KIND = "The proxy can't take the relay's kind of address. Use another proxy, such as Tor."
 
+TURNS = 20  # of the loop, of which a transport needs four to close
+
 # What a proxy says (RFC 1928, section 6); all that isn't here is said by nobody who means to be understood.
 _REPLIES = {
     1: PROXY_FAILED, 2: PROXY_FORBIDS, 3: PROXY_NO_NET, 4: PROXY_NO_HOST, 5: PROXY_RELAY_OFF, 6: PROXY_LATE,
@@ -92,7 +95,7 @@ async def dial(relay: RelayAddress, cable: Callable[[], Cable], timing: Timing, 
             try:
                 _, made = await loop.create_connection(cable, sock=sock, **more)
             except BaseException:
-                sock.close()
+                await _let_go(sock)
                 raise
     except socket.gaierror:
         raise RelayError(NO_NAME) from None
@@ -131,6 +134,23 @@ async def _connect(loop: asyncio.AbstractEventLoop, relay: RelayAddress, timing:
                 raise
             failure = error
     raise failure
+
+
+async def _let_go(sock: socket.socket) -> None:
+    """See a socket closed that asyncio has made a transport for: by that, in a few turns of the loop.
+
+    Closed beneath it, its number could be the next socket's while the loop still takes it for this one: the next
+    connection would fail with a fault, or worse.
+    """
+    try:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        for _ in range(TURNS):
+            if sock.fileno() < 0:
+                break
+            await asyncio.sleep(0)
+    finally:
+        sock.close()
 
 
 async def _through(proxy: Proxy, relay: RelayAddress, timing: Timing) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import socket
 import threading
@@ -39,7 +40,8 @@ from relay_help import RelayThread
 
 from chatcore import cable as cables
 from chatcore import dial as dials
-from chatcore.cable import End, Timing
+from chatcore.cable import Cable, End, Timing
+from chatcore.dial import dial
 from chatcore.events import Connection, ConnectionChanged, LetIn, MessageSent
 from chatcore.invite import RelayAddress
 from chatcore.upkeep import FINAL, MAX_WAIT_S, refusal_sentence, retry_wait_s
@@ -349,3 +351,43 @@ def test_a_connection_that_lasted_starts_the_back_off_anew() -> None:
             waits[stable_s] = [event.retry_s for event in alice.ear.of(ConnectionChanged) if event.retry_s]
     assert max(waits[0.0]) == 0.01
     assert max(waits[1e6]) >= 0.16
+
+
+class Nobody:
+    """Owns a cable, and doesn't care."""
+
+    def frames_came(self, cable: Cable) -> None:
+        pass
+
+    def seat_given(self) -> None:
+        pass
+
+    def writable_again(self) -> None:
+        pass
+
+    def round_trip(self, seconds: float) -> None:
+        pass
+
+
+def test_a_connection_that_is_given_up_as_soon_as_it_is_there_stands_in_the_way_of_no_other(tmp_path: Path) -> None:
+    """Its socket's number is the next one's as soon as it is closed, and asyncio must know by then."""
+
+    class GivenUp(Cable):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            dialing.cancel()
+
+    async def give_up_and_begin_again(address: RelayAddress) -> None:
+        nonlocal dialing
+        for _ in range(5):
+            dialing = asyncio.create_task(dial(address, lambda: GivenUp(address.pins, Nobody()), Timing()))
+            await asyncio.wait([dialing])
+            assert dialing.cancelled()
+            cable = await dial(address, lambda: Cable(address.pins, Nobody()), Timing())
+            assert cable.ready
+            cable.drop(End())
+            await cable.gone.wait()
+
+    dialing: asyncio.Task[Cable]
+    with RelayThread(tls_config(tmp_path)) as relay:
+        asyncio.run(give_up_and_begin_again(RelayAddress.parse(relay.server.line)))
