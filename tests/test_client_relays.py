@@ -372,9 +372,12 @@ class Nobody:
 def test_a_connection_that_is_given_up_as_soon_as_it_is_there_stands_in_the_way_of_no_other(tmp_path: Path) -> None:
     """Its socket's number is the next one's as soon as it is closed, and asyncio must know by then."""
 
+    dialing: asyncio.Task[Cable] | None = None
+
     class GivenUp(Cable):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
+            assert dialing is not None
             dialing.cancel()
 
     async def give_up_and_begin_again(address: RelayAddress) -> None:
@@ -388,6 +391,5 @@ def test_a_connection_that_is_given_up_as_soon_as_it_is_there_stands_in_the_way_
             cable.drop(End())
             await cable.gone.wait()
 
-    dialing: asyncio.Task[Cable]
     with RelayThread(tls_config(tmp_path)) as relay:
         asyncio.run(give_up_and_begin_again(RelayAddress.parse(relay.server.line)))
