@@ -12,7 +12,6 @@ import math
 import re
 import resource
 import socket
-import ssl
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.dialects import PARLEY  # noqa: E402
 from benchmarks.programs import pin_to, rss_kib, start_relay  # noqa: E402
 from benchmarks.relay import measure  # noqa: E402
+from chatcore.dial import client_context  # noqa: E402
 
 ROOM_SIZES = (10, 30, 100, 250)
 IDLE_ROOM = 10
@@ -83,9 +83,7 @@ def idle(connections: int, *, tls: bool) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = min(connections, hard - SPARE_FILES)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = client_context()
     with tempfile.TemporaryDirectory() as state:
         program, port = start_relay(tls, Path(state), config_for(count, Path(state)))
         socks: list[socket.socket] = []

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from benchmarks.dialects import PARLEY, Dialect, Socket
+from chatcore.dial import client_context
 
 READ_BYTES = 1 << 18
 MARK_SIZE = 24  # a text begins with its reader and its number, in hex because IRC carries no bytes
@@ -61,13 +62,10 @@ class TlsSocket:
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
         self.fileno, self.close = sock.fileno, sock.close
         self._sock, self._blocking = sock, True
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing)
+        self._tls = client_context().wrap_bio(self._incoming, self._outgoing)
         while True:
             with contextlib.suppress(ssl.SSLWantReadError):
                 self._tls.do_handshake()

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from chatcore.courier import MAX_TAKEN
 from chatcore.delivery import LOG_SIZE, MID_SIZE
 from chatcore.kept import Changes, Kept, Line, Standing
 from chatcore.salvage import Place
@@ -15,7 +16,7 @@ from chatcore.vault import Vault
 from chatcore.vaultfile import PUT, TAKE_AWAY, Kind, Row
 
 KEPT_LINES = 2000  # of a room that `load` returns, besides those that are still owed
-OLDER_LINES = 6192  # of which it returns the mid: whoever begins a new log may say them again
+OLDER_LINES = MAX_TAKEN - KEPT_LINES  # of which it returns the mid: whoever begins a new log may say them again
 
 _LINE = struct.Struct(f">{FP_SIZE}sQh")  # sender, when; how many readers, -1 when they aren't known
 _STANDING = struct.Struct(f">{FP_SIZE}sQQQ")  # peer, head, cursor, low; then reached u64; log 8 and cursor u64 each

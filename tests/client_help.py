@@ -15,7 +15,7 @@ from typing import TypeVar
 from relay_help import RelayThread
 from world import key
 
-from chatcore.cable import Timing
+from chatcore.cable import Cable, Timing
 from chatcore.client import Client
 from chatcore.engines import PrivateKey
 from chatcore.events import (
@@ -288,6 +288,15 @@ def seat_and_stay(heard: Heard) -> None:
     stay(heard)
 
 
+class Nobody:
+    """Owns a cable and does nothing with it."""
+
+    def frames_came(self, cable: Cable) -> None: ...
+    def seat_given(self) -> None: ...
+    def writable_again(self) -> None: ...
+    def round_trip(self, seconds: float) -> None: ...
+
+
 def frames(data: bytes | bytearray) -> list[Frame]:
     return FrameReader().receive_data(bytes(data))
 
@@ -305,6 +314,18 @@ def people(invite: Invite, *names: str, timing: Timing = HASTY) -> Iterator[list
     """Several in one room."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Person(name, invite, timing)) for name in names]
+
+
+@contextlib.contextmanager
+def friends(directory: Path) -> Iterator[tuple[Person, Person]]:
+    """Alice and bob in a room, here for each other."""
+    with (
+        RelayThread(tls_config(directory)) as relay,
+        people(room_on(RelayAddress.parse(relay.server.line)), "alice", "bob") as (alice, bob),
+    ):
+        alice.until_here("bob")
+        bob.until_here("alice")
+        yield alice, bob
 
 
 def no_retry(one: Person, room: RelayAddress) -> None:

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, Kind, join_block, parse_frame
 from relay.config import Config
+from relay.counts import counts
 from relay.lanes import AS_IT_IS, Seal
 from relay.limits import Limits
 from relay.seat import Seat
@@ -256,6 +257,19 @@ class BareClient:
             assert present.kind is Kind.PRESENT
             self.others.append(present.address)
         return self
+
+
+def counted() -> set[str]:
+    """Return the names of all that a relay counts."""
+
+    async def known() -> set[str]:
+        server = Server(Config(port=0))
+        await server.start()
+        found = {count.name for count in counts(server)}
+        await server.stop()
+        return found | {"parley_relay_certificate_end_seconds"}  # where there is a certificate
+
+    return asyncio.run(known())
 
 
 def any_certificate() -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from client_help import (
     FakeRelay,
     Person,
     free_port,
+    friends,
     hang_up,
     identity,
     people,
@@ -226,24 +227,20 @@ def test_an_emit_that_raises_costs_nothing(tmp_path: Path, faults: list[str]) ->
 
 
 def test_a_mistake_of_our_own_costs_the_connection_and_not_the_client(tmp_path: Path, faults: list[str]) -> None:
-    with RelayThread(tls_config(tmp_path)) as relay:
-        invite = room_on(RelayAddress.parse(relay.server.line))
-        with people(invite, "alice", "bob") as (alice, bob):
-            alice.until_here("bob")
-            bob.until_here("alice")
-            room = alice.client._visit(alice.room_id).room
-            assert room is not None
-            receive_data = room.receive_data
+    with friends(tmp_path) as (alice, bob):
+        room = alice.client._visit(alice.room_id).room
+        assert room is not None
+        receive_data = room.receive_data
 
-            def stumble(data: bytes, now: Any, seat: Any = None) -> None:
-                room.receive_data = receive_data  # type: ignore[method-assign]
-                raise ZeroDivisionError("secret")
+        def stumble(data: bytes, now: Any, seat: Any = None) -> None:
+            room.receive_data = receive_data  # type: ignore[method-assign]
+            raise ZeroDivisionError("secret")
 
-            room.receive_data = stumble  # type: ignore[method-assign]
-            bob.say("one")
-            alice.ear.until_state(Connection.CONNECTED, 2)
-            alice.until_text("one")
-            assert [text for _, text in alice.ear.texts()] == ["one"]
+        room.receive_data = stumble  # type: ignore[method-assign]
+        bob.say("one")
+        alice.ear.until_state(Connection.CONNECTED, 2)
+        alice.until_text("one")
+        assert [text for _, text in alice.ear.texts()] == ["one"]
     (fault,) = faults
     assert fault.startswith("fault ZeroDivisionError at test_client.py:")
 

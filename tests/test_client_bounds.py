@@ -16,8 +16,10 @@ from client_help import (
     Ear,
     FakeRelay,
     Heard,
+    Nobody,
     Person,
     frames,
+    friends,
     people,
     plain,
     receive,
@@ -137,25 +139,21 @@ def test_what_comes_in_too_fast_waits_outside(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_the_relay_does_not_read_stays_in_the_room(tmp_path: Path) -> None:
-    with RelayThread(tls_config(tmp_path)) as relay:
-        invite = room_on(RelayAddress.parse(relay.server.line))
-        with people(invite, "alice", "bob") as (alice, bob):
-            alice.until_here("bob")
-            bob.until_here("alice")
-            cable = alice.client._visit(alice.room_id).cable
-            assert cable is not None
-            written: list[int] = []
-            write, cable.write = cable.write, lambda data: written.append(len(data))  # type: ignore[method-assign]
-            alice.client._loop.call_soon_threadsafe(cable.pause_writing)
-            until(lambda: not cable.open_to_write, "the relay reads no more")
-            alice.say("waits")
-            alice.ear.until(lambda: bool(alice.ear.of(MessageSent)), "it is taken")
-            alice.client.ask_sealed_blocks(alice.room_id, alice.ear.of(MessageSent)[0].mid)
-            alice.ear.until(lambda: bool(alice.ear.of(SealedBlocks)), "the worker has come round")
-            assert written == []
-            cable.write = write  # type: ignore[method-assign]
-            alice.client._loop.call_soon_threadsafe(cable.resume_writing)
-            bob.until_text("waits")
+    with friends(tmp_path) as (alice, bob):
+        cable = alice.client._visit(alice.room_id).cable
+        assert cable is not None
+        written: list[int] = []
+        write, cable.write = cable.write, lambda data: written.append(len(data))  # type: ignore[method-assign]
+        alice.client._loop.call_soon_threadsafe(cable.pause_writing)
+        until(lambda: not cable.open_to_write, "the relay reads no more")
+        alice.say("waits")
+        alice.ear.until(lambda: bool(alice.ear.of(MessageSent)), "it is taken")
+        alice.client.ask_sealed_blocks(alice.room_id, alice.ear.of(MessageSent)[0].mid)
+        alice.ear.until(lambda: bool(alice.ear.of(SealedBlocks)), "the worker has come round")
+        assert written == []
+        cable.write = write  # type: ignore[method-assign]
+        alice.client._loop.call_soon_threadsafe(cable.resume_writing)
+        bob.until_text("waits")
 
 
 def test_what_was_counted_of_the_relay_is_told_with_the_way_to_it(tmp_path: Path) -> None:
@@ -263,20 +261,6 @@ class FakeTransport(asyncio.Transport):
         self.closed = True
 
 
-class Nobody:
-    def frames_came(self, cable: Cable) -> None:
-        pass
-
-    def seat_given(self) -> None:
-        pass
-
-    def writable_again(self) -> None:
-        pass
-
-    def round_trip(self, seconds: float) -> None:
-        pass
-
-
 def test_a_relay_that_pings_and_does_not_read_gets_no_heap_of_pongs() -> None:
     async def flood() -> None:
         cable, transport = Cable((), Nobody()), FakeTransport()
@@ -298,24 +282,20 @@ def test_a_relay_that_pings_and_does_not_read_gets_no_heap_of_pongs() -> None:
 
 
 def test_a_timer_that_does_not_move_is_no_endless_loop(tmp_path: Path) -> None:
-    with RelayThread(tls_config(tmp_path)) as relay:
-        invite = room_on(RelayAddress.parse(relay.server.line))
-        with people(invite, "alice", "bob") as (alice, bob):
-            alice.until_here("bob")
-            bob.until_here("alice")
-            room = alice.client._visit(alice.room_id).room
-            assert room is not None
-            times: list[float] = []
-            done = threading.Event()
+    with friends(tmp_path) as (alice, _):
+        room = alice.client._visit(alice.room_id).room
+        assert room is not None
+        times: list[float] = []
+        done = threading.Event()
 
-            def tick(now: Any, *, more_waits: bool = False) -> None:
-                times.append(now.s)
-                if len(times) > 20:
-                    done.set()
+        def tick(now: Any, *, more_waits: bool = False) -> None:
+            times.append(now.s)
+            if len(times) > 20:
+                done.set()
 
-            room.next_tick = lambda: 0.0  # type: ignore[method-assign]
-            room.tick = tick  # type: ignore[method-assign]
-            alice.say("wake up")
-            until(done.is_set, "ticks")
-            gaps = [later - earlier for earlier, later in pairwise(times[1:])]
-            assert min(gaps) >= 0.005
+        room.next_tick = lambda: 0.0  # type: ignore[method-assign]
+        room.tick = tick  # type: ignore[method-assign]
+        alice.say("wake up")
+        until(done.is_set, "ticks")
+        gaps = [later - earlier for earlier, later in pairwise(times[1:])]
+        assert min(gaps) >= 0.005

@@ -16,6 +16,7 @@ from client_help import (
     SEAT,
     FakeRelay,
     Heard,
+    Nobody,
     frames,
     free_port,
     hang_up,
@@ -351,22 +352,6 @@ def test_a_connection_that_lasted_starts_the_back_off_anew() -> None:
             waits[stable_s] = [event.retry_s for event in alice.ear.of(ConnectionChanged) if event.retry_s]
     assert max(waits[0.0]) == 0.01
     assert max(waits[1e6]) >= 0.16
-
-
-class Nobody:
-    """Owns a cable, and doesn't care."""
-
-    def frames_came(self, cable: Cable) -> None:
-        pass
-
-    def seat_given(self) -> None:
-        pass
-
-    def writable_again(self) -> None:
-        pass
-
-    def round_trip(self, seconds: float) -> None:
-        pass
 
 
 def test_a_connection_that_is_given_up_as_soon_as_it_is_there_stands_in_the_way_of_no_other(tmp_path: Path) -> None:

@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_help import HASTY, Ear, FakeRelay, free_port, identity, people, pin_in, receive_all, room_on, tls_config
+from client_help import (
+    HASTY,
+    Ear,
+    FakeRelay,
+    Nobody,
+    free_port,
+    identity,
+    people,
+    pin_in,
+    receive_all,
+    room_on,
+    tls_config,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from relay_help import RelayThread, until
@@ -49,15 +61,6 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         monkeypatch.setattr(socket, name, lambda *arguments: asked.append(arguments))
     yield asked
     assert asked == []
-
-
-class Nobody:
-    """Owns a cable and does nothing with it."""
-
-    def frames_came(self, cable: Cable) -> None: ...
-    def seat_given(self) -> None: ...
-    def writable_again(self) -> None: ...
-    def round_trip(self, seconds: float) -> None: ...
 
 
 def reach(relay: RelayAddress, proxy: Proxy | None, timing: Timing = QUICK) -> None:

@@ -6,7 +6,6 @@ A booted Debian does the five commands and what needs root or systemd (`make tes
 from __future__ import annotations
 
 import ast
-import asyncio
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from relay_help import ROOT, BareClient, Process, join_frame, until
+from relay_help import ROOT, BareClient, Process, counted, join_frame, until
 from typed import OTHER_WAYS, SELF_HOSTING, blocks, commands, is_typed, words_of
 
 import relay_server
@@ -29,8 +28,6 @@ from chatcore.wire import Refusal
 from relay import config as configuration
 from relay import doctor, keys
 from relay.config import Config
-from relay.counts import counts
-from relay.server import Server
 
 DEPLOY = ROOT / "deploy"
 PAGES = {path.name: path.read_text("utf-8") for path in (SELF_HOSTING, OTHER_WAYS)}
@@ -372,13 +369,6 @@ def test_the_window_has_what_the_page_has_one_choose() -> None:
 
 
 def test_the_alarms_are_over_what_is_counted() -> None:
-    async def known() -> set[str]:
-        server = Server(Config(port=0))
-        await server.start()
-        found = {count.name for count in counts(server)}
-        await server.stop()
-        return found | {"parley_relay_certificate_end_seconds"}  # where there is a certificate
-
     named = set(re.findall(r"`(parley_relay_\w+)`", PAGE))
     assert len(named) > 4
-    assert named <= asyncio.run(known())
+    assert named <= counted()
