@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import SystemRandom
 
 from chatcore.cable import Cable, End, Owner, Timing
@@ -23,12 +24,13 @@ from chatcore.invite import RelayAddress
 from chatcore.proxy import Proxy
 from chatcore.visit import Lookout, Soon, Visit
 from chatcore.wire import Refusal
-from chatcore.worker import Worker
+from chatcore.worker import Worker, log_fault
 
 MAX_WAIT_S = 900  # a relay may ask us to stay away, but not for good
 
 FINAL = (Refusal.VERSION, Refusal.RELAY_PASS, Refusal.MALFORMED)  # trying again doesn't help
 
+MISHAP = "Something in Parley itself went wrong with this connection, so it is made anew."
 CLOSED = "You have closed this room."
 LEFT = "You have left this room."
 
@@ -121,7 +123,7 @@ class Upkeep:
         visit.report(Connection.CONNECTING)
         tries = turns = 0
         while True:
-            end, lasted_s = await self._connect(visit, visit.before if turns % 2 else visit.relay)
+            end, lasted_s = await self._try(visit, visit.before if turns % 2 else visit.relay)
             if end is None:
                 return
             stable = lasted_s >= self._timing.stable_s
@@ -132,6 +134,16 @@ class Upkeep:
             visit.report(Connection.RECONNECTING, reason, wait_s)
             await asyncio.sleep(wait_s)
             visit.report(Connection.RECONNECTING, reason)
+
+    async def _try(self, visit: Visit, relay: RelayAddress) -> tuple[End | None, float]:
+        """Connect, and stay.  A mistake of ours costs the connections that there are, not the room."""
+        try:
+            return await self._connect(visit, relay)
+        except Exception as error:
+            log_fault(error)
+            for cable in tuple(visit.cables):
+                await self.on_worker(visit, partial(visit.unplug, cable))
+            return End(MISHAP), 0.0
 
     async def _connect(self, visit: Visit, relay: RelayAddress) -> tuple[End | None, float]:
         """Make a connection, and others that take its place one after the other, and stay until the last has ended.
@@ -185,7 +197,10 @@ class Upkeep:
                 if dialing is None and len(serving) == 1:
                     visit.worn.clear()
                     dialing = spawn(self._dial_next(visit, wait_s * _RANDOM.uniform(0.75, 1.25), present))
-                await asyncio.wait([*serving, *([dialing] if dialing else [])], return_when=asyncio.FIRST_COMPLETED)
+                going_on = [looking, *serving, *([dialing] if dialing else [])]
+                await asyncio.wait(going_on, return_when=asyncio.FIRST_COMPLETED)
+                if looking.done():
+                    looking.result()  # it doesn't end by itself: this raises what went wrong
                 if serving[0].done():
                     end = serving.pop(0).result()
                     if visit.cable is None:
@@ -205,8 +220,9 @@ class Upkeep:
             for task in rest:
                 task.cancel()
             await asyncio.wait(rest)
-            if dialing is not None and not dialing.cancelled() and (late := dialing.result()) is not None:
-                late[0].drop(End())
+            late = dialing if dialing is not None and not dialing.cancelled() else None
+            if late is not None and late.exception() is None and (made_late := late.result()) is not None:
+                made_late[0].drop(End())
 
     async def _look_out(self, visit: Visit) -> None:
         """Be where the room was before, besides, whenever the room says so; with a fresh key each hour, too."""

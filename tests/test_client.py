@@ -30,6 +30,7 @@ from client_help import (
 )
 from relay_help import RelayThread
 
+from chatcore import upkeep
 from chatcore.client import NOT_IN_YET, Client
 from chatcore.errors import StateError, TextError
 from chatcore.events import (
@@ -46,7 +47,7 @@ from chatcore.events import (
     Waiting,
 )
 from chatcore.invite import Mode, RelayAddress
-from chatcore.upkeep import CLOSED, LEFT
+from chatcore.upkeep import CLOSED, LEFT, MISHAP
 
 # -- it works ----------------------------------------------------------------------------------------------------------
 
@@ -224,6 +225,31 @@ def test_an_emit_that_raises_costs_nothing(tmp_path: Path, faults: list[str]) ->
             assert alice.ear.states() == [Connection.CONNECTING, Connection.CONNECTED]
     assert set(faults) == {faults[0]}
     assert faults[0].startswith("fault RuntimeError at test_client.py:")
+
+
+@pytest.mark.parametrize("place", ["dial", "_serve", "_dial_next", "_look_out"])
+def test_a_mistake_of_our_own_in_what_keeps_a_room_connected_costs_the_connection_and_not_the_room(
+    place: str, tmp_path: Path, faults: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = upkeep if place == "dial" else upkeep.Upkeep
+    right = getattr(owner, place)
+    gone_wrong = threading.Event()
+
+    async def stumble(*args: Any) -> Any:
+        if not gone_wrong.is_set():
+            gone_wrong.set()
+            raise ZeroDivisionError("secret")
+        return await right(*args)
+
+    monkeypatch.setattr(owner, place, stumble)
+    with friends(tmp_path) as (alice, bob):
+        alice.say("still here")
+        bob.until_text("still here")
+        assert [state.reason for one in (alice, bob) for state in one.ear.of(ConnectionChanged) if state.retry_s] == [
+            MISHAP
+        ]
+    (fault,) = faults
+    assert fault.startswith("fault ZeroDivisionError at test_client.py:")
 
 
 def test_a_mistake_of_our_own_costs_the_connection_and_not_the_client(tmp_path: Path, faults: list[str]) -> None:
