@@ -7,7 +7,9 @@ that has channels only, like ngIRCd, gets one line and repeats it).  What isn't 
 nats-server, redis-server, mosquitto, ngircd, and the package `websockets`.  `--reference` is any other relay that
 speaks frames like ours with addresses that its members choose (`BARE` in dialects.py).
 
-The floor is one bare `send()` of 272 bytes for each delivery in a Python loop, and nothing else.
+`barest` is the least that a relay in Python does (barest.py), so with a reference in C a second table says how much of
+it the interpreter could reach, and how much of it the relay does.  The floor is one bare `send()` of 272 bytes for each
+delivery in a Python loop, and nothing else.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from benchmarks.dialects import Dialect  # noqa: E402
 from benchmarks.load import BrokenError, Load  # noqa: E402
 from benchmarks.programs import (  # noqa: E402
     Program,
+    allow_files,
     cpu_s,
     free_port,
     pin_to,
@@ -45,7 +48,7 @@ from benchmarks.relay import WARM_S, floor  # noqa: E402
 Start = Callable[[Path], tuple[Program, int]]  # in a directory of its own; the port
 HERE = Path(__file__).resolve().parent
 ELSEWHERE = ("/usr/sbin", "/usr/local/sbin", str(ROOT / ".venv/bin"))  # often not where a shell looks
-RELAY, FLOOR = "relay", "floor"
+RELAY, FLOOR, BAREST, REFERENCE = "relay", "floor", "barest", "reference"
 PER_SECOND = 400.0
 
 MOSQUITTO = """listener {port} 127.0.0.1
@@ -83,7 +86,7 @@ class Shape:
         return f"{self.rooms} x {self.members}x{self.window}" if self.rooms > 1 else f"{self.members}x{self.window}"
 
 
-SHAPES = (Shape(1, 50, 1), Shape(1, 50, 16), Shape(20, 10, 4))
+SHAPES = (Shape(1, 50, 1), Shape(1, 50, 16), Shape(1, 200, 16), Shape(20, 10, 4), Shape(100, 10, 4))
 
 
 @dataclass
@@ -125,7 +128,7 @@ def contenders(reference: str) -> tuple[list[Contender], list[str]]:
     found = [Contender(RELAY, dialects.PARLEY, lambda home: start_relay(tls=False, state=home))]
     missing = []
     if reference:
-        found.append(Contender("reference", dialects.BARE, _serve(reference)))
+        found.append(Contender(REFERENCE, dialects.BARE, _serve(reference)))
     for name, dialect, arguments in (
         ("nats-server", dialects.NATS, "-a 127.0.0.1 -p {port}"),
         ("redis-server", dialects.REDIS, "--bind 127.0.0.1 --port {port} --save '' --dir {home}"),
@@ -142,6 +145,7 @@ def contenders(reference: str) -> tuple[list[Contender], list[str]]:
         )
     else:
         missing.append("websockets")
+    found.append(Contender(BAREST, dialects.BARE, lambda _: start_python([str(HERE / "barest.py")])))
     found.append(Contender("naive", dialects.PARLEY, lambda _: start_python([str(HERE / "relay.py"), "--be-naive"])))
     return found, missing
 
@@ -182,12 +186,25 @@ def ratios(ours: list[float], theirs: list[float]) -> str:
     return f"{statistics.median(each):.2f} ({min(each):.2f}-{max(each):.2f})"
 
 
+def _head(first: str, *last: str) -> list[str]:
+    return ["| " + " | ".join([first, *map(str, SHAPES), *last]) + " |", "|" + "---|" * (len(SHAPES) + 1 + len(last))]
+
+
+def shares(found: list[Contender]) -> str:
+    """Return what the interpreter and the relay reach of the reference, for Markdown; nothing without a reference."""
+    of = {contender.name: contender.rates for contender in found}
+    if REFERENCE not in of:
+        return ""
+    lines = _head(f"of the {REFERENCE}")
+    for name in (RELAY, BAREST):
+        if name in of:
+            lines.append("| " + " | ".join([name, *(ratios(of[name][s], of[REFERENCE][s]) for s in SHAPES)]) + " |")
+    return "\n".join(lines)
+
+
 def table(found: list[Contender], floors: dict[Shape, list[float]]) -> str:
     """Return all that was measured, for Markdown."""
-    lines = [
-        "| " + " | ".join(["server", *map(str, SHAPES), "400/s: p50 / p99 ms"]) + " |",
-        "|" + "---|" * (len(SHAPES) + 2),
-    ]
+    lines = _head("server", "400/s: p50 / p99 ms")
     ours = found[0].rates
     for name, rates, delays in [(c.name, c.rates, c.delays_ms) for c in found] + [(FLOOR, floors, [])]:
         cells = [name]
@@ -209,6 +226,7 @@ def main() -> int:
     parser.add_argument("--reference", default="", metavar="COMMAND", help="another relay; {port} is filled in")
     options = parser.parse_args()
     pin_to(1)
+    allow_files()
     found, missing = contenders(options.reference)
     found = [c for c in found if not options.only or c.name in (RELAY, *options.only)]
     floors: dict[Shape, list[float]] = {}
@@ -227,6 +245,8 @@ def main() -> int:
     print(f"Deliveries per CPU-second of the server, and how many times that the relay's are; {time.strftime('%F')},")
     print(f"medians (least-most) of {options.rounds} rounds of {options.seconds:g} s.")
     print(table(found, floors))
+    if lines := shares(found):
+        print(f"\n{lines}")
     if missing:
         print(f"Not installed, and so not measured: {', '.join(missing)}.")
     return 0

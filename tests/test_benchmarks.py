@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ from relay_help import DEADLINE_S, RelayThread
 
 from benchmarks.dialects import BARE
 from benchmarks.load import BrokenError, Load
-from benchmarks.peers import SHAPES, Contender, table
+from benchmarks.peers import SHAPES, Contender, shares, table
+from benchmarks.programs import start_python
 from chatcore.wire import FRAME_SIZE
 from relay import keys
 from relay.config import Config
+
+ROOT = Path(__file__).parent.parent
 
 
 def make_config(state: Path, *, tls: bool) -> Config:
@@ -78,12 +82,67 @@ def test_a_server_that_goes_ends_the_run() -> None:
     load.close()
 
 
+@pytest.fixture
+def barest() -> Iterator[int]:
+    """Start the barest relay, and return its port."""
+    program, port = start_python([str(ROOT / "benchmarks" / "barest.py")])
+    yield port
+    program.end()
+
+
+def test_the_barest_relay_brings_each_text_to_its_reader(barest: int) -> None:
+    load = Load(barest, 2, 4, dialect=BARE)
+    load.run(0.1, 3)
+    load.finish()
+    said = [room.messages for room in load.rooms]
+    assert min(said) > 3
+    assert load.deliveries == 3 * sum(said)
+
+
+def test_the_barest_relay_keeps_the_order_wherever_a_read_ends_and_learns_it_anew_from_who_is_there(
+    barest: int,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        members = [stack.enter_context(socket.create_connection(("127.0.0.1", barest), DEADLINE_S)) for _ in range(4)]
+        addresses = [BARE.join(sock, 0, seat) for seat, sock in enumerate(members)]
+
+        def say(speaker: int, readers: list[int], piece: int) -> None:
+            heads = BARE.heads(0, [addresses[reader] for reader in readers])
+            text = b"".join(head + bytes((at,)) * 256 for at, head in enumerate(heads * 3))
+            for at in range(0, len(text), piece):
+                members[speaker].sendall(text[at : at + piece])
+            for at, reader in enumerate(readers):
+                got = b"".join(members[reader].recv(FRAME_SIZE, socket.MSG_WAITALL) for _ in range(3))
+                expected = [bytes((at + turn * len(readers),)) * 256 for turn in range(3)]
+                assert got == b"".join(BARE.heads(0, [addresses[speaker]])[0] + block for block in expected)
+
+        for piece in (FRAME_SIZE, 100, 1000, 1 << 16):
+            say(2, [3, 0, 1], piece)
+        members[3].close()
+        members[3] = stack.enter_context(socket.create_connection(("127.0.0.1", barest), DEADLINE_S))
+        addresses[3] = BARE.join(members[3], 0, 4)  # answered after the other's end was read
+        for piece in (500, 1 << 16):
+            say(1, [2, 3, 0], piece)
+
+
+def test_what_the_interpreter_and_the_relay_reach_of_a_reference_is_a_table_of_its_own() -> None:
+    ours, reference, least = (
+        Contender(name, BARE, lambda _: pytest.fail("nothing starts")) for name in ("relay", "reference", "barest")
+    )
+    for shape in SHAPES:
+        ours.rates[shape], reference.rates[shape], least.rates[shape] = [1.0, 2.0, 3.0], [4.0] * 3, [3.0] * 3
+    lines = shares([ours, reference, least]).splitlines()
+    assert lines[2] == "| relay |" + " 0.50 (0.25-0.75) |" * len(SHAPES)
+    assert lines[3] == "| barest |" + " 0.75 (0.75-0.75) |" * len(SHAPES)
+    assert shares([ours, least]) == ""
+
+
 def test_the_table_compares_each_round_with_its_own_neighbours() -> None:
     ours, other = (Contender(name, BARE, lambda _: pytest.fail("nothing starts")) for name in ("relay", "other"))
     for shape in SHAPES:
         ours.rates[shape], other.rates[shape] = [3000.0, 6000.0, 9000.0], [1000.0, 3000.0, 9000.0]
     ours.delays_ms = other.delays_ms = [(0.5, 1.0), (0.25, 2.0), (0.75, 3.0)]
     lines = table([ours, other], {key: [1000.0, 1000.0, 1000.0] for key in SHAPES}).splitlines()
-    assert lines[2] == "| relay | 6 k | 6 k | 6 k | 0.50 / 2.00 |"
+    assert lines[2] == "| relay |" + " 6 k |" * len(SHAPES) + " 0.50 / 2.00 |"
     assert lines[3].startswith("| other | 3 k, 2.00 (1.00-3.00) |")
     assert lines[4].startswith("| floor | 1 k, 6.00 (3.00-9.00) |")
