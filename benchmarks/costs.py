@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.dialects import PARLEY  # noqa: E402
-from benchmarks.programs import pin_to, rss_kib, start_relay  # noqa: E402
+from benchmarks.programs import PYTHON, pin_to, rss_kib, start_relay  # noqa: E402
 from benchmarks.relay import measure  # noqa: E402
 from chatcore.dial import client_context  # noqa: E402
 
@@ -67,7 +67,7 @@ def growth(rounds: int, seconds: float) -> None:
 
 def config_for(connections: int, state: Path) -> Path:
     """Write a configuration with room for so many, as a relay's owner would."""
-    command = [sys.executable, str(ROOT / "relay_server.py"), "init", "--host", "127.0.0.1", "--state", str(state)]
+    command = [PYTHON, str(ROOT / "relay_server.py"), "init", "--host", "127.0.0.1", "--state", str(state)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (config,) = state.glob("*.toml")
     text = config.read_text()

@@ -15,7 +15,6 @@ delivery in a Python loop, and nothing else.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import shlex
 import shutil
 import statistics
@@ -37,6 +36,7 @@ from benchmarks.programs import (  # noqa: E402
     allow_files,
     cpu_s,
     free_port,
+    has_module,
     pin_to,
     start,
     start_python,
@@ -139,7 +139,7 @@ def contenders(reference: str) -> tuple[list[Contender], list[str]]:
             found.append(Contender(name, dialect, _serve(f"{path} {arguments}")))
         else:
             missing.append(name)
-    if importlib.util.find_spec("websockets"):
+    if has_module("websockets"):
         found.append(
             Contender("websockets", dialects.WEBSOCKET, lambda _: start_python([str(HERE / "websocket_peer.py")]))
         )

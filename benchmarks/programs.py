@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTHON = os.environ.get("SERVER_PYTHON", sys.executable)  # runs what is measured; the load keeps its own
 START_S = 10.0
 STOP_S = 10.0
 
@@ -80,9 +81,14 @@ def start_relay(tls: bool, state: Path, config: Path | None = None) -> tuple[Pro
 
 def start_python(arguments: Sequence[str], environment: dict[str, str] | None = None) -> tuple[Program, int]:
     """Start a script whose first line ends with :PORT/, and return it and the port."""
-    program = start([sys.executable, *arguments], environment, subprocess.PIPE)
+    program = start([PYTHON, *arguments], environment, subprocess.PIPE)
     assert program.stdout is not None
     return program, int(program.stdout.readline().split(":")[2].split("/")[0])
+
+
+def has_module(name: str) -> bool:
+    """Say whether the interpreter of what is measured finds a module."""
+    return subprocess.run([PYTHON, "-c", f"import {name}"], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def wait_for(port: int, program: Program) -> None:
