@@ -28,11 +28,12 @@ from relay.engine_doctor import examine_engine
 from relay.limits import Limits, is_among
 from relay.renewal import made_s
 from relay.server import check, connections_within, files_for, listener, why_not_listening
-from relay.system import clock_is_kept, open_file_limit, remark_on
+from relay.system import clock_is_kept, hypervisors_clock_s, open_file_limit, remark_on
 
 PATIENCE_S = 10.0
 LITTLE_DISK_BYTES = 64 * 2**20
 ALMOST_FULL = 0.9
+AGREE_S = 2  # a hardware's clock shows whole seconds
 DAY_S = 86_400
 SOON_S = 30 * DAY_S
 _REFUSED = {
@@ -147,6 +148,9 @@ def _clock(begin_s: float, now_s: float) -> Finding:
         )
     now = f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime(now_s))} UTC"
     if not clock_is_kept():
+        beneath_s = hypervisors_clock_s()
+        if beneath_s is not None and abs(now_s - beneath_s) <= AGREE_S:
+            return Finding("ok", "clock", f"{now}, and its hypervisor's says the same; compare it with yours.")
         return Finding(
             "warn", "clock", f"{now}, and nothing here keeps it right; compare it with yours, or have it kept: {cure}"
         )

@@ -6,6 +6,8 @@ import contextlib
 import ipaddress
 import os
 import socket
+import subprocess
+from pathlib import Path
 
 from chatcore.errors import ConfigError
 from relay.limits import is_among
@@ -13,6 +15,8 @@ from relay.limits import is_among
 FIRST_PASSED = 3  # where the sockets begin that a service manager hands over (sd_listen_fds(3))
 CLOCK_IS_NOT_KEPT = 5  # TIME_ERROR of adjtimex(2): nothing has compared the clock with others of late, or it was set
 TIMEX_BYTES = 512  # struct timex has 208, and nothing asked of the kernel where all are 0
+HARDWARE_CLOCK = Path("/sys/class/rtc/rtc0/since_epoch")  # in seconds since 1970, if it is set to UTC
+ANSWER_S = 5.0
 MANAGER_S = 0.2  # a service manager that doesn't take what it is told must not hold up the relay
 
 # Addresses that mean something in one network only (RFC 1918, 3927, 4193, 4291, 6598).
@@ -47,6 +51,19 @@ def clock_is_kept() -> bool:
     except (OSError, AttributeError, TypeError):  # not Linux
         return True
     return answer != CLOCK_IS_NOT_KEPT
+
+
+def hypervisors_clock_s() -> float | None:
+    """Return what time the hypervisor says it is, in seconds since 1970; None where there is none, or it doesn't say.
+
+    To a virtual computer its hardware's clock is the hypervisor's, which goes right as long as that one's does.  To any
+    other it is a clock that nothing keeps right, and from which its own was set: that the two agree means nothing.
+    """
+    try:
+        subprocess.run(["systemd-detect-virt", "--quiet", "--vm"], check=True, timeout=ANSWER_S)  # noqa: S607
+        return float(HARDWARE_CLOCK.read_text())
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
 
 
 def notify_service_manager(state: str) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -286,10 +287,46 @@ def test_a_clock_from_before_the_relay(path: Path) -> None:
 
 def test_a_clock_that_nothing_keeps_right(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "clock_is_kept", lambda: False)
+    monkeypatch.setattr(doctor, "hypervisors_clock_s", lambda: None)
     finding = found(path, "clock", time.time() + DAY_S)
     assert (finding.grade, "nothing here keeps it right; compare it with yours" in finding.sentence) == ("warn", True)
     assert finding.sentence.startswith(time.strftime("%Y-%m-%d", time.gmtime(time.time() + DAY_S)))
     assert finding.sentence.endswith("timedatectl set-ntp true")
+
+
+@pytest.mark.parametrize(("ahead_s", "grade"), [(0, "ok"), (2, "ok"), (-2, "ok"), (3, "warn"), (-3600, "warn")])
+def test_a_clock_of_which_a_hypervisor_says_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: int, grade: str
+) -> None:
+    monkeypatch.setattr(doctor, "clock_is_kept", lambda: False)
+    now_s = float(int(time.time()))
+    monkeypatch.setattr(doctor, "hypervisors_clock_s", lambda: now_s + ahead_s)
+    finding = found(path, "clock", now_s)
+    assert finding.grade == grade
+    said = "and its hypervisor's says the same; compare it with yours."
+    assert (said in finding.sentence, "nothing here keeps it right" in finding.sentence) == (
+        grade == "ok",
+        grade == "warn",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the program in its place is a shell script")
+@pytest.mark.parametrize(
+    ("virtual", "hardware", "says"),
+    [(0, "1795297191\n", 1795297191.0), (1, "1795297191\n", None), (0, "", None), (0, None, None), (None, "7\n", None)],
+)
+def test_a_hardwares_clock_is_a_hypervisors_only_in_a_virtual_computer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, virtual: int | None, hardware: str | None, says: float | None
+) -> None:
+    if virtual is not None:
+        program = tmp_path / "systemd-detect-virt"
+        program.write_text(f'#!/bin/sh\n[ "$*" = "--quiet --vm" ] && exit {virtual}\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(system, "HARDWARE_CLOCK", tmp_path / "since_epoch")
+    if hardware is not None:
+        (tmp_path / "since_epoch").write_text(hardware)
+    assert system.hypervisors_clock_s() == says
 
 
 def test_what_the_kernel_says_of_the_clock_is_asked_and_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:

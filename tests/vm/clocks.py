@@ -111,7 +111,9 @@ def wrong_clock(play: Play) -> None:
         certificate_at(play.relay),
     )
     demand(unchanged, "somebody had to go for that, or the certificate changed")
-    tell("  right again: nobody had to go, and the certificate is what it was")
+    line = of_clock(play)
+    demand(line.startswith("ok") and "its hypervisor's says the same" in line, f"right again, doctor says: {line}")
+    tell(f"  right again: nobody had to go, and the certificate is what it was\n      {line}")
 
     for how in SAID:
         set_clock(play, wrong_s(how))
