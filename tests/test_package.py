@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from relay_help import counted
+from typed import dead_links
 
 import relay_server
 from relay import config as configuration
@@ -147,12 +148,35 @@ def test_what_is_in_the_package_makes_keys_and_a_line(tmp_path: Path) -> None:
     assert run("line", "--config", state / configuration.CONFIG_NAME).startswith("parley:relay/chat.example.org:7256/")
     assert "can be used" in run("check-config", "--config", state / configuration.CONFIG_NAME)
 
+    papers = tmp_path / "usr" / "share" / "doc" / "parley-relay"
+    pages = sorted(papers.glob("*.md"))
+    assert [page.name for page in pages] == ["CAPACITY.md", "OTHER_WAYS.md", "SELF_HOSTING.md", "THREAT_MODEL.md"]
+    assert [dead for page in pages for dead in dead_links(page)] == []
+
 
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("papers")
     subprocess.run([sys.executable, str(ROOT / "tools" / "relay_papers.py"), str(place)], check=True, timeout=60)
     return place
+
+
+def test_the_pages_in_the_package_lead_to_what_is_in_it(papers: Path) -> None:
+    """What debian/install puts beside them is put there; a link to anything else has become words."""
+    beside = papers / "doc"
+    for line in (DEPLOY / "debian" / "install").read_text("utf-8").splitlines():
+        name, place = line.split()
+        if place.endswith("/examples"):
+            (beside / "examples").mkdir(exist_ok=True)
+            shutil.copy(DEPLOY / name, beside / "examples")
+    assert "doc/*.md usr/share/doc/parley-relay" in (DEPLOY / "debian" / "install").read_text("utf-8").splitlines()
+    pages = {page.name: page.read_text("utf-8") for page in beside.glob("*.md")}
+    assert [dead for name in pages for dead in dead_links(beside / name)] == []
+    assert "[OTHER_WAYS.md](OTHER_WAYS.md)" in pages["SELF_HOSTING.md"]
+    assert "[two limits](OTHER_WAYS.md#as-an-onion-service)" in pages["SELF_HOSTING.md"]
+    assert "is in `docs/RELIABILITY.md` in Parley's sources under F13" in pages["SELF_HOSTING.md"]
+    assert "the README (`README.md` in Parley's sources)" in pages["SELF_HOSTING.md"]
+    assert pages["OTHER_WAYS.md"].startswith("# Other ways to a relay\n")
 
 
 @pytest.mark.parametrize("paper", ["docs/SELF_HOSTING.md", "deploy/README.md"])

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typed import dead_links
 
 ROOT = Path(__file__).parent.parent
 BINARY = {".png", ".ico", ".ttf", ".parley", ".parley-wal"}
@@ -41,23 +42,9 @@ def test_nothing_of_one_machine_is_in_the_repository(name: str) -> None:
     assert REGISTRY.findall(text) == []
 
 
-def _anchors(paper: Path) -> set[str]:
-    """The names that a heading can be linked by, made as the usual Markdown sites make them."""
-    headings = re.findall(r"^#+ +(.+?) *$", paper.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 @pytest.mark.parametrize("name", PAPERS)
 def test_links_in_the_papers_lead_somewhere(name: str) -> None:
-    paper = ROOT / name
-    for target in re.findall(r"\]\(([^)\s]+)\)", paper.read_text("utf-8")):
-        if re.match(r"[a-z]+:", target):
-            continue
-        file, _, anchor = target.partition("#")
-        there = (paper.parent / file).resolve() if file else paper
-        assert there.exists(), target
-        if anchor and there.suffix == ".md":
-            assert anchor in _anchors(there), target
+    assert dead_links(ROOT / name) == []
 
 
 def test_the_map_in_the_readme_names_only_what_is_there() -> None:

@@ -1,4 +1,4 @@
-"""What a reader types, read out of the pages for those who run a relay."""
+"""What a reader types, read out of the pages for those who run a relay; and where the links of a page lead."""
 
 from __future__ import annotations
 
@@ -72,3 +72,22 @@ def _unwrapped(words: list[str]) -> Iterator[list[str]]:
         yield from _unwrapped(words[3:])
     else:
         yield words
+
+
+def _anchors(page: Path) -> set[str]:
+    """The names that a heading can be linked by, made as the usual Markdown sites make them."""
+    headings = re.findall(r"^#+ +(.+?) *$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(page: Path) -> list[str]:
+    """Return the links of a page that lead to no file beside it, or to no heading there."""
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        if not there.exists() or (anchor and there.suffix == ".md" and anchor not in _anchors(there)):
+            dead.append(target)
+    return dead

@@ -1,10 +1,13 @@
-"""Writes the relay's man pages and its shell completion, from its command line and its configuration: nothing to keep
-in step by hand.  `relay_papers.py DIRECTORY` puts them into DIRECTORY/man and DIRECTORY/bash-completion.
+"""Writes the papers of the relay's package: nothing to keep in step by hand.
+
+The man pages and the shell completion come from its command line and its configuration, the pages from those of the
+sources.  `relay_papers.py DIRECTORY` puts them into DIRECTORY/man, DIRECTORY/bash-completion and DIRECTORY/doc.
 """
 
 from __future__ import annotations
 
 import argparse
+import os.path
 import re
 import sys
 from collections.abc import Iterator
@@ -31,6 +34,13 @@ _STATUS = {
     78: "the configuration or the keys can't be used",
 }
 _PATHS = {"DIR": "-d", "FILE": "-f"}
+_EXAMPLES = ("nats.conf", "nats-server.conf", "grafana.json", "haproxy.cfg")
+_PAGES = {
+    "docs/SELF_HOSTING.md": "SELF_HOSTING.md", "docs/CAPACITY.md": "CAPACITY.md",
+    "docs/THREAT_MODEL.md": "THREAT_MODEL.md", "deploy/README.md": "OTHER_WAYS.md",
+}  # fmt: skip
+_IN_PACKAGE = _PAGES | {f"deploy/{name}": f"examples/{name}" for name in _EXAMPLES}
+_OTHER_WAYS = "# Other ways to a relay\n"  # what stands before is about the sources
 
 
 def _subcommands() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
@@ -171,6 +181,26 @@ complete -F _parley_relay parley-relay
 """
 
 
+def page(source: str) -> str:
+    """Return a page of the sources as the package has it: a link leads to what lies beside it, or is but words."""
+
+    def led(link: re.Match[str]) -> str:
+        text, target = link.groups()
+        path, mark, anchor = target.partition("#")
+        if not path or ":" in path:
+            return link[0]
+        file = os.path.normpath(os.path.join(os.path.dirname(source), path))
+        named = os.path.basename(text) == os.path.basename(file)  # the link's text is where it leads
+        if place := _IN_PACKAGE.get(file):
+            return f"[{place if named else text}]({place}{mark}{anchor})"
+        return f"`{file}` in Parley's sources" if named else f"{text} (`{file}` in Parley's sources)"
+
+    whole = (ROOT / source).read_text("utf-8")
+    if source == "deploy/README.md":
+        whole = _OTHER_WAYS + whole.split(f"\n{_OTHER_WAYS}", 1)[1]
+    return re.sub(r"\[([^\]\n]+)\]\(([^)\s]+)\)", led, whole)
+
+
 def version() -> str:
     """Return Parley's version, from the package's changelog."""
     first = (ROOT / "deploy" / "debian" / "changelog").read_text("utf-8").split("\n", 1)[0]
@@ -184,6 +214,7 @@ def main() -> None:
         ("man/parley-relay.8", manual()),
         ("man/parley-relay.toml.5", configuration_manual()),
         ("bash-completion/parley-relay", completion()),
+        *((f"doc/{name}", page(source)) for source, name in _PAGES.items()),
     ):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text, "utf-8")
