@@ -28,6 +28,7 @@ KERNEL_WAITING_BYTES = 64 * 1024  # of these, what is not on its way yet: what w
 KERNEL_READ_BYTES = 4 * 1024 * 1024, 128 * 1024  # most, and least, that the kernel keeps of what a seat sent too fast
 AT_ONCE_S = 0.5  # of what a seat may send in that time: a long text, not all of a file
 STRANGER_BYTES = 16 * 1024  # of a handshake that is read at once; the rest stays in the kernel until its turn
+STEP_BYTES = 16 * 1024  # that go through TLS at once, about a record: its buffers never give back what they once took
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing
 
 
@@ -185,26 +186,29 @@ class TlsConnection(Connection):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take sealed bytes and hand on what they open to; those of a handshake when its turn has come."""
+        if self.seat.closing:  # nobody will look at it, so it isn't worth opening
+            return
         if self.bucket is not None:
             self._pay(nbytes)
-        self._incoming.write(self.house.sealed[:nbytes])
+        sealed = self.house.sealed[:nbytes]
         if self._ready:
-            self._open()
+            self._open(sealed)
         else:
+            self._incoming.write(sealed)
             self.transport.pause_reading()
             self.house.porch.wait(self._shake_hands)
 
     def _shake_hands(self) -> None:
         if not self.transport.is_closing():
             self.transport.resume_reading()
-            self._open()
+            self._open(memoryview(b""))
 
-    def _open(self) -> None:
+    def _open(self, sealed: memoryview) -> None:
         try:
             if not self._ready:
                 self._tls.do_handshake()
                 self._ready = True
-            self._read()
+            self._read(sealed)
         except ssl.SSLWantReadError:
             pass  # the rest of a record, or of the handshake, is to come
         except ssl.SSLError:
@@ -213,14 +217,24 @@ class TlsConnection(Connection):
             return
         self._send_sealed()
 
-    def _read(self) -> None:
+    def _read(self, sealed: memoryview) -> None:
         """Hand on all that can be opened.  Raises SSLWantReadError inside a record."""
-        while self._incoming.pending or self._tls.pending():
+        while sealed or self._incoming.pending or self._tls.pending():
             buffer, size = self.seat.get_buffer(), 0
             try:
-                while size < len(buffer) and (self._incoming.pending or self._tls.pending()):
-                    # With a buffer, `read` returns how many bytes it put there; typeshed knows the other form only.
-                    count = cast(int, self._tls.read(len(buffer) - size, cast(Any, buffer[size:])))
+                while size < len(buffer):
+                    if not (self._incoming.pending or self._tls.pending()):
+                        if not sealed:
+                            break
+                        sealed = self._step(sealed)
+                    try:
+                        # With a buffer, `read` returns how many bytes it put there; typeshed knows the other form only.
+                        count = cast(int, self._tls.read(len(buffer) - size, cast(Any, buffer[size:])))
+                    except ssl.SSLWantReadError:
+                        if not sealed:
+                            raise
+                        sealed = self._step(sealed)
+                        continue
                     if not count:  # the peer said goodbye
                         self._close()
                         return
@@ -228,6 +242,10 @@ class TlsConnection(Connection):
             finally:
                 if size:
                     self.seat.buffer_updated(size)
+
+    def _step(self, sealed: memoryview) -> memoryview:
+        self._incoming.write(sealed[:STEP_BYTES])
+        return sealed[STEP_BYTES:]
 
     def _close(self) -> None:
         self._send_sealed()
@@ -240,6 +258,8 @@ class TlsConnection(Connection):
 
     def seal(self, data: bytes) -> bytes:
         """Return the TLS records that carry this; none if the connection can carry no more."""
+        if len(data) > STEP_BYTES:
+            return b"".join([self.seal(data[at : at + STEP_BYTES]) for at in range(0, len(data), STEP_BYTES)])
         try:
             self._tls.write(data)
         except ssl.SSLError:

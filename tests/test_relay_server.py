@@ -36,6 +36,7 @@ from relay_help import (
     until,
 )
 
+from benchmarks.programs import rss_kib
 from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, Kind, Refusal
 from relay import config as configuration
 from relay import keys
@@ -252,6 +253,33 @@ def test_a_seat_that_sends_too_fast_is_read_more_slowly_and_loses_nothing(state:
         assert sum(bob.frame().kind is Kind.SEND for _ in range(count)) == count
         assert time.monotonic() - begin_s > 2  # (2.72 - 0.5 - 0.06) / 1 is 2.16
         sender.join(DEADLINE_S)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_a_refused_peer_goes_on_sending_is_not_even_opened(state: Path, loop: str) -> None:
+    with RelayThread(make_config(state, tls=True, loop=loop)) as relay:
+        with BareClient(relay.port, tls=True) as stranger:
+            stranger.send(send_frame(bytes(8)))
+            assert stranger.frame().kind is Kind.REFUSED
+            os.write(stranger.sock.fileno(), b"this is no TLS record" * 1000)
+            assert stranger.at_end()
+        until(lambda: relay.server.door.connections == 0, "it is gone")
+        assert relay.server.journal.totals["malformed"] == 1
+        assert relay.server.journal.totals["tls"] == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is looked up as Linux tells it")
+def test_tls_keeps_nothing_of_a_burst(tmp_path: Path) -> None:
+    """As much memory as the longest read or write is what OpenSSL's buffers would keep for each seat, for ever."""
+    seats, frames = 30, 1000
+    with Process(tmp_path, "--port", "0", "--unlimited") as process, contextlib.ExitStack() as inside:
+        guests = [inside.enter_context(BareClient(process.port, tls=True).join()) for _ in range(seats)]
+        before_kib = rss_kib(process.process.pid)
+        for guest in guests:
+            guest.send(send_frame(guest.seat) * frames + Frame(Kind.PING).to_bytes())
+            while guest.frame().kind is not Kind.PONG:
+                pass
+        assert (rss_kib(process.process.pid) - before_kib) / seats < 64
 
 
 def test_one_address_can_have_so_many_connections_and_is_told_so(state: Path) -> None:
