@@ -27,6 +27,7 @@ from relay.intake import Intake
 from relay.limits import Limits
 from relay.seat import Port, Room, Seat, frame, word_of
 
+LAGGARDS_PER_TURN = 64  # are weighed at most, on average: a crowd that reads nothing must not cost all others theirs
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
 WAIT_ELSEWHERE_S = (1, 5)  # where other relays are up: so that they are back before anybody is told that they left
@@ -64,6 +65,7 @@ class Switch:
         self._random_bytes = random_bytes
         self._nowhere: list[bytes] = []
         self._dirty: list[Room] = []
+        self._unweighed = 0  # turns since the laggards were weighed
 
     @property
     def limits(self) -> Limits:
@@ -160,19 +162,28 @@ class Switch:
     def flush(self) -> None:
         """Write what waits: one piece for each seat."""
         dirty, self._dirty = self._dirty, []
-        for room in dirty:
-            room.flush()
-            if room.far and self.cluster is not None:
-                self.cluster.carry(room)
+        rooms = iter(dirty)
+        try:
+            for room in rooms:
+                room.flush()
+                if room.far and self.cluster is not None:
+                    self.cluster.carry(room)
+        finally:  # a mistake of ours in one room is none in those after it
+            if left := [*rooms]:
+                self._dirty += left
+                self._later(self.flush)
         self._nowhere.clear()
         if self.laggards:
-            self._weigh()
+            self._unweighed += 1
+            if self._unweighed * LAGGARDS_PER_TURN >= len(self.laggards):
+                self._weigh()
 
     def _weigh(self) -> None:
         """See that nobody has too much waiting; and drop the worst of all, while all together have too much.
 
         Only ports that filled up are weighed: the others hold no more than the mark at which a port says so.
         """
+        self._unweighed = 0
         most_each = self.limits.max_unsent_bytes_per_seat
         owed = {seat: seat.owed_bytes() for seat in self.laggards if not seat.closing}
         for seat, size in list(owed.items()):
@@ -198,6 +209,8 @@ class Switch:
         """Let a second pass: deadlines, pings, farewells."""
         for seat in list(self.seats):
             seat.beat(self.limits)
+        if self.laggards:
+            self._weigh()
         if self.cluster is not None:
             self.cluster.beat()
 

@@ -48,14 +48,27 @@ class Waiting:
     def shorten(self, most_bytes: int) -> bool:
         """Drop the newest blocks of whoever has most waiting, until no more waits than this; False if that can't be."""
         while (excess := self.frames - most_bytes // FRAME_SIZE) > 0:
-            lengths = sorted(map(len, self._turns.queues.values()), reverse=True)
-            fair = lengths[1] if len(lengths) > 1 else 0
-            longest = next(queue for queue in self._turns.queues.values() if len(queue) == lengths[0])
-            dropped = _drop_newest(longest, min(excess, max(1, lengths[0] - fair)))
+            queues, dropped = self._turns.queues.values(), 0
+            level = _level(map(len, queues), excess)
+            for low in (level + 1, level):  # else the last of them would be let off
+                for queue in queues:
+                    if len(queue) > low:
+                        dropped += _drop_newest(queue, min(len(queue) - low, excess - dropped))
             self._turns.count -= dropped
             if not dropped:
                 return False
         return True
+
+
+def _level(lengths: Iterable[int], excess: int) -> int:
+    """Return how long the longest queues may stay, so that what is above comes to `excess` frames at least."""
+    falling, count, sum_of_longer = sorted(lengths, reverse=True), 1, 0
+    for count, length in enumerate(falling, 1):
+        sum_of_longer += length
+        lower = falling[count] if count < len(falling) else 0
+        if sum_of_longer - count * lower >= excess:
+            break
+    return max(0, (sum_of_longer - excess) // count)
 
 
 def _drop_newest(queue: deque[bytes], count: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from relay.intake import INTAKE_BYTES, LEAST_BYTES, budget
 from relay.lanes import WRITE_BYTES
 from relay.limits import WAIT_RELAY_FULL_S, Limits
 from relay.seat import FAREWELL_S, STUCK_S
-from relay.switch import WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.switch import LAGGARDS_PER_TURN, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 from relay.waiting import PORTION_FRAMES
 
 PASS = b"p" * 32
@@ -419,6 +420,58 @@ def test_a_laggard_with_too_much_waiting_is_reset_and_the_others_go_on() -> None
     alice.feed(send_frame(bob.address) + send_frame(carol.address, 4))
     assert bob.port.was_reset
     assert [f.kind for f in carol.take()] == [Kind.SEND, Kind.LEFT]
+
+
+def test_a_bound_below_what_a_port_holds_costs_the_laggard_its_seat_though_nothing_else_waits() -> None:
+    bench = Bench(Limits(max_unsent_bytes_per_seat=1000))
+    alice, bob, carol = (bench.join() for _ in range(3))
+    bob.seat.set_behind(True)
+    bob.port.unsent = 1001
+    alice.feed(send_frame(carol.address, 4))
+    assert bob.port.was_reset
+    assert not carol.port.was_reset
+
+
+def test_a_crowd_of_laggards_is_weighed_now_and_then_and_each_second() -> None:
+    bench = Bench()
+    alice, bob = bench.join(), bench.join()
+    weighed: list[Guest] = []
+
+    def weigh(guest: Guest) -> int:
+        weighed.append(guest)
+        return guest.port.unsent
+
+    crowd = [bench.join(OTHER_ROOM) for _ in range(200)]
+    for guest in crowd:
+        guest.port.unsent_bytes = partial(weigh, guest)  # type: ignore[method-assign]
+        guest.seat.set_behind(True)
+    for _ in range(10):
+        alice.feed(send_frame(bob.address))
+    assert 200 <= len(weighed) <= 10 * LAGGARDS_PER_TURN + 200
+    weighed.clear()
+    crowd[7].port.unsent = Limits().max_unsent_bytes_per_seat + 1
+    bench.beat()
+    assert set(weighed) == set(crowd)
+    assert [guest for guest in crowd if guest.port.was_reset] == [crowd[7]]
+
+
+def test_a_mistake_while_one_room_is_written_to_holds_up_no_other() -> None:
+    bench = Bench()
+    rooms = [[bench.join(bytes([number]) * 32) for _ in range(2)] for number in range(3)]
+
+    def fail(_data: bytes) -> int:
+        raise ValueError("a mistake of ours")
+
+    rooms[0][1].seat.set_way(fail)
+    for alice, bob in rooms:
+        bob.take()
+        buffer = alice.seat.get_buffer()
+        buffer[:FRAME_SIZE] = send_frame(bob.address)
+        alice.seat.buffer_updated(FRAME_SIZE)
+    with pytest.raises(ValueError, match="ours"):
+        bench.turn()
+    bench.turn()
+    assert [[f.kind for f in bob.take()] for _, bob in rooms] == [[], [Kind.SEND], [Kind.SEND]]
 
 
 def test_a_seat_that_stays_behind_is_reset_and_one_that_catches_up_is_not() -> None:

@@ -82,3 +82,23 @@ def test_shortening_takes_the_newest_of_who_has_most_and_never_news(script: list
         assert still == blocks[: len(still)]
         if len(still) < len(blocks):  # who lost something had as much waiting as anybody, but for news
             assert len(kept) + 1 >= max(lengths) or not fits
+
+
+@given(st.lists(st.integers(1, 40), max_size=30), st.integers(0, 600))
+def test_all_who_have_most_waiting_come_down_to_the_same(lengths: list[int], most: int) -> None:
+    waiting = Waiting()
+    for who, length in enumerate(lengths):
+        waiting.add([made((who + 1, 1), number) for number in range(length)])
+    fits = waiting.shorten(most * FRAME_SIZE)
+    left = [0] * len(lengths)
+    for whole in frames_in(waiting.take(10**6)):
+        left[whole.address[0] - 1] += 1
+    assert fits == (sum(left) <= most)
+    assert sum(left) == max(min(sum(lengths), most), len(lengths))  # one of each stays: the queue has its turn
+    longest = max(left, default=0)
+    assert all(now == before or now >= longest - 1 for now, before in zip(left, lengths, strict=True))
+
+
+def test_there_may_be_nothing_to_drop() -> None:
+    assert not Waiting().shorten(-1000)
+    assert Waiting().shorten(0)
