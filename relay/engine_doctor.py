@@ -15,6 +15,7 @@ from relay import nats
 from relay.across import BOOT_SIZE, Subjects, token_of
 from relay.engine import Place, Settings
 from relay.engine_nats import connect, context_of
+from relay.names import Names
 
 PATIENCE_S = 5.0
 
@@ -52,7 +53,7 @@ async def _there_and_back(settings: Settings, place: Place) -> float:
     """Say something on each kind of subject; return how long the last took.  Raises what `connect` does."""
     subjects = Subjects(settings.cluster, settings.name, secrets.token_bytes(BOOT_SIZE).hex())
     token = token_of(secrets.token_bytes(ROOM_ID_SIZE))
-    reader, writer, said = await connect(place, context_of(settings))
+    reader, writer, said = await connect(place, context_of(settings), Names())
     try:
         heard = [subjects.all_hearts, subjects.room(token), subjects.own_blocks]
         writer.write(b"".join(nats.subscribe(subject, sid) for sid, subject in enumerate(heard, 1)))

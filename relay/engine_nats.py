@@ -20,6 +20,7 @@ from chatcore.errors import ConfigError, WireError
 from relay import nats
 from relay.across import BLOCK_BYTES, MAX_MESSAGE_BYTES, NAME, Subjects
 from relay.engine import Events, Place, Settings
+from relay.names import Names
 
 CONNECT_S = 2.0
 SILENCE_S = 3.0  # until our own heart isn't heard any more
@@ -68,6 +69,7 @@ class NatsEngine:
         self.refused = 0
         self._settings = settings
         self._context = context_of(settings)
+        self._names = Names()
         self._subjects = Subjects(settings.cluster, settings.name, boot.hex())
         self._note = note
         self._fault = fault
@@ -217,7 +219,7 @@ class NatsEngine:
 
     async def _connect(self, place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, nats.Reader]:
         async with asyncio.timeout(CONNECT_S):
-            return await connect(place, self._context)
+            return await connect(place, self._context, self._names)
 
     def _begin(self, writer: asyncio.StreamWriter) -> None:
         self._writer, self.up = writer, True
@@ -260,11 +262,22 @@ class NatsEngine:
                     raise WireError("the engine hangs up")
 
 
+async def _open(place: Place, names: Names) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to the first of its addresses that answers."""
+    error: OSError = OSError("no address")
+    for address in await names.addresses(place.host):
+        try:
+            return await asyncio.open_connection(address, place.port, limit=nats.MAX_LINE_BYTES)
+        except OSError as this:
+            error = this
+    raise error
+
+
 async def connect(
-    place: Place, context: ssl.SSLContext | None
+    place: Place, context: ssl.SSLContext | None, names: Names
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, nats.Reader]:
     """Connect to one server and be let in.  Raises OSError, EOFError, ssl.SSLError, WireError; never waits for long."""
-    reader, writer = await asyncio.open_connection(place.host, place.port, limit=nats.MAX_LINE_BYTES)
+    reader, writer = await _open(place, names)
     try:
         _set_options(writer.get_extra_info("socket"))
         try:
