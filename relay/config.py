@@ -252,7 +252,7 @@ class _Reader:
             if not isinstance(content, dict):
                 raise self.fail(f"[{name}] must be a table, written in brackets on a line of its own.", name)
         relay = self._relay(tables.get("relay", {}))
-        limits = Limits(**self._limits(tables.get("limits", {})))
+        limits = self._limits(tables.get("limits", {}))
         metrics = self._metrics(tables.get("metrics", {}))
         return Config(**relay, limits=limits, metrics=metrics, engine=self._engine(tables.get("engine", {}), limits))
 
@@ -278,13 +278,17 @@ class _Reader:
                 choices = ", ".join(sorted(known))
                 raise self.fail(f"{_shown(key)} is not known in [{table}]; the keys are {choices}.", table, key)
 
-    def _limits(self, content: dict[str, Any]) -> dict[str, int]:
+    def _limits(self, content: dict[str, Any]) -> Limits:
         self._known("limits", content, {item.name for item in dataclasses.fields(Limits)})
         for key, value in content.items():
             least, most = int(key not in _MAY_BE_ZERO), _MOST.get(key, _ENDLESS)
             if type(value) is not int or not least <= value <= most:
                 raise self.fail(f"{key} must be a whole number from {least} to {most}.", "limits", key)
-        return content
+        limits = Limits(**content)
+        if limits.silence_s <= limits.ping_after_s:
+            sentence = "silence_s must be more than ping_after_s: who is silent is asked for a sign of life before."
+            raise self.fail(sentence, "limits", "silence_s" if "silence_s" in content else "ping_after_s")
+        return limits
 
     def _metrics(self, content: dict[str, Any]) -> Place | None:
         self._known("metrics", content, {"listen"})

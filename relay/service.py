@@ -74,8 +74,12 @@ async def _renew(server: Server, hurry: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(hurry.wait(), LOOK_S)
         hurry.clear()
-        with contextlib.suppress(ConfigError):
+        try:
             await look(server, time.time())
+        except ConfigError:
+            pass
+        except Exception as error:  # and it looks again in an hour
+            server.journal.fault(error)
 
 
 async def look(server: Server, now_s: float) -> None:
@@ -94,8 +98,8 @@ async def look(server: Server, now_s: float) -> None:
 
 def reload(server: Server, load: Callable[[], Config]) -> None:
     """Take over a changed configuration; or, if it can't be used, say why and leave all as it was."""
-    if server.state == "starting":
-        return  # with a configuration that has only just been read
+    if server.state != "ready":
+        return  # it starts, with a configuration that has only just been read, or stops
     notify_service_manager(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         config = load()

@@ -299,6 +299,13 @@ def test_a_signal_before_the_start_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_a_signal_while_it_stops_changes_nothing(tmp_path: Path) -> None:
+    server = Server(load(configuration.init_state(tmp_path)))
+    server.state = "stopping"
+    service.reload(server, lambda: pytest.fail("read in vain"))
+    assert server.state == "stopping"
+
+
 def test_many_signals_are_no_harm(tmp_path: Path) -> None:
     with Process(tmp_path, "--port", "0") as process:
         for _ in range(50):

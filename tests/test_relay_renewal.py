@@ -7,10 +7,13 @@ import errno
 import os
 import shutil
 import signal
+import ssl
 import stat
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from relay_help import DEADLINE_S, BareClient, Process, RelayThread, run_relay, until
@@ -21,7 +24,7 @@ from chatcore.invite import RelayAddress
 from relay import config as configuration
 from relay import keys, renewal, service
 from relay.config import load
-from relay.server import check, line_of
+from relay.server import Server, check, line_of
 from relay.service import look
 
 DAY_S = 86_400
@@ -167,15 +170,44 @@ def test_the_relay_looks_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         task.cancel()
 
 
+def test_a_mistake_of_ours_does_not_end_the_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    faults: list[BaseException] = []
+
+    async def look(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+        raise RuntimeError("can't start new thread")
+
+    async def until_it_has_looked_again() -> None:
+        server = SimpleNamespace(journal=SimpleNamespace(fault=faults.append))
+        task = asyncio.create_task(service._renew(cast(Server, server), asyncio.Event()))
+        async with asyncio.timeout(DEADLINE_S):
+            while looks < 3:
+                await asyncio.sleep(0.001)
+        task.cancel()
+
+    monkeypatch.setattr(service, "look", look)
+    monkeypatch.setattr(service, "LOOK_S", 0.001)
+    asyncio.run(until_it_has_looked_again())
+    assert {type(fault) for fault in faults} == {RuntimeError}
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
 def test_the_relay_looks_at_once_after_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Process(tmp_path, "--port", "0") as process:
         pin, key = keys.pin_of(tmp_path / keys.CERTIFICATE_NAME), (tmp_path / keys.KEY_NAME).read_bytes()
         monkeypatch.setattr(keys, "VALID_DAYS", 29)
         _, ending = keys.make_key_and_certificate(key)
+        port = process.port
+
+        def served() -> bytes:
+            return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
+
+        known = {served(), ssl.PEM_cert_to_DER_cert(ending.decode())}
         (tmp_path / keys.CERTIFICATE_NAME).write_bytes(ending)
         process.process.send_signal(signal.SIGHUP)
-        until(lambda: (tmp_path / keys.CERTIFICATE_NAME).read_bytes() != ending, "it is made anew")
+        until(lambda: served() not in known, "it is made anew, and served")
         status, _, err = process.end()
     assert (status, "reloaded" in err, "renewed" in err) == (0, True, True)
     assert keys.pin_of(tmp_path / keys.CERTIFICATE_NAME) == pin
