@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from relay_help import DEADLINE_S, RelayThread
 
+from benchmarks.costs import idle
 from benchmarks.dialects import BARE
 from benchmarks.load import BrokenError, Load
 from benchmarks.peers import SHAPES, Contender, shares, table
@@ -37,6 +39,14 @@ def test_each_text_of_each_room_is_counted_once_for_each_reader(tmp_path: Path, 
         said = [room.messages for room in load.rooms]
         assert min(said) > 3
         assert load.deliveries == 3 * sum(said)
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
+def test_those_who_say_nothing_are_weighed(tls: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    idle(30, tls=tls)
+    assert re.fullmatch(
+        r"memory of an idle connection, 30 of them( with TLS)?: \d+\.\d\d KiB\n", capsys.readouterr().out
+    )
 
 
 def test_what_is_said_at_set_times_is_counted_from_then(tmp_path: Path) -> None:
