@@ -25,6 +25,8 @@ def serve(load: Callable[[], Config], *, unlimited: bool = False, announce: Call
     `load` returns the configuration to run with or raises ConfigError; `announce` gets the relay line once it listens.
     Raises ConfigError or RelayError, each with one sentence.
     """
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a loop to hear it: it would end us
     config = load()
     renewal.mend(config, time.time())
     journal.to_stderr(config.log, config.log_format)

@@ -23,6 +23,7 @@ from relay.config import Config
 from relay.engine import Place, Settings
 from relay.engine_doctor import examine_engine
 from relay.engine_nats import connect, context_of
+from relay.names import Names
 
 SAMPLE = ROOT / "deploy" / "nats-server.conf"
 PAGE = SELF_HOSTING.read_text("utf-8")
@@ -148,7 +149,7 @@ def test_a_relay_that_is_taken_over_hears_and_says_nothing_in_anothers_name(
     mine = settings(engine)
 
     async def ask() -> list[nats.Said]:
-        reader, writer, said = await connect(mine.places[0], context_of(mine))
+        reader, writer, said = await connect(mine.places[0], context_of(mine), Names())
         writer.write((nats.subscribe(subject, 1) if kind == "sub" else nats.publish(subject, b"x")) + nats.PING)
         heard: list[nats.Said] = []
         while nats.PONG not in heard:

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from relay_help import (
     BareClient,
     Process,
     RelayThread,
+    command,
+    environment,
     join_frame,
     send_frame,
 )
@@ -299,6 +302,29 @@ def test_a_signal_before_the_start_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_a_signal_while_it_reads_its_configuration_does_not_end_it(tmp_path: Path) -> None:
+    path = configuration.init_state(tmp_path)
+    text = path.read_text()
+    path.unlink()
+    os.mkfifo(path)
+    process = subprocess.Popen(
+        command("run", "--config", str(path), "--port", "0"),
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with path.open("w") as file:  # which waits until it reads
+        process.send_signal(signal.SIGHUP)
+        file.write(text)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("parley:relay/")
+    process.terminate()
+    process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+
+
 def test_a_signal_while_it_stops_changes_nothing(tmp_path: Path) -> None:
     server = Server(load(configuration.init_state(tmp_path)))
     server.state = "stopping"
