@@ -1,4 +1,6 @@
-"""Attack 57: nothing of a conversation stands in a log, in a crash report, or in the arguments of a program.
+"""Attacks 56 and 57: what nobody can read who has the disk, the logs, or sees the arguments of a program.
+
+Attack 57: nothing of a conversation stands in a log, in a crash report, or in the arguments of a program.
 
 A relay and two members, each a program of its own, with every logger at its most talkative and asyncio told to be in
 debug mode, go through a conversation, a wrong passphrase, failing windows, a broken connection, a farewell and a crash.
@@ -8,11 +10,14 @@ Then all that they wrote is searched for all that they knew, in every form in wh
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,8 +26,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from proxy import Proxy
 from relay_help import ROOT, command, environment
+from world import ENGINE, World, fp, key
 
 from chatcore.invite import Invite, Mode, RelayAddress
+from chatcore.profile import Profile
 from chatcore.seal import fingerprint
 
 TITLE = "Sekret Söciety"
@@ -106,6 +113,67 @@ def test_the_looking_finds_texts_and_private_keys() -> None:
         for text in (str(number), hex(number)):
             assert found({"log": text.encode()}, {"key": forms_of_key(der)}) == ["key in log"]
     assert found({"log": base64.encodebytes(der)}, {"key": forms_of_key(der)}) == ["key in log"]
+
+
+# -- the disk ----------------------------------------------------------------------------------------------------------
+
+
+def everything_in(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
+
+
+@pytest.mark.parametrize("passphrase", [PASSPHRASE, None])
+def test_attack_56_the_disk_after_a_visit_shows_nothing_to_who_has_no_passphrase(
+    passphrase: str | None, tmp_path: Path
+) -> None:
+    """As it lies there while the room is open, after a kill -9, and after it was closed; keys, outbox and history."""
+    world = World()
+    profile = Profile.create(tmp_path, NICKS["alice"], passphrase, ENGINE)
+    profile.identity = key("identity alice")
+    invite, bob = replace(world.invite, title=TITLE), world.client(NICKS["bob"], identity="bob")
+    alice = world.client(NICKS["alice"], identity="alice", invite=invite, store=profile.room(invite.room_id))
+    profile.people.meet({fp("bob"): NICKS["bob"]}, invite.room_id, 5)
+    world.advance(2)
+    for text, other in ((TEXTS["alice"][0], TEXTS["bob"][0]), (TEXTS["alice"][1], LAST["bob"])):
+        alice.say(text)
+        bob.say(other)
+        world.advance(1)
+    bob.disconnect()
+    alice.say(LAST["alice"])
+    world.advance(1)
+    profile.remember(invite, world.now.ms, alice.room.statements())
+    profile.save()
+    disks = {"open": everything_in(tmp_path)}
+    assert alice.room.owed == 1
+    vault = profile._vault
+    assert vault is not None
+    shutil.copytree(tmp_path, killed := tmp_path.with_name(f"{tmp_path.name} killed"))
+    profile.close()
+    disks["closed"] = everything_in(tmp_path)
+    with contextlib.closing(Profile.open(killed, passphrase, ENGINE)) as again:
+        kept = again.room(invite.room_id).load()
+        assert (len(kept.lines), sum(map(len, kept.owed.values()))) == (5, 1)
+    disks["killed, and opened again"] = everything_in(killed)
+    session = key(f"session {NICKS['alice']} 1").to_der()
+    secrets: dict[str, Iterable[bytes]] = {
+        "title": forms_of_text(TITLE),
+        "passphrase": forms_of_text(PASSPHRASE),
+        "invite": forms_of_text(invite.to_text()) | {invite.to_text()[-40:].encode(), b"parley:join/"},
+        "room secret": forms_of_bytes(invite.secret),
+        "room id": forms_of_bytes(invite.room_id),
+        "room key": forms_of_bytes(invite.room_key),
+        "session key": forms_of_key(session),
+    }
+    for name in NICKS:
+        secrets[f"nick of {name}"] = forms_of_text(NICKS[name])
+        secrets[f"fingerprint of {name}"] = forms_of_bytes(fp(name))
+        secrets[f"identity of {name}"] = forms_of_key(key(f"identity {name}").to_der())
+        for number, text in enumerate((*TEXTS[name], LAST[name])):
+            secrets[f"text {number} of {name}"] = forms_of_text(text)
+    assert found(disks, secrets) == []
+    keys = {"key of the vault": [form for at in (0, 32, 64) for form in forms_of_bytes(vault.keys[at : at + 32])]}
+    # Without a passphrase that is what the thief finds, and with it all of the above.
+    assert found(disks, keys) == ([] if passphrase else [f"key of the vault in {name}" for name in disks])
 
 
 # -- the conversation --------------------------------------------------------------------------------------------------
