@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from chatcore.errors import ProfileError
 
@@ -106,16 +107,25 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """Give a new empty file beside `path`, 0600 in a directory that is made 0700; it is gone afterwards."""
+    """Give a new empty file beside `path`, 0600 in a directory that is made 0700; it is gone afterwards.
+
+    What came to nothing is overwritten; what has its place by then isn't touched.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=_SCRATCH, dir=path.parent)
     os.close(handle)
+    parts = [Path(name + end) for end in ("", *BESIDE)]
     try:
-        yield Path(name)
-    finally:
-        for end in ("", *BESIDE):
+        yield parts[0]
+    except BaseException:
+        for part in parts:
             with contextlib.suppress(OSError):
-                os.unlink(name + end)
+                wipe(part)
+        raise
+    finally:
+        for part in parts:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
 
 
 def put(new: Path, path: Path, *, replace: bool) -> None:
@@ -136,23 +146,40 @@ def put(new: Path, path: Path, *, replace: bool) -> None:
         if os.path.lexists(path):
             raise ProfileError(TAKEN.format(path)) from None
         os.rename(new, path)
+    with contextlib.suppress(OSError):
+        os.unlink(new)  # it is the same file: nobody may take it for one that came to nothing
     sync_directory(path.parent)
 
 
 def finish(path: Path) -> None:
     """Put a file in the place of another, if a program was killed while it did that.  Raises ProfileError.
 
-    What SQLite kept beside the old one has to go first: read together with the new one it would spoil it.
+    What SQLite kept beside the old one has to go first: read together with the new one it would spoil it.  All of the
+    old one is overwritten when it has gone, as far as that can be done: it may have lain open to everybody what is
+    sealed by now.
     """
     whole = path.with_name(path.name + _WHOLE)
     if not os.path.lexists(whole):
         return
     _check(whole, os.lstat(whole))
-    with explained(path):
-        for end in BESIDE:
-            path.with_name(path.name + end).unlink(missing_ok=True)
-        os.replace(whole, path)
+    with explained(path), contextlib.ExitStack() as stack:
+        beside = [path.with_name(path.name + end) for end in BESIDE]
+        old = [stack.enter_context(file) for one in (path, *beside) if (file := _about_to_go(one)) is not None]
+        for one in beside:
+            one.unlink(missing_ok=True)
+        os.replace(whole, path)  # whoever is late, as another window may be, fails here, and overwrites nothing new
         sync_directory(path.parent)
+        for file in old:
+            with contextlib.suppress(OSError):
+                _blank(file)
+
+
+def _about_to_go(path: Path) -> BinaryIO | None:
+    """Open a file that is about to lose its name; None where it isn't one's own, or can't go while it is open."""
+    try:
+        return open(path, "rb+", buffering=0) if os.name == "posix" and _is_own(path) else None
+    except OSError:
+        return None
 
 
 def clear_scratch(directory: Path) -> None:
@@ -168,10 +195,14 @@ def wipe(path: Path) -> None:
     Raises OSError.  A link is taken away, what it leads to is left alone.
     """
     with contextlib.suppress(FileNotFoundError):
-        status = os.lstat(path)
-        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        if _is_own(path):
             blank(path)
         os.unlink(path)
+
+
+def _is_own(path: Path) -> bool:
+    status = os.lstat(path)
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def blank(path: Path) -> None:
@@ -180,14 +211,18 @@ def blank(path: Path) -> None:
     Its head is on the disk first: a log of which only the rest were left would be taken for one that ends early.
     """
     with open(path, "rb+") as file:
-        size = os.fstat(file.fileno()).st_size
-        for at in (0, *range(_HEAD, size, _BLOCK)):
-            file.write(bytes(min(_BLOCK if at else _HEAD, size - at)))
-            if not at:
-                file.flush()
-                _sync(file.fileno())
-        file.flush()
-        _sync(file.fileno())
+        _blank(file)
+
+
+def _blank(file: BinaryIO) -> None:
+    size = os.fstat(file.fileno()).st_size
+    for at in (0, *range(_HEAD, size, _BLOCK)):
+        file.write(bytes(min(_BLOCK if at else _HEAD, size - at)))
+        if not at:
+            file.flush()
+            _sync(file.fileno())
+    file.flush()
+    _sync(file.fileno())
 
 
 def erase_directory(directory: Path, *within: str) -> None:

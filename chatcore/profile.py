@@ -267,11 +267,19 @@ class Profile:
         try:
             vault.change_lock(Lock.make(keys, guard, salt, secret), keys)
         except BaseException:
-            if guard is Guard.KEYRING and vault.lock is old:
+            if vault.lock is not old:  # the new one holds, and only the older state isn't overwritten
+                self._forget(old)
+            elif guard is Guard.KEYRING:
                 self._keyring.drop(salt.hex())
             raise
+        self._forget(old)
+
+    def _forget(self, old: Lock) -> None:
+        """Have nobody get the key of an older state any more, unless a power cut could bring that state back."""
         if old.guard is Guard.KEYRING:
-            self._keyring.drop(old.name)
+            with contextlib.suppress(ProfileError):
+                self._kept().settle()
+                self._keyring.drop(old.name)
 
     @property
     def keyring_offered(self) -> bool:

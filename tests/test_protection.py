@@ -595,9 +595,123 @@ def test_a_new_lock_whose_older_state_cant_be_overwritten_holds_and_says_so(
             ):
                 profile.protect(Guard.KEYRING)
         assert profile.guard is Guard.KEYRING
-        assert vault.lock.name in {name for _, name in backend.kept}
+        assert [name for _, name in backend.kept] == [
+            vault.lock.name
+        ]  # what opens the older state isn't there any more
     profile.close()
     opens(tmp_path, None, keyring, profile)
+
+
+def test_the_key_of_an_older_state_stays_in_the_keyring_while_a_power_cut_could_bring_that_back(
+    tmp_path: Path, keyring: Keyring, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = with_room(tmp_path, None, keyring)
+    profile.protect(Guard.KEYRING)
+    vault, before = profile._vault, tmp_path.with_name(f"{tmp_path.name} before")
+    assert vault is not None
+    shutil.copytree(tmp_path, before)
+
+    def fail(*_: object) -> None:
+        raise VaultError("The disk takes nothing.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "overwrite_log", fail)
+        patch.setattr(vault, "settle", fail)
+        with pytest.raises(VaultError, match=r"What you chose holds from now on"):
+            profile.protect(Guard.PASSPHRASE, PASSPHRASE)
+    assert len(backend.kept) == 1
+    opens(before, None, keyring, profile)
+    profile.close()
+    opens(tmp_path, PASSPHRASE, keyring, profile)
+
+
+@posix
+def test_what_is_made_anew_takes_the_place_of_a_file_that_is_overwritten(tmp_path: Path, keyring: Keyring) -> None:
+    """Else the keys of one that lay open would lie about on the disk when a passphrase is set, and open what it had."""
+    with_room(tmp_path, None, keyring).close()
+    data = bytearray(file_of(tmp_path).read_bytes())
+    data[PAGE_SIZE : PAGE_SIZE + 60] = bytes(60)
+    file_of(tmp_path).write_bytes(data)
+    with file_of(tmp_path).open("rb") as old:
+        Profile.open(tmp_path, None, ENGINE, keyring).close()
+        assert set(old.read()) == {0}
+        assert old.tell() == len(data)
+    assert set(file_of(tmp_path).read_bytes()) != {0}
+    names = [FILE_NAME + end for end in (".whole", "", *ownfile.BESIDE)]
+    with contextlib.ExitStack() as stack:
+        olds = []
+        for name in names:
+            (tmp_path / name).write_bytes(b"something")
+            (tmp_path / name).chmod(0o600)
+            olds.append(stack.enter_context((tmp_path / name).open("rb")))
+        ownfile.finish(file_of(tmp_path))
+        assert [old.read() for old in olds] == [b"something", *[bytes(9)] * 4]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+@posix
+def test_who_is_late_to_put_a_file_in_its_place_overwrites_nothing(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two windows at once: the other one has done it already, and goes on with the new file."""
+    with_room(tmp_path, None, keyring).close()
+    shutil.copy(file_of(tmp_path), file_of(tmp_path).with_name(FILE_NAME + ".whole"))
+    real = os.replace
+
+    def late(old: Path, new: Path) -> None:
+        real(old, new)
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", late)
+    with pytest.raises(ProfileError, match="can't be written"):
+        ownfile.finish(file_of(tmp_path))
+    monkeypatch.undo()
+    Profile.open(tmp_path, None, ENGINE, keyring).close()
+
+
+@posix
+def test_a_disk_that_lets_nothing_be_overwritten_keeps_nobody_from_opening_a_damaged_profile(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_room(tmp_path, None, keyring).close()
+    data = bytearray(file_of(tmp_path).read_bytes())
+    data[PAGE_SIZE : PAGE_SIZE + 60] = bytes(60)
+    file_of(tmp_path).write_bytes(data)
+
+    def refuse(file: object) -> None:
+        raise OSError(errno.EIO, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ownfile, "_blank", refuse)
+        patch.setattr(vault_module, "overwrite_log", lambda *_: None)
+        profile = Profile.open(tmp_path, None, ENGINE, keyring)
+        profile.close()
+    assert profile.nick == "Alice"
+
+
+@posix
+def test_a_copy_that_isnt_taken_leaves_nothing_on_the_disk_that_isnt_overwritten(
+    tmp_path: Path, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(with_room(tmp_path / "here", PASSPHRASE, keyring)) as profile:
+        profile.export(tmp_path / "copy", "for the stick")
+    seen: list[bytes] = []
+    unlink = os.unlink
+
+    def look(path: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            seen.append(Path(path).read_bytes())
+        unlink(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", look)
+        with pytest.raises(PassphraseError):
+            Profile.bring(tmp_path / "copy", tmp_path / "there", "another", ENGINE, keyring)
+    assert max(map(len, seen)) > PAGE_SIZE
+    assert all(set(left) <= {0} for left in seen)
+    brought = Profile.bring(tmp_path / "copy", tmp_path / "there", "for the stick", ENGINE, keyring)
+    brought.close()
+    opens(tmp_path / "there", "for the stick", keyring, brought)
 
 
 def test_a_killed_erasure_can_be_found_and_done_again(
