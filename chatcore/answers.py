@@ -8,7 +8,7 @@ there when it came to the others, says so (docs/PROTOCOL.md, "Replies").
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from chatcore.clock import Moment
@@ -27,6 +27,7 @@ class Answers:
     ) -> None:
         """`since_ms` is when this client began to hold what is said in the room; `is_here` looks for an author."""
         self._since_ms, self._emit, self._is_here = since_ms, emit, is_here
+        self._older: frozenset[bytes] = frozenset()
         self._held: dict[bytes, tuple[bytes, int]] = {}  # by mid: author, when it came here
         self._waiting: dict[bytes, tuple[float, Quote, OtherVersion]] = {}  # by mid of the reply
 
@@ -34,6 +35,10 @@ class Answers:
         """What was said before this time isn't for this client: it has just become a member."""
         if not self._held:
             self._since_ms = max(self._since_ms, at_ms)
+
+    def held_before(self, mids: Iterable[bytes]) -> None:
+        """These were here, longer ago than one may quote: others, to whom they came later, quote them still."""
+        self._older = frozenset(mids)
 
     def hold(self, mid: bytes, author: bytes, came_ms: int) -> None:
         """A message is here, one's own or somebody's."""
@@ -52,7 +57,7 @@ class Answers:
 
     def read(self, quote: Quote, mid: bytes, sender: bytes, nick: str, now: Moment) -> None:
         """A reply has come.  OtherVersion follows if what it quotes should be here and doesn't come in `WAIT_S`."""
-        if quote.mid in self._held or quote.came_ms < self._since_ms:
+        if quote.mid in self._held or quote.mid in self._older or quote.came_ms < self._since_ms:
             return
         if len(self._waiting) >= MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]

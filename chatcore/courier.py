@@ -66,7 +66,6 @@ class Courier:
         self._clock = SteadyClock(now)
         self._newest_ms = 0  # when the newest line was written or came, by a clock that may have been set back since
         self.stale = False  # our log was begun anew under links that know the old one: they must all be made again
-        self.ignored = 0  # messages of kinds we can't show
         self.promised = False  # a cursor is on its way: whoever gets it won't send again what is below
         self._room_id, self._fp, self._members = room_id, fp, members
         self._random, self._send, self._emit, self._report = random, send, emit, report
@@ -372,8 +371,7 @@ class Courier:
         self._newest_ms = max(self._newest_ms, now.ms)
         self._keep_line(line)
         self.answers.hold(mid, talk.fp, now.ms)
-        if text is None:
-            self.ignored += 1
+        if text is None:  # of a kind that later versions know
             return
         sent_ms = min(message.time_ms, now.ms)  # whatever they claim, it wasn't written later than now
         nick = talk.nick(self._members)

@@ -345,9 +345,10 @@ class Inbox:
     def open_log(self, log: bytes, low: int) -> tuple[int, bool]:
         """The sender's READY names its log and the lowest number to be had.
 
-        Returns how many messages are gone for good, and whether nothing was known of this log before.
+        Returns how many messages are gone for good, and whether nothing was known of this sender before: a new log of
+        one who is known, as after a kill, is no earlier visit.
         """
-        fresh = log not in self._cursors
+        fresh = not self._cursors
         self.log = log
         cursor = self._cursors.pop(log, 0)
         gone = max(0, low - 1 - cursor)

@@ -8,6 +8,7 @@ do, they are asked for their list of now.  docs/PROTOCOL.md, "Content".
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -24,7 +25,7 @@ from chatcore.members import MAX_MEMBERS, Members, StatementType, pack_nick, par
 from chatcore.talk import Send, Talk
 
 MAX_VIEWS = 64  # member lists remembered, to tell by its digest whom a message was sealed for
-MAX_QUESTIONS = 16  # open at once
+MAX_QUESTIONS = 16  # about the lists of messages, open at once; besides, one for each member about that of now
 MAX_LINES = 8  # messages that wait for the answer to one of them
 PATIENCE_S = 3.0  # until a list is asked for
 AGAIN_S = 15.0  # until it is asked for once more
@@ -144,10 +145,27 @@ class Lists:
     def _ask_soon(self, fp: bytes, who: bytes, ask_s: float) -> _Question:
         key = (fp, who)
         if key not in self._questions:
-            if len(self._questions) >= MAX_QUESTIONS:
-                self._silent(*next(iter(self._questions)))
+            self._make_room(who)
             self._questions[key] = _Question(ask_s)
         return self._questions[key]
+
+    def _make_room(self, who: bytes) -> None:
+        """See to it that there is a place for one more question, about the list of now or about that of a message.
+
+        Of many that differ for a moment, as when we come back with news, nobody is said not to answer.  Of those about
+        messages one makes way of whom there are most: with a flood of them one pushes out one's own.
+        """
+        alike = [key for key in self._questions if (key[1] == NOW) == (who == NOW)]
+        if who == NOW and len(alike) >= MAX_MEMBERS:
+            del self._questions[alike[0]]
+        elif who != NOW and len(alike) >= MAX_QUESTIONS:
+            ((most, _),) = Counter(fp for fp, _ in alike).most_common(1)
+            oldest = next(about for fp, about in alike if fp == most)
+            known = self._views.get(oldest)
+            if known is not None:  # we have come to the same list meanwhile
+                self._tell(most, oldest, known, {})
+            else:
+                self._silent(most, oldest)
 
     def compare(self, talk: Talk, now: Moment) -> None:
         """Somebody said which statements they hold: are we of one mind?"""

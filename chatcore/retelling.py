@@ -18,6 +18,7 @@ def retell(
     kept: Kept, own_fp: bytes, members: Members, answers: Answers, emit: Callable[[RoomEvent], None], now: Moment
 ) -> None:
     """Emit what is kept; `answers` learns which lines may be quoted, and what they quote."""
+    answers.held_before(kept.older)
     for mid, line in kept.lines.items():
         answers.hold(mid, line.sender, line.at_ms)
     for mid, line in kept.lines.items():

@@ -321,6 +321,32 @@ def test_a_reply_that_comes_before_what_it_answers_because_its_author_is_away_is
     assert len(bob.of(OtherVersion)) == 1
 
 
+def test_a_reply_to_what_is_longer_ago_than_a_room_shows_is_no_alarm_when_it_is_opened_again() -> None:
+    """It came to the one who replies later than to us, when more had been said since than is told again."""
+    world, store = World(), Memory()
+    alice, carol, bob = world.client("alice"), world.client("carol"), world.client("bob", store=store)
+    world.advance(3)
+    carol.disconnect()
+    mid = alice.say("Long ago")
+    world.advance(5)
+    alice.say("Since then")
+    world.advance(5)
+    carol.connect()
+    world.advance(5)
+    carol.room.say("Yes", world.now, mid)
+    world.advance(5)
+    assert [text for _, text in bob.texts()] == ["Long ago", "Since then", "Yes"]
+    statements = bob.room.statements()
+    world.leave(bob)
+    del store.kept.lines[mid]
+    for older, told in (((mid,), 0), ((), 1)):  # it is this that keeps us from saying so
+        store.kept.older = older
+        bob = world.client("bob", statements=statements, store=store, connect=False)
+        world.advance(WAIT_S + 5)
+        assert [text for _, text in bob.texts()] == ["Since then", "Yes"]
+        assert len(bob.of(OtherVersion)) == told
+
+
 def test_attack_36_also_when_the_liar_has_gone_and_comes_back() -> None:
     world = World()
     alice, bob, carol = three(world)

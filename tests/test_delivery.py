@@ -196,6 +196,7 @@ def test_an_inbox_says_how_much_is_gone() -> None:
     assert box.open_log(b"the log!", 2**64 - 1) == (2**64 - 2 - 8, False)
     assert box.take(b"the log!", 2**64 - 1)
     assert not box.take(b"the log!", 0)
+    assert box.open_log(b"new log!", 3) == (2, False)  # their disk was put back, or they were killed
 
 
 def test_an_inbox_remembers_a_few_logs() -> None:

@@ -528,6 +528,25 @@ def test_what_was_given_up_stays_given_up(monkeypatch: pytest.MonkeyPatch, store
     assert [text for _, text in bob.texts()] == ["2", "3", "4"]
 
 
+def test_what_a_new_log_lacks_isnt_said_to_be_of_before_one_knew_its_sender(
+    monkeypatch: pytest.MonkeyPatch, stores: Stores
+) -> None:
+    monkeypatch.setattr("chatcore.delivery.MAX_OUTBOX_MESSAGES", 3)
+    world, alice, bob = two(stores)
+    alice.say("he has this")
+    world.advance(2)
+    bob.disconnect()
+    alice.room._courier._begin_log()  # as after a kill, or a disk that was put back
+    alice.disconnect()
+    for number in range(5):
+        alice.say(str(number))
+    alice.connect()
+    bob.connect()
+    world.advance(5)
+    assert [text for _, text in bob.texts()] == ["he has this", "2", "3", "4"]
+    assert [(e.count, e.before_visit) for e in bob.events if isinstance(e, Gap)] == [(2, False)]
+
+
 def test_without_anything_to_keep_nothing_gathers() -> None:
     world = World()
     alice, bob = world.client("alice"), world.client("bob")

@@ -30,8 +30,8 @@ def room(*names: str) -> tuple[World, list[Client]]:
     return world, clients
 
 
-def liar(world: World) -> Puppet:
-    puppet = Puppet(world, "mallory")
+def liar(world: World, name: str = "mallory") -> Puppet:
+    puppet = Puppet(world, name)
     assert puppet.become_member("alice").state is State.UP
     world.advance(1)
     return puppet
@@ -206,12 +206,56 @@ def test_a_flood_of_unknown_lists_is_bounded() -> None:
     for number in range(200, 240):
         say(mallory, number, b"one list".ljust(32))
     questions = alice.room._courier.lists._questions
-    assert len(questions) == MAX_QUESTIONS
+    assert len([who for _, who in questions if who != NOW]) == MAX_QUESTIONS
+    assert len([who for _, who in questions if who == NOW]) <= 1
     assert sum(len(question.lines) for question in questions.values()) <= MAX_QUESTIONS * MAX_LINES
     world.advance(200)
     assert len(asked(mallory)) <= 3 * MAX_QUESTIONS + 3
     untold = [mid for e in alice.events if isinstance(e, ReadersLearned) for mid in e.mids]
     assert len(untold) == len(set(untold)) >= 199
+
+
+def test_nobody_pushes_out_the_questions_about_another_by_a_flood() -> None:
+    world, (alice, _bob) = room("alice", "bob")
+    mallory, eve = liar(world), liar(world, "eve")
+    people = {fp("alice"): "alice", eve.fp: "eve", EVE: "somebody"}
+    who = digest_of(world, people)
+    mid = say(eve, 1, who)
+    for number in range(1, 3 * MAX_QUESTIONS):
+        say(mallory, number, number.to_bytes(32))
+    world.advance(5)
+    assert asked(eve) == [who]
+    assert not [e for e in alice.events if isinstance(e, ReadersLearned) and e.sender == eve.fp]
+    eve.send("alice", ContentKind.LIST, tell_list(who, people))
+    (learned,) = [e for e in alice.events if isinstance(e, ReadersLearned) and e.sender == eve.fp]
+    assert (learned.mids, learned.readers) == ((mid,), tuple(sorted(people)))
+
+
+def test_what_makes_way_is_told_truly_if_its_list_is_known_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "MAX_QUESTIONS", 1)
+    world, (alice, _bob) = room("alice", "bob")
+    mallory = liar(world)
+    everyone = tuple(sorted([*map(fp, ("alice", "bob", "nina")), mallory.fp]))
+    mid = say(mallory, 1, digest_of(world, everyone))
+    world.client("nina")
+    world.advance(1)
+    say(mallory, 2, b"another".ljust(32))
+    assert alice.of(ReadersLearned) == [ReadersLearned((mid,), mallory.fp, everyone)]
+
+
+def test_many_whose_lists_differ_for_a_moment_arent_said_to_keep_theirs_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a room of many, one who comes back with news, or finds some, differs from all of them at once."""
+    monkeypatch.setattr(lists, "MAX_QUESTIONS", 1)
+    world, (alice, *others) = room("alice", "bob", "carol", "dave")
+    alice.disconnect()
+    nina = world.client("nina")
+    world.advance(2)
+    nina.disconnect()
+    alice.connect()
+    world.advance(60)
+    for client in (alice, *others):
+        assert not client.of(ListsDiffer)
+        assert not client.of(ListsAgree)
 
 
 def test_lists_of_an_earlier_run_are_known() -> None:
