@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from client_help import (
     HASTY,
+    NIMBLE,
     Ear,
     FakeRelay,
     Person,
@@ -48,6 +49,7 @@ from chatcore.events import (
 )
 from chatcore.invite import Mode, RelayAddress
 from chatcore.upkeep import CLOSED, LEFT, MISHAP
+from chatcore.visit import Visit
 
 # -- it works ----------------------------------------------------------------------------------------------------------
 
@@ -250,6 +252,29 @@ def test_a_mistake_of_our_own_in_what_keeps_a_room_connected_costs_the_connectio
         ]
     (fault,) = faults
     assert fault.startswith("fault ZeroDivisionError at test_client.py:")
+
+
+def test_a_mistake_of_our_own_at_the_relay_of_before_costs_the_present_connection_nothing(
+    tmp_path: Path, faults: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is made."""
+    tried: list[RelayAddress] = []
+
+    async def stumble(self: upkeep.Upkeep, visit: Visit, outlook: RelayAddress) -> None:
+        tried.append(outlook)
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(upkeep.Upkeep, "_stay_before", stumble)
+    monkeypatch.setattr(Visit, "_look_where", lambda visit, room: None)
+    with friends(tmp_path) as (alice, bob):
+        visit, alice.client._upkeep._timing = alice.client._visit(alice.room_id), NIMBLE
+        visit.outlook = visit.relay
+        alice.client._soon(visit.looking.set)
+        until(lambda: len(tried) >= 3, "it was tried again")
+        alice.say("still here")
+        bob.until_text("still here")
+        assert alice.ear.states() == [Connection.CONNECTING, Connection.CONNECTED]
+    assert len(faults) == len(tried)
 
 
 def test_a_mistake_of_our_own_costs_the_connection_and_not_the_client(tmp_path: Path, faults: list[str]) -> None:
