@@ -23,6 +23,7 @@ T = TypeVar("T")
 Hop = tuple[str, str, bytes]
 Script = Callable[[str, str, bytes], Iterable[Hop]]
 DEADLINE_S = 20.0
+FULL_BYTES = 2**20  # waiting for somebody who doesn't read; TCP has taken more by then
 
 
 def faithful(source: str, to: str, block: bytes) -> Iterable[Hop]:
@@ -188,13 +189,34 @@ class Adversary:
         """Hand any frames to somebody."""
         self.call(lambda: self.seats[to].give(*frames))
 
+    def pour(self, to: str, source: bytes, per_second: int, seconds: float) -> tuple[int, int]:
+        """Offer somebody so many junk blocks a second, in the name of a seat.
+
+        Returns how many were offered, and how many went out: while TCP has no place, for they aren't read, the others
+        wait, and are offered even so.
+        """
+        junk = [Frame(Kind.SEND, address=source, block=secrets.token_bytes(256)) for _ in range(256)]
+        piece = b"".join(frame.to_bytes() for frame in junk)
+
+        async def pour() -> tuple[int, int]:
+            transport, begun_s, went, due = self.seats[to].transport, self._loop.time(), 0, 0
+
+            def full() -> bool:
+                return transport.get_write_buffer_size() >= FULL_BYTES
+
+            while due < round(seconds * per_second):
+                due = round(min(seconds, self._loop.time() - begun_s) * per_second)
+                while went + len(junk) <= due and not full():
+                    transport.write(piece)
+                    went += len(junk)
+                await asyncio.sleep(0.001)
+            return due if full() or went + len(junk) > due else went, went
+
+        return asyncio.run_coroutine_threadsafe(pour(), self._loop).result(seconds + DEADLINE_S)
+
     def later(self, delay_s: float, hops: Iterable[Hop]) -> None:
         """Hand out blocks after a while.  For scripts: on its own thread."""
         self._loop.call_later(delay_s, self.hand_out, list(hops))
-
-    def unsent(self, to: str) -> int:
-        """Return how many bytes somebody hasn't taken yet."""
-        return self.call(lambda: self.seats[to].transport.get_write_buffer_size())
 
     def blocks(self, source: str, to: str) -> list[bytes]:
         """Return what was sent from one to another, over all connections."""

@@ -15,6 +15,7 @@ from chatcore.content import ContentKind
 from chatcore.events import Gap, MemberLeft, MessageReceived, NotDelivered, RosterChanged
 from chatcore.members import StatementType, make_statement
 from chatcore.room import Room
+from gui.wording import LATE_MS, message_clock
 from trials.sheet import Sheet, case
 
 HOUR_S = 3600.0
@@ -109,18 +110,20 @@ def equivocates(sheet: Sheet, home: Path) -> None:
     world.client("eve", store=Memory())  # who comes is shown to one half only
     world.advance(5)
     world.clients["alice"].say("eve can read this")
+    world.clients["carol"].say("eve can't read this")
     world.advance(5)
     world.tamper = lambda source, to, block: [(source, to, block)] if "eve" not in (source, to) else []
     world.advance(1)
     words = {name: client.room.set_digest for name, client in world.clients.items()}
     sheet.note("lists that differ while the halves are apart", len({*words.values()}))
-    for _ in range(300):
-        if world.clients["carol"].texts():
-            break
-        world.advance(1)
-    seen = [event for event in world.clients["carol"].events if isinstance(event, MessageReceived)]
-    known = [event.readers is None or fp("eve") in event.readers for event in seen]
-    sheet.must("messages until the other half is shown that the list was another", known.index(True) + 1, 1)
+    for what, name, sees_eve in (("the other half", "carol", True), ("the first half", "alice", False)):
+        for _ in range(300):
+            if world.clients[name].texts():
+                break
+            world.advance(1)
+        seen = [event for event in world.clients[name].events if isinstance(event, MessageReceived)]
+        known = [event.readers is None or (fp("eve") in event.readers) is sees_eve for event in seen]
+        sheet.must(f"messages until {what} is shown that the list was another", known.index(True) + 1, 1)
     begun_s = world.now.s
     while len({client.room.set_digest for client in world.clients.values()}) > 1 and world.now.s < begun_s + 60:
         world.advance(1)
@@ -225,6 +228,10 @@ def delayed(by_s: float, for_s: float, sheet: Sheet, name: str, most_s: float) -
     sheet.must(f"{name}: after the delays all had arrived after s", world.now.s - begun_s, most_s)
     delays.step_s = max(1.0, by_s / 10_000)
     delays.advance(by_s)  # what is still to come late
+    came = [cast(MessageReceived, e) for client in world.clients.values() for e in client.of(MessageReceived)]
+    late = [e for e in came if e.received_ms - e.time_ms > LATE_MS]
+    both = [e for e in late if "came" in message_clock(e.time_ms, e.received_ms)]
+    sheet.all(f"{name}: of those that came late, shown with both times", len(both), len(late))
     wrong = mistakes(conversation.said, conversation.got())
     lost = sum(len(client.of(NotDelivered)) for client in world.clients.values())
     sheet.none(f"{name}: refused for no reason", len(wrong) + lost, sum(map(len, conversation.said.values())))

@@ -30,6 +30,7 @@ from trials.sheet import Sheet, case
 from trials.stage import Stage, cpu_s, judge, rss_mib, seconds_between, texts, told, wait
 
 HELLO_COUNTERS = 2**63
+JUNK_PER_S, JUNK_S = 100_000, 10
 
 
 @contextlib.contextmanager
@@ -456,19 +457,15 @@ def floods(sheet: Sheet, home: Path) -> None:
         ghost = secrets.token_bytes(8)
         for what, source in (("a stranger", ghost), ("a member", relay.address_of("bob"))):
             before_mib, told = rss_mib(alice.pid), len(alice.told)
-            junk = [Frame(Kind.SEND, address=source, block=secrets.token_bytes(256)) for _ in range(256)]
-            sent, end_s = 0, time.monotonic() + 10
             stage["bob"].say(f"beside the junk of {what}")
-            while time.monotonic() < end_s:
-                if relay.unsent("alice") < 2**20:
-                    relay.say("alice", *junk)
-                    sent += len(junk)
+            offered, went = relay.pour("alice", source, JUNK_PER_S, JUNK_S)
             stage["bob"].say(f"after the junk of {what}")
             stage.until_settled()
             late = [late_s for word, _, late_s, *_ in alice.told[told:] if word == "late"]
             came = {text: moment for moment, _, text, _ in alice.of("got")}
             said = {text: moment for moment, text in stage["bob"].of("said")}
-            sheet.note(f"in the name of {what}: blocks in 10 s", sent)
+            sheet.must(f"in the name of {what}: blocks offered in 10 s", offered, offered, JUNK_PER_S * JUNK_S)
+            sheet.note("of these, taken before TCP held the others back", went)
             sheet.note("memory before, MiB", before_mib)
             sheet.must("and more, at most", rss_mib(alice.pid, "VmHWM") - before_mib, 64)
             sheet.must("window late by at most ms", max(late, default=0.0) * 1000, 200)
