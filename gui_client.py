@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="parley: %(message)s")
     try:
         invite_text = _read_invite() if options.invite_stdin else ""
-        return _run(options.name, options.profile, options.theme == "dark", invite_text, options.proxy)
+        return _run(options.name, options.profile, options.theme, invite_text, options.proxy)
     except KeyboardInterrupt:  # before there is a window to close
         return 130
     except ModuleNotFoundError as missing:
@@ -96,7 +96,7 @@ def _read_invite() -> str:
     return sys.stdin.read(MAX_STDIN_CHARS).strip()
 
 
-def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy: str | None = None) -> int:
+def _run(name: str, directory: Path | None, theme: str | None, invite_text: str, proxy: str | None = None) -> int:
     """Join the parts and read until the end.  They are imported here so that a missing one can be named."""
     from chatcore import proxyfile
     from chatcore.errors import ProxyError
@@ -106,6 +106,7 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy:
     except ProxyError as error:  # nothing is begun without it
         return _refuse(str(error), 2)
     from chatcore.profile import usual_directory
+    from gui import look
     from gui.backroom import Backroom
     from gui.bridge import Bridge
     from gui.controller import Controller
@@ -115,6 +116,7 @@ def _run(name: str, directory: Path | None, dark: bool, invite_text: str, proxy:
     from gui.view.windows import Windows, collecting_here
 
     place = Path(os.path.expanduser(directory or usual_directory()))  # never fails
+    dark = look.is_dark(place) if theme is None else theme == "dark"
     bridge: Bridge[AppEvent] = Bridge(lambda: windows.wake())
     windows = Windows(bridge.put, dark=dark)
     backroom = Backroom(place, bridge.put, given)
@@ -154,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", default="", help="the name to begin with; you can still change it")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="where your identity and rooms are kept")
-    parser.add_argument("--theme", choices=("light", "dark"), default="light", help="the look to begin with")
+    parser.add_argument("--theme", choices=("light", "dark"), help="the look to begin with; else it is as you left it")
     parser.add_argument(
         "--proxy", metavar="HOST:PORT", help="reach relays through this SOCKS5 proxy (Tor: 127.0.0.1:9050), this time"
     )

@@ -24,6 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chatcore.errors import WireError
+from chatcore.proxy import Proxy
 from chatcore.wire import FRAME_SIZE, Frame, FrameReader, Kind, Refusal, Turns
 
 T = TypeVar("T")
@@ -98,6 +99,7 @@ class Cable(asyncio.Protocol):
         self.open_to_write = True
         self.ready = False  # the pin was right
         self.seated = False
+        self.way: Proxy | None = None  # through which it goes
         loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[End] = loop.create_future()
         self.gone = asyncio.Event()

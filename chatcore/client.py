@@ -92,8 +92,13 @@ class Client:
             thread.join(max(0.1, self._deadline_s - time.monotonic()))
 
     def go_through(self, proxy: Proxy | None) -> None:
-        """Reach relays through this proxy, or through none, from the next connection on."""
-        self._upkeep.proxy = proxy
+        """Reach relays through this proxy, or through none, from now on: rooms that are open are connected anew."""
+        if not self._threads:
+            self._upkeep.proxy = proxy
+            return
+        with self._lock:
+            visits = list(self._visits.values())
+        self._soon(self._upkeep.go_through, proxy, visits)
 
     def open_room(
         self,

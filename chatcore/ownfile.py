@@ -151,6 +151,22 @@ def put(new: Path, path: Path, *, replace: bool) -> None:
     sync_directory(path.parent)
 
 
+def keep_text(path: Path, text: str) -> None:
+    """Keep some words of ASCII in a file, all of them or what it held before; if there are none, none.
+
+    Raises ProfileError.
+    """
+    with explained(path):
+        if not text:
+            wipe(path)
+            return
+        with scratch(path) as new:
+            new.write_text(text, "ascii")
+            sync(new)
+            os.replace(new, path)
+        sync_directory(path.parent)
+
+
 def finish(path: Path) -> None:
     """Put a file in the place of another, if a program was killed while it did that.  Raises ProfileError.
 

@@ -36,16 +36,7 @@ def kept(directory: Path) -> Proxy | None:
 
 def keep(directory: Path, proxy: Proxy | None) -> None:
     """Keep a proxy in a directory, which is made (0700) if it isn't there; or none.  Raises ProfileError."""
-    path = Path(directory) / FILE_NAME
-    with ownfile.explained(path):
-        if proxy is None:
-            ownfile.wipe(path)
-            return
-        with ownfile.scratch(path) as new:
-            new.write_text(f"{proxy.place}\n", "ascii")
-            ownfile.sync(new)
-            os.replace(new, path)
-        ownfile.sync_directory(path.parent)
+    ownfile.keep_text(Path(directory) / FILE_NAME, f"{proxy.place}\n" if proxy is not None else "")
 
 
 def wanted(option: str | None, directory: Path) -> Proxy | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from random import SystemRandom
 
@@ -86,7 +86,7 @@ def retry_wait_s(timing: Timing, tries: int, end: End) -> float:
 class Upkeep:
     """What the loop does for the rooms: `fresh_key` makes a session key that was never used.
 
-    Connections go through `proxy`, if there is one; those that are there stay when it is changed.
+    Connections go through `proxy`, if there is one.
     """
 
     def __init__(
@@ -99,6 +99,13 @@ class Upkeep:
     ) -> None:
         self.proxy = proxy
         self._timing, self._worker, self._soon, self._fresh_key = timing, worker, soon, fresh_key
+
+    def go_through(self, proxy: Proxy | None, visits: Iterable[Visit]) -> None:
+        """Connect through another proxy, or through none, from now on, these rooms too."""
+        if proxy != self.proxy:
+            self.proxy = proxy
+            for visit in visits:
+                self._worker.post(visit, visit.go_another_way)
 
     def on_worker(self, visit: Visit, job: Callable[[], None]) -> asyncio.Future[None]:
         """Have the worker do a job; what it wrote to the relay is written when the future is done."""
@@ -171,8 +178,10 @@ class Upkeep:
         return end, loop.time() - since_s
 
     async def _dial(self, owner: Owner, relay: RelayAddress) -> _Made:
-        session = await self._fresh_key()
-        return await dial(relay, lambda: Cable(relay.pins, owner), self._timing, self.proxy), session, relay
+        session, way = await self._fresh_key(), self.proxy
+        cable = await dial(relay, lambda: Cable(relay.pins, owner), self._timing, way)
+        cable.way = way
+        return cable, session, relay
 
     async def _dial_next(self, visit: Visit, wait_s: float, present: _Present) -> _Made | None:
         """Make the connection that shall take the place of the present one, after a while or when that is worn."""
@@ -261,7 +270,7 @@ class Upkeep:
         """Stay until a connection has ended, and its last frames are taken; `begin` makes it one of the visit's."""
         try:
             await self.on_worker(visit, lambda: (begin or visit.plug)(cable, session, relay))
-            if cable not in visit.cables:
+            if cable not in visit.cables or (cable.way != self.proxy and not relay.is_here):
                 cable.drop(End())
             end = await cable.watch(self._timing)
         finally:

@@ -116,6 +116,11 @@ class Visit:
             log_fault(error)
             self._drop_all()
 
+    def go_another_way(self) -> None:
+        """Give up the connections that there are; to a relay of this computer there is one way only."""
+        if not (self.relay.is_here and self.before.is_here):
+            self._drop_all()
+
     # -- the room
 
     def enter(self, store: Store | None, make: Callable[[Moment], Room]) -> None:

@@ -60,15 +60,16 @@ class Acquainted:
     def _meet(self, nicks: dict[bytes, str], members: bool) -> None:
         self._met |= dict.fromkeys(nicks)
         new = self._profile.people.meet(nicks, self._room_id, self._now_ms(), members=members)
-        self._say()
+        self.say()
         if new:
             self._profile.save()
 
     def _changed(self) -> None:
-        self._say()
+        self.say()
         self._profile.save()
 
-    def _say(self) -> None:
+    def say(self) -> None:
+        """Say what the profile knows of those who were met, if that is news."""
         people = self._profile.people
         pins = [pin for pin in map(people.find, self._met) if pin is not None]
         news = PeopleKnown(

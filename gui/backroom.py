@@ -28,7 +28,7 @@ from chatcore.pins import Page
 from chatcore.profile import Profile, RoomRecord, hold
 from chatcore.proxy import Proxy
 from chatcore.seal import fingerprint
-from gui import report
+from gui import look, report
 from gui.acquainted import Acquainted
 from gui.news import (
     AppEvent,
@@ -55,7 +55,7 @@ UNEXPECTED = (
     "Something went wrong inside Parley, and what you asked for may be half done. "
     "Try again; if it stays so, start Parley anew."
 )
-OPEN_ALREADY = "This room is open already."
+OPEN_ALREADY = "This room is open already: you find it in the list of rooms."
 NOT_REMEMBERED = "This room is no longer in your profile. Ask for its invite again."
 SLOW_S = 0.7  # a keyring that takes longer may be asking the person to unlock it
 COPY_NAME = "parley-copy.parley"
@@ -77,6 +77,7 @@ class Backroom:
         self._acquainted: dict[bytes, Acquainted] = {}  # one for each open room
         self._desk = WordsDesk()
         self._proxies = ProxyDesk(directory, proxy)
+        self._dark: bool | None = None  # the look that was chosen in this run
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
         self._relay = OwnRelay(directory / RELAY_DIRECTORY)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -140,6 +141,15 @@ class Backroom:
         """Take a room off the profile."""
         self._jobs.put(lambda: self._forget(room_id))
 
+    def keep_look(self, dark: bool) -> None:
+        """Keep the look, beside the profile: where there is none, nothing is written before there is."""
+        self._jobs.put(lambda: self._keep_look(dark))
+
+    def _keep_look(self, dark: bool | None) -> None:
+        self._dark = dark
+        if dark is not None and Profile.exists(self._directory):
+            look.keep(self._directory, dark=dark)
+
     def _look(self) -> None:
         if self._profile is None and Profile.exists(self._directory):
             self._hold()
@@ -198,6 +208,7 @@ class Backroom:
         if self._profile is None:
             self._profile = Profile.create(self._directory, name, passphrase or None, self._engine)
             self._hold()
+            self._keep_look(self._dark)
         elif self._profile.nick != name:
             self._profile.nick = name
             self._profile.save()
@@ -257,6 +268,7 @@ class Backroom:
             raise ProfileError(NO_FILE)
         self._profile = Profile.bring(Path(os.path.expanduser(path.strip())), self._directory, passphrase, self._engine)
         self._hold()
+        self._keep_look(self._dark)
         self._say_profile()
 
     def _erase_profile(self) -> None:
@@ -268,6 +280,7 @@ class Backroom:
         own.erase_all()
         self._profile = None
         self._proxies.erase()
+        look.keep(self._directory, dark=False)
         erase_directory(self._directory, RELAY_DIRECTORY)
         if self._let_go is not None:
             self._let_go()
@@ -287,7 +300,12 @@ class Backroom:
 
     def set_proxy(self, address: str) -> None:
         """Reach relays through another proxy, or through none."""
-        self._jobs.put(lambda: self._put(self._proxies.set(address)))
+        self._jobs.put(lambda: self._set_proxy(address))
+
+    def _set_proxy(self, address: str) -> None:
+        known = self._proxies.set(address)
+        self._client.go_through(self._proxies.now())
+        self._put(known)
 
     # -- rooms ---------------------------------------------------------------------------------------------------------
 
@@ -393,11 +411,17 @@ class Backroom:
 
     def words_compared(self, room_id: bytes, fps: Sequence[bytes], page: Page, same: bool) -> None:
         """Keep that words were compared with these people."""
-        self._jobs.put(lambda: self._with_people(room_id, lambda people: people.compared(fps, page, same)))
+        self._jobs.put(lambda: self._know(room_id, lambda people: people.compared(fps, page, same)))
 
     def settle_key(self, room_id: bytes, fp: bytes) -> None:
         """Keep that the other key of a known name is right."""
-        self._jobs.put(lambda: self._with_people(room_id, lambda people: people.settle(fp)))
+        self._jobs.put(lambda: self._know(room_id, lambda people: people.settle(fp)))
+
+    def _know(self, room_id: bytes, job: Callable[[Acquainted], None]) -> None:
+        """Keep what is known of somebody now, and say so in every room in which they are."""
+        self._with_people(room_id, job)
+        for people in self._acquainted.values():
+            people.say()
 
     def say(self, room_id: bytes, text: str, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> None:
         """Say something to those who are listed; raises TextError or StateError at once."""
@@ -435,7 +459,7 @@ class Backroom:
         """Move a room, if the relay of this line lets people in: that is seen on a thread of its own."""
         relay = RelayAddress.parse(line)
 
-        def look() -> None:
+        def ask() -> None:
             proxy = None
             try:
                 proxy = self._proxies.now()
@@ -444,7 +468,7 @@ class Backroom:
                 failure = str(error)
             self._jobs.put(lambda: self._move(room_id, relay, failure, proxy))
 
-        threading.Thread(target=look, name="parley-look", daemon=True).start()
+        threading.Thread(target=ask, name="parley-look", daemon=True).start()
 
     def _move(self, room_id: bytes, relay: RelayAddress, failure: str, proxy: Proxy | None) -> None:
         if not failure and room_id in self._rooms:

@@ -1,7 +1,7 @@
 """What the window does next: a state machine over what the person does and what happens behind the window.  No toolkit.
 
 Every event comes through `handle`, and `flush` follows when no more is queued.  There is one page at a time: start,
-create, unlock, or a room (`RoomController`).
+create, unlock, or a room (`RoomController`).  Rooms stay open while another page is shown (`OpenRooms`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from gui import events, news, profile_words, sentences, wording
 from gui.checks import check_invite, check_name, check_room, is_web_link, link_question
 from gui.events import Sheet
 from gui.news import AppEvent
+from gui.open_rooms import OpenRooms
 from gui.pages import Behind, CreateView, StartView, View
 from gui.proxy import TITLE as PROXY_TITLE
 from gui.proxy import OpenProxy, ProxyKnown, SetProxy
+from gui.room_acts import act
 from gui.room_controller import RoomController
 from gui.safetext import safe_name
-from gui.shown import Check, CreateState, RecentRoom, StartState
+from gui.shown import Check, CreateState, RoomRow, StartState
 
 MAX_RECENT = 100  # rooms that are listed; more than anybody scrolls through
 
@@ -67,7 +69,9 @@ class Controller:
     ) -> None:
         self._view, self._behind, self._now_ms, self._dark = view, behind, now_ms, dark
         self._page = Page.NOTHING
-        self._start = StartState(name, proxied=proxied, invite_text=invite_text, invite_check=check_invite(invite_text))
+        self._start = self._listed = StartState(
+            name, proxied=proxied, invite_text=invite_text, invite_check=check_invite(invite_text)
+        )
         self._create = CreateState()
         self._begun = events.BeginCreate("")
         self._profile = news.ProfileFound()
@@ -76,7 +80,8 @@ class Controller:
         self._start_page: StartView | None = None
         self._other_page: CreateView | None = None
         self._busy = False
-        self._room: RoomController | None = None
+        self._rooms = OpenRooms(view, behind, now_ms)
+        self._focused = True
         self._open = True
 
     def begin(self) -> None:
@@ -85,8 +90,15 @@ class Controller:
 
     def flush(self) -> None:
         """Show what changed; call when no more events are queued."""
-        if self._room is not None and self._page is Page.ROOM:
+        if self._room is not None:
             self._room.flush()
+        elif self._page is Page.START and self._start_page is not None:
+            self._list_rooms(self._start_page)
+
+    @property
+    def _room(self) -> RoomController | None:
+        """The room that is shown, if one is."""
+        return self._rooms.front if self._page is Page.ROOM else None
 
     def handle(self, event: AppEvent) -> bool:
         """Take in one event; False once the program is to end."""
@@ -94,8 +106,11 @@ class Controller:
             self._from_room(event)
         elif isinstance(event, events.OwnAct):
             self._about_oneself(event)
+        elif isinstance(event, events.InRoom):
+            if self._room is not None and self._room.room_id == event.room_id:
+                self._in_room(self._room, event.act)
         elif isinstance(event, events.RoomAct):
-            if self._room is not None and self._page is Page.ROOM:
+            if self._room is not None:
                 self._in_room(self._room, event)
         else:
             self._handle(event)
@@ -125,11 +140,12 @@ class Controller:
             case events.OpenRecent():
                 self._open_recent(event)
             case events.ForgetRecent(sure=False):
-                titles = (room.title for room in self._start.recent if room.room_id == event.room_id)
+                titles = (room.title for room in self._rooms.rows() if room.room_id == event.room_id)
                 self._view.show_confirm(profile_words.erase_room(event.room_id, next(titles, "")))
             case events.ForgetRecent():
                 self._view.close_sheet(Sheet.CONFIRM)
-                self._behind.forget(event.room_id)
+                if self._rooms[event.room_id] is None:
+                    self._behind.forget(event.room_id)
             case events.Unlock():
                 self._wait_for("Opening your profile…")
                 self._behind.unlock(event.passphrase)
@@ -153,6 +169,7 @@ class Controller:
                 if self._room is not None:
                     self._room.sheet_closed(event.sheet)
             case events.FocusChanged():
+                self._focused = event.focused
                 if self._room is not None:
                     self._room.focus(event.focused)
             case events.Close():
@@ -163,10 +180,10 @@ class Controller:
     # -- the start page ------------------------------------------------------------------------------------------------
 
     def _profile_found(self, found: news.ProfileFound) -> None:
-        self._profile, self._busy = found, False
+        self._profile = found
         now = self._now_ms()
-        recent = tuple(
-            RecentRoom(
+        self._rooms.recent = tuple(
+            RoomRow(
                 room.room_id,
                 sentences.room_title(room.title),
                 sentences.ON_THIS_COMPUTER if room.only_here else room.place,
@@ -175,11 +192,10 @@ class Controller:
             for room in sorted(found.rooms, key=lambda room: -room.last_visit_ms)[:MAX_RECENT]
         )
         erased = self._page is Page.PROFILE and found.first_time
-        before = self._start
+        gone_on = self._page in (Page.ROOM, Page.CREATE, Page.PROXY) or (self._page is Page.IMPORT and found.first_time)
         self._start = replace(
             self._start,
             name="" if erased else self._start.name or found.nick,
-            recent=recent,
             first_time=found.first_time,
             proxied=found.proxied,
             has_profile=not found.first_time and not found.locked,
@@ -187,17 +203,34 @@ class Controller:
             problem=sentences.loss(found.loss) if found.loss else "",
         )
         if found.locked:
+            self._busy = False
             self._page, self._other_page = Page.UNLOCK, self._view.show_unlock(found.nick)
             self._view.set_title("Parley")
-        elif self._page is Page.START and self._start_page is not None and _has_place(before, self._start):
-            self._start_page.set_recent(recent)
-        elif self._page is not Page.ROOM:
+        elif self._page is Page.START and self._start_page is not None and _has_place(self._listed, self._to_list()):
+            self._list_rooms(self._start_page)
+        elif not gone_on:
             self._show_start()
 
+    def _to_list(self) -> StartState:
+        front = self._rooms.front
+        return replace(self._start, rooms=self._rooms.rows(), back=front.title if front is not None else "")
+
     def _show_start(self) -> None:
-        self._page, self._busy = Page.START, False
-        self._start_page = self._view.show_start(self._start)
-        self._view.set_title("Parley")
+        self._leave_room()
+        self._page, self._busy, self._listed = Page.START, False, self._to_list()
+        self._start_page = self._view.show_start(self._listed)
+        self._set_title()
+
+    def _list_rooms(self, page: StartView) -> None:
+        """Show what is new in the rooms."""
+        rooms = self._rooms.rows()
+        if rooms != self._listed.rooms:
+            self._listed = replace(self._listed, rooms=rooms)
+            page.set_rooms(rooms)
+            self._set_title()
+
+    def _set_title(self, page: str = "") -> None:
+        self._view.set_title(sentences.window_title(page, self._rooms.unread))
 
     def _edited(self, event: events.NameEdited | events.InviteEdited) -> None:
         if self._page not in (Page.START, Page.NOTHING) or self._start_page is None:
@@ -230,15 +263,32 @@ class Controller:
             self._behind.join(name, event.invite_text, event.anonymous, event.passphrase)
 
     def _open_recent(self, event: events.OpenRecent) -> None:
-        name = self._checked_name(event.name)
-        if not name:
+        room = self._rooms[event.room_id]
+        if room is not None:
+            self._show_room(room)
             return
-        if self._room is not None:  # from one room to the next: its page stays until the other comes
-            self._behind.close_room(self._room.room_id)
-            self._room = None
-        else:
+        # From another room, it is by the name of the profile: the one there may be that of an anonymous visit.
+        name = self._checked_name(event.name) if self._room is None else self._profile.nick or self._start.name
+        if not name or self._busy:
+            return
+        if self._room is None:
             self._wait_for("Opening the room…")
+        self._busy = True
         self._behind.open_recent(event.room_id, name)
+
+    def _show_room(self, room: RoomController) -> None:
+        """Show this room: `flush` does."""
+        self._leave_room()
+        self._rooms.front = room
+        self._page, self._busy = Page.ROOM, False
+        room.focus(self._focused)
+
+    def _leave_room(self) -> None:
+        """Have the room that is shown go on behind another page."""
+        if self._room is not None:
+            self._room.hide()
+            for sheet in Sheet:
+                self._view.close_sheet(sheet)
 
     # -- one's profile -------------------------------------------------------------------------------------------------
 
@@ -276,13 +326,13 @@ class Controller:
     def _show_profile(self) -> None:
         self._page, self._busy = Page.PROFILE, False
         self._other_page = self._view.show_profile(profile_words.profile(safe_name(self._profile.nick), self._known))
-        self._view.set_title("Your profile — Parley")
+        self._set_title("Your profile")
 
     def _show_proxy(self) -> None:
         self._page, self._busy = Page.PROXY, False
         self._start = replace(self._start, proxied=bool(self._proxy.address or self._proxy.problem))
         self._other_page = self._view.show_proxy(self._proxy)
-        self._view.set_title(f"{PROXY_TITLE} — Parley")
+        self._set_title(PROXY_TITLE)
 
     # -- making a room -------------------------------------------------------------------------------------------------
 
@@ -297,7 +347,7 @@ class Controller:
     def _show_create(self) -> None:
         self._page, self._busy = Page.CREATE, False
         self._other_page = self._view.show_create(self._create)
-        self._view.set_title("New room — Parley")
+        self._set_title("New room")
 
     def _make(self, event: events.Create) -> None:
         self._create = CreateState(
@@ -330,24 +380,22 @@ class Controller:
         if self._page is Page.NOTHING:  # the profile can't be read: one can still visit without it
             self._start = replace(self._start, problem=sentence, anonymous=True)
             self._show_start()
-        elif self._page is Page.ROOM and self._room is not None:
+        elif self._room is not None:
             self._room.trouble(sentence)
-        elif self._page is Page.ROOM:
-            self._start = replace(self._start, problem=sentence)
-            self._show_start()
         elif page is not None:
             page.set_busy("")
             page.set_problem(sentence)
 
     def _opened(self, event: news.RoomOpened) -> None:
-        others = tuple(room for room in self._start.recent if room.room_id != event.room_id)
-        self._room = RoomController(self._view, self._behind, event, others, self._now_ms)
-        self._page, self._busy = Page.ROOM, False
+        self._start = replace(self._start, invite_text="", invite_check=Check(), problem="")
+        self._show_room(self._rooms.open(event))
+        if not self._start.anonymous:
+            self._behind.look()  # it may be the first of a profile that was just made
 
     def _from_room(self, event: news.RoomNews) -> None:
-        room = self._room
-        if room is None or event.room_id != room.room_id:
-            return  # of a room that was closed a moment ago
+        room = self._rooms[event.room_id]
+        if room is None:
+            return  # it was closed a moment ago
         match event:
             case news.FromRoom():
                 room.core(event.event)
@@ -368,62 +416,22 @@ class Controller:
 
     def _in_room(self, room: RoomController, event: events.RoomAct) -> None:
         match event:
-            case events.Send():
-                room.say(event.text)
-            case events.Answer():
-                room.answer(event.mid)
-            case events.OpenSteady():
-                room.show_steady()
-            case events.SetSteady():
-                room.steady.set(event.period_s)
-                self._view.close_sheet(Sheet.STEADY)
-                room.sheet_closed(Sheet.STEADY)
-            case events.OpenMove():
-                room.show_move()
-            case events.MoveRoom():
-                room.move.go(event.line)
-            case events.OpenInvite():
-                room.show_invite()
-            case events.CopyInvite():
-                room.copy_invite(event.clear)
-            case events.ShowKnock():
-                room.knocks.show(event.fp)
-            case events.LetIn():
-                room.answer_knock(event.fp, let_in=True)
-            case events.TurnAway():
-                room.answer_knock(event.fp, let_in=False)
-            case events.ShowReaders():
-                room.readers.show(event.mid)
-            case events.TakeBack():
-                room.take_back(event.mid)
-            case events.ShowSealed():
-                room.readers.unfold(event.mid, event.hide)
-            case (
-                events.OpenWords() | events.TickWords() | events.WordsSame() | events.WordsDiffer() | events.SettleKey()
-            ):
-                room.trust.act(event)
-            case events.OpenReport() | events.TickNames() | events.SaveReport():
-                room.trial.act(event)
-            case events.DismissBanner():
-                room.dismiss(event.key)
-            case events.TogglePeople():
-                room.toggle_people()
+            case events.AnotherRoom():
+                self._show_start()
             case events.LeaveRoom(sure=False):
                 room.ask_to_leave()
             case events.LeaveRoom():
                 self._behind.leave(room.room_id)
-                self._back_to_start()
+                self._drop(room)
             case events.CloseRoom() | events.StopWaiting():
                 self._behind.close_room(room.room_id)
-                self._back_to_start()
+                self._drop(room)
             case _:
-                assert_never(event)
+                act(room, self._view, event)
 
-    def _back_to_start(self) -> None:
-        for sheet in Sheet:
-            self._view.close_sheet(sheet)
-        self._room = None
-        self._start = replace(self._start, invite_text="", invite_check=Check())
+    def _drop(self, room: RoomController) -> None:
+        self._leave_room()
+        self._rooms.drop(room.room_id)
         self._show_start()
         if not self._start.anonymous:
             self._behind.look()
@@ -431,7 +439,11 @@ class Controller:
     # -- the rest ------------------------------------------------------------------------------------------------------
 
     def _back(self) -> None:
-        if self._busy or self._page not in (Page.CREATE, Page.PROFILE, Page.IMPORT, Page.PROXY):
+        if self._busy:
+            return
+        if self._page is Page.START and self._rooms.front is not None:
+            self._show_room(self._rooms.front)
+        if self._page not in (Page.CREATE, Page.PROFILE, Page.IMPORT, Page.PROXY):
             return
         if self._page is Page.PROFILE:
             self._start = replace(self._start, unprotected=self._known.guard is Guard.NOBODY)
@@ -442,6 +454,7 @@ class Controller:
             return
         self._dark = not self._dark
         self._view.set_theme(self._dark)
+        self._behind.keep_look(self._dark)
         match self._page:
             case Page.START:
                 self._show_start()
@@ -475,5 +488,5 @@ class Controller:
 
 def _has_place(shown: StartState, now: StartState) -> bool:
     """Say whether a start page that is already shown can take in what is so now; else it is shown anew."""
-    offers = [(one.first_time, one.has_profile, one.unprotected, one.proxied) for one in (shown, now)]
-    return offers[0] == offers[1] and len(now.recent) <= len(shown.recent)
+    offers = [(one.first_time, one.has_profile, one.unprotected, one.proxied, one.back) for one in (shown, now)]
+    return offers[0] == offers[1] and len(now.rooms) <= len(shown.rooms)

@@ -75,10 +75,10 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class OpenRecent:
-    """Open a room that the profile remembers."""
+    """Show a room that is open, or open one that the profile remembers; without a name, by that of the profile."""
 
     room_id: bytes
-    name: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,11 @@ class EraseProfile:
 @dataclass(frozen=True, slots=True)
 class Back:
     """Go back one page (Esc, a back button), or close the topmost sheet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnotherRoom:
+    """Show the start page; one stays in the room, or at its door."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +321,7 @@ class LeaveRoom:
 
 @dataclass(frozen=True, slots=True)
 class CloseRoom:
-    """Close the room's page and stay a member."""
+    """Close the room and stay a member: the others see one as away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,9 +362,9 @@ class Close:
 
 
 OwnAct = OpenProfile | Protect | ExportProfile | BeginImport | ImportProfile | EraseProfile | OpenProxy | SetProxy
-RoomAct = (
-    StopWaiting
-    | Send
+WayOut = AnotherRoom | StopWaiting | LeaveRoom | CloseRoom
+InsideAct = (
+    Send
     | Answer
     | OpenSteady
     | SetSteady
@@ -376,10 +381,22 @@ RoomAct = (
     | TrustAct
     | TrialAct
     | DismissBanner
-    | LeaveRoom
-    | CloseRoom
     | TogglePeople
 )
+RoomAct = WayOut | InsideAct
+
+
+@dataclass(frozen=True, slots=True)
+class InRoom:
+    """Something done on the page of a room, or on a sheet over it: for that room, or for none if it isn't shown now.
+
+    A page stays for a moment when another room is already to be shown, and what is typed there isn't for that one.
+    """
+
+    room_id: bytes
+    act: RoomAct
+
+
 PageAct = (
     NameEdited
     | InviteEdited
@@ -397,7 +414,7 @@ PageAct = (
     | SheetClosed
     | Close
 )
-ViewEvent = OwnAct | RoomAct | PageAct
+ViewEvent = OwnAct | RoomAct | InRoom | PageAct
 
 Emit = Callable[[ViewEvent], None]
 """What a page is given to report with.  Called in the GUI thread, it only queues, so a page may call it anywhere."""

@@ -188,6 +188,11 @@ class History:
             return Quoted(answers.mid, answers.author, name_of(answers.author), NOT_HERE, here=False)
         return Quoted(message.mid, message.sender, name_of(message.sender), message.text)
 
+    @property
+    def newest(self) -> Message | None:
+        """The message that was said last."""
+        return next((entry for entry in reversed(self._entries) if isinstance(entry, Message)), None)
+
     def outstanding(self, here: Iterable[bytes]) -> tuple[int, int]:
         """Count one's own messages on their way to somebody who is here, and those that only wait for the absent."""
         present = set(here)

@@ -12,6 +12,11 @@ from gui.pages import Behind, View
 from gui.shown import Banner, KnockState, Tone
 
 
+def knocking(name: str) -> str:
+    """Say who knocks."""
+    return f"{name} is at the door"
+
+
 class Knocks:
     """The knocks of one room.  `warning` says what isn't settled about somebody's key."""
 
@@ -86,7 +91,7 @@ class Knocks:
             Banner(
                 f"knock {fp.hex()}",
                 Tone.ACCENT,
-                f"{self._name_of(fp)} is at the door",
+                knocking(self._name_of(fp)),
                 f"Knocked at {wording.clock(knock.at_ms)} with the invite",
                 ("See who it is", events.ShowKnock(fp)),
                 fp=fp,

@@ -31,8 +31,8 @@ from gui.shown import (
     Quiet,
     Quoted,
     ReadersState,
-    RecentRoom,
     ReportState,
+    RoomRow,
     RoomState,
     StartState,
     Status,
@@ -79,6 +79,9 @@ class RoomView(Protocol):
     def set_roster(self, people: Sequence[Person]) -> None:
         """Show these people, in this order: self first; the page groups them into Here and Away."""
 
+    def set_rooms(self, rooms: Sequence[RoomRow]) -> None:
+        """Show these rooms, this one among them."""
+
     def set_status(self, status: Status) -> None:
         """Say the status bar."""
 
@@ -116,8 +119,8 @@ class StartView(Protocol):
     def set_invite_check(self, check: Check) -> None:
         """Green line, or red border with sentence, cure and "Paste again"; Join is on only when `check.ok`."""
 
-    def set_recent(self, recent: Sequence[RecentRoom]) -> None:
-        """Show these recent rooms."""
+    def set_rooms(self, rooms: Sequence[RoomRow]) -> None:
+        """Show these rooms, as many as there were at first or fewer."""
 
     def set_busy(self, sentence: str) -> None:
         """Switch the page off and say what it waits for; an empty sentence switches it on."""
@@ -256,6 +259,9 @@ class Behind(Protocol):
 
     def open_recent(self, room_id: bytes, name: str) -> None:
         """Open a room that the profile remembers: `RoomOpened`."""
+
+    def keep_look(self, dark: bool) -> None:
+        """Keep the look for the next time, where anything is kept."""
 
     def forget(self, room_id: bytes) -> None:
         """Take a room off the profile: `ProfileFound`."""

@@ -15,8 +15,8 @@ THROUGH_NOTE = (
 )
 TOR = "127.0.0.1:9050"
 HOLDS = (
-    "It holds for every room that you open from now on, anonymous visits among them, and is kept beside your profile, "
-    "where anybody with this disk can see it. A relay on this computer is reached directly."
+    "It holds for every room, anonymous visits among them; those that are open are connected anew. It is kept beside "
+    "your profile, where anybody with this disk can see it. A relay on this computer is reached directly."
 )
 GIVEN = "It was given when Parley was started, and isn't kept."
 TYPE_ONE = "Type the host and the port of the proxy, such as 127.0.0.1:9050, which is Tor's."

@@ -1,7 +1,8 @@
 """One room as its window sees it: takes what the core and the person say, and drives the page.  No toolkit.
 
 Everything that arrives changes what is known first; `flush` then tells the page what is different, once for however
-much came together.  One is in the room, or waits at its door: `flush` shows which.
+much came together.  One is in the room, or waits at its door: `flush` shows which.  While another page is shown
+nothing is told, and what comes is counted.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ from chatcore.events import (
     Waiting,
 )
 from chatcore.invite import Invite, Mode
-from gui import move, sentences
+from gui import move, sentences, wording
 from gui.events import CLEAR_CLIPBOARD_S, Sheet
 from gui.history import History
-from gui.knocks import Knocks
+from gui.knocks import Knocks, knocking
 from gui.lists import Lists
 from gui.news import PeopleKnown, RoomOpened
 from gui.pages import Behind, RoomView, View, WaitingView
@@ -61,7 +62,7 @@ from gui.shown import (
     Header,
     Quiet,
     Quoted,
-    RecentRoom,
+    RoomRow,
     RoomState,
     Status,
     Tick,
@@ -80,7 +81,7 @@ Shown = TypeVar("Shown")
 class RoomController:
     """What is known of one room, and its page.
 
-    `others` are the rooms to go to from here; `now_ms` is the wall clock.
+    `rooms` returns all rooms that one can go to, this one among them; `now_ms` is the wall clock.
     """
 
     def __init__(
@@ -88,10 +89,10 @@ class RoomController:
         view: View,
         behind: Behind,
         opened: RoomOpened,
-        others: tuple[RecentRoom, ...],
+        rooms: Callable[[], tuple[RoomRow, ...]],
         now_ms: Callable[[], int],
     ) -> None:
-        self._view, self._behind, self.opened, self._others, self._now_ms = view, behind, opened, others, now_ms
+        self._view, self._behind, self.opened, self._rooms, self._now_ms = view, behind, opened, rooms, now_ms
         self.room_id = opened.room_id
         self.title = sentences.room_title(opened.title)
         self.history = History()
@@ -116,8 +117,10 @@ class RoomController:
         self._invite_shown = False
         self._answering = b""  # the message that is answered with what is said next
         self._people_shown = True
-        self._focused = True
-        self._unread = 0
+        self._opened_ms = now_ms()
+        self._draft = self._refusal = ""  # what stands in the composer, and why it isn't sent, while no page has it
+        self._seen = False  # the page is shown, and its window has the keyboard
+        self.unread = 0
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
@@ -153,16 +156,17 @@ class RoomController:
             case Waiting():
                 self._wait(event)
             case LetIn():
+                self.unread += self._waiting is not None and not self._seen
                 self.inside, self._waiting = True, None
             case MessageSent():
                 self.history.sent(event, self.opened.own_fp)
+                self._draft = self._draft.removeprefix(event.text)
                 if self._page is not None:
                     self._page.composer_taken(event.text)
                 if event.answers is not None and event.answers.mid == self._answering:
                     self.answer(b"")
             case NotSaid():
-                if self._page is not None:
-                    self._page.composer_refused(event.text, sentences.came_meanwhile(map(self.name, event.others)))
+                self._refuse(event.text, sentences.came_meanwhile(map(self.name, event.others)))
             case GoesOut():
                 self.history.goes_out(event)
             case SteadyChanged():
@@ -273,8 +277,8 @@ class RoomController:
         self.history.received(event)
         if event.readers is not None:
             self._lists.wrote_to_ours(event.sender)
-        if not self._focused:
-            self._unread += 1
+        if not self._seen and event.received_ms >= self._opened_ms:  # else it is told again, from the disk
+            self.unread += 1
 
     # -- what the person does ------------------------------------------------------------------------------------------
 
@@ -283,8 +287,13 @@ class RoomController:
         try:
             self._behind.say(self.room_id, text, self._answering, frozenset(self.roster.fps))
         except (TextError, StateError) as refusal:
-            if self._page is not None:
-                self._page.composer_refused(text, str(refusal))
+            self._refuse(text, str(refusal))
+
+    def _refuse(self, text: str, sentence: str) -> None:
+        if self._page is not None:
+            self._page.composer_refused(text, sentence)
+        else:
+            self._refusal = sentence
 
     def answer(self, mid: bytes) -> None:
         """Answer a message with what is said next, or (none) nothing after all."""
@@ -369,14 +378,14 @@ class RoomController:
             self._page.show_people(self._people_shown)
 
     def focus(self, focused: bool) -> None:
-        """Note whether the window has the keyboard: then everything has been seen."""
-        self._focused = focused
+        """Note whether the window has the keyboard, with this page in it: then everything has been seen."""
+        self._seen = focused
         if focused:
-            self._unread = 0
+            self.unread = 0
 
     # -- what is shown -------------------------------------------------------------------------------------------------
 
-    def show(self, draft: str = "") -> None:
+    def show(self) -> None:
         """Show the room, or the door, as a new page (also after a change of theme)."""
         self.roster.settle_hues()
         self._told.clear()
@@ -385,6 +394,7 @@ class RoomController:
             self._view.set_title(f"Knocking — {self.title}")
             return
         self._door = None
+        draft, self._draft = self._draft, ""
         self._page = self._view.show_room(
             RoomState(
                 self.room_id,
@@ -402,15 +412,47 @@ class RoomController:
                 self._people_shown,
                 draft,
                 self._answered(),
-                self._others,
+                self._rooms(),
                 self.roster.hues.of,
             )
         )
-        self._title()
+        if self._refusal:
+            self._page.composer_refused(draft, self._refusal)
+            self._refusal = ""
+        self._title(self._rooms())
+
+    def hide(self) -> None:
+        """Another page is to be shown: keep what stands in the composer.  Sheets go with the page."""
+        self._keep_draft()
+        self._page = self._door = None
+        self.focus(False)
+        for sheet in Sheet:
+            self.sheet_closed(sheet)
+
+    def _keep_draft(self) -> None:
+        if self._page is not None:
+            self._draft = self._page.draft()
+
+    def row(self) -> RoomRow:
+        """Return what is said of the room where rooms are listed."""
+        at_door = next(iter(self.knocks), None)
+        text, at_ms = sentences.newest(self.history.newest, self.name)
+        if self._draft.strip() and not self.unread:
+            text = sentences.draft(self._draft)
+        if at_door is not None:
+            text = knocking(self.name(at_door))
+        elif "connection" in self._alarms:
+            text = "Not connected"
+        elif not self.inside:
+            text = "Waiting to be let in"
+        when = wording.when(at_ms, self._now_ms())
+        knock = at_door is not None
+        return RoomRow(self.room_id, self.title, text or self._header().text, when, True, self.unread, knock)
 
     def show_again(self) -> None:
         """Show everything anew, sheets too: the theme has changed."""
-        self.show(self._page.draft() if self._page is not None else "")
+        self._keep_draft()
+        self.show()
         if self._invite_shown:
             self.show_invite()
         self.knocks.show_again()
@@ -446,17 +488,19 @@ class RoomController:
         self._tell("status", page.set_status, self._status())
         self._tell("composer", page.set_composer, self._composer())
         self._tell("banners", page.set_banners, self._banners())
-        self._title()
+        rooms = self._rooms()
+        self._tell("rooms", page.set_rooms, rooms)
+        self._title(rooms)
 
     def _tell(self, what: str, how: Callable[[Shown], None], value: Shown) -> None:
         if what not in self._told or self._told[what] != value:
             self._told[what] = value
             how(value)
 
-    def _title(self) -> None:
-        unread = f"({self._unread}) " if self._unread else ""
-        door = next((f"{self.name(fp)} is at the door · " for fp in self.knocks if not self._focused), "")
-        self._tell("title", self._view.set_title, f"{unread}{door}{self.title} — Parley")
+    def _title(self, rooms: tuple[RoomRow, ...]) -> None:
+        count = sum(row.unread for row in rooms)
+        door = next((f"{knocking(self.name(fp))} · " for fp in self.knocks if not self._seen), "")
+        self._tell("title", self._view.set_title, sentences.window_title(f"{door}{self.title}", count))
 
     def _header(self) -> Header:
         return sentences.header(self.roster.members, self.trust.count_compared(), self.steady.period_s)

@@ -37,6 +37,7 @@ from gui.shown import (
 )
 
 HEX_BYTES = 7  # of the first block; enough to compare, and it fits on one line
+PREVIEW_CHARS = 200  # of a message, where rooms are listed: more than fits
 NOBODY = "Somebody"
 UNHEARD_OWNER = "The owner"  # of an open room, whom nobody here has heard yet
 NO_INVITE = "Paste the invite that you were sent first: a line that starts with parley:join."
@@ -138,6 +139,30 @@ def _privacy(stopped: bool, trouble: bool) -> tuple[str, str, Tone]:
     if stopped:
         return "Nothing goes out from this window now", "Nothing goes out now", Tone.WARN
     return "Only the people in this room can read this", "Only this room can read this", Tone.PLAIN
+
+
+def newest(message: Message | None, name_of: NameOf) -> tuple[str, int]:
+    """Say where rooms are listed what was said last, and when; nothing of what nobody got."""
+    if message is None:
+        return "", 0
+    if message.spared and not message.gone:
+        return "You took your message back", message.received_ms
+    author = "You" if message.own else name_of(message.sender)
+    return f"{author}: {_one_line(message.text)}", message.received_ms
+
+
+def draft(text: str) -> str:
+    """Say where rooms are listed what one was writing there."""
+    return f"Draft: {_one_line(text)}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text[:PREVIEW_CHARS].split())
+
+
+def window_title(page: str, unread: int) -> str:
+    """Return what stands in the bar of the window: how much there is to read, and what is shown."""
+    return f"{f'({unread}) ' if unread else ''}{f'{page} — ' if page else ''}Parley"
 
 
 def composer(title: str, alone: bool, stopped: bool) -> Composer:
@@ -361,6 +386,7 @@ def waiting_state(
         f"When {caller} calls, read the words to each other. If they differ, stop waiting and ask for a new invite.",
         words,
         trouble,
+        opened.room_id,
     )
 
 

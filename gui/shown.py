@@ -171,6 +171,22 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomRow:
+    """One room where rooms are listed.  `is_open`: one is in it, or at its door, whatever page is shown.
+
+    `detail` is what is new there, or else where it is: "Bob: see you at eight", "relay.example.org".
+    """
+
+    room_id: bytes
+    title: str
+    detail: str = field(repr=False)
+    when: str  # "12:13", "Tue", "3 November", or ""
+    is_open: bool = False
+    unread: int = 0  # what came while nobody looked
+    knock: bool = False  # somebody is at the door
+
+
+@dataclass(frozen=True, slots=True)
 class RoomState:
     """A room page to show, whole: also used to fill it again after a change of theme."""
 
@@ -189,18 +205,8 @@ class RoomState:
     show_people: bool = True
     draft: str = field(default="", repr=False)
     answering: Quoted | None = None  # what the draft answers
-    rooms: tuple[RecentRoom, ...] = ()  # the others, for the column of rooms
+    rooms: tuple[RoomRow, ...] = ()  # this one and the others, for the column of rooms
     hues: Mapping[bytes, int] = field(default_factory=dict)  # of the people here; it goes on living
-
-
-@dataclass(frozen=True, slots=True)
-class RecentRoom:
-    """One line of the recent rooms."""
-
-    room_id: bytes
-    title: str
-    detail: str  # "relay.example.org"
-    when: str  # "12:13", "Tue", "3 November", or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +223,8 @@ class StartState:
     """The start page.  `first_time`: there is no profile yet, so a passphrase may be set."""
 
     name: str
-    recent: tuple[RecentRoom, ...] = ()
+    rooms: tuple[RoomRow, ...] = ()
+    back: str = ""  # the title of the open room that one goes back to, if there is one
     first_time: bool = False
     has_profile: bool = False  # it is open
     unprotected: bool = False  # and opens for everybody
@@ -265,6 +272,7 @@ class WaitingState:
     advice: str
     words: tuple[str, ...] = ()
     connection: str = ""  # a sentence when the relay is out of reach
+    room_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from gui.shown import (
     Note,
     Person,
     Quiet,
-    RecentRoom,
+    RoomRow,
     RoomState,
     Status,
     Tick,
@@ -85,8 +85,9 @@ ROOM = RoomState(
     delivery=Delivery((8).to_bytes(16, "big"), (fp("alice"), fp("bob"), fp("eve")),
                       "Arrived at 3 of 4 · waits on this computer for dave"),
     rooms=(
-        RecentRoom(fp("Book club"), "Book club", "relay.example.org", "11:52"),
-        RecentRoom(fp("Climbing"), "Climbing club with a long name", "relay.example.org", "Thu"),
+        RoomRow(fp("Cabin weekend"), "Cabin weekend", "You: On the phone is fine", "12:13", is_open=True),
+        RoomRow(fp("Book club"), "Book club", "alice: Which chapter?", "11:52", is_open=True, unread=2),
+        RoomRow(fp("Climbing"), "Climbing club with a long name", "relay.example.org", "Thu"),
     ),
 )  # fmt: skip
 KNOCK = Banner("knock", Tone.ACCENT, "frank is at the door", "Knocked at 12:07 with your invite",
@@ -101,7 +102,8 @@ QUIET = Quiet(
     "parley:join/relay.example.org:7256/" + "A1b2C3d4" * 20,
 )  # fmt: skip
 ALONE = replace(
-    ROOM, items=(), people=PEOPLE[:1], header=Header("Only you so far"), delivery=None, quiet=QUIET, rooms=(),
+    ROOM, items=(), people=PEOPLE[:1], header=Header("Only you so far"), delivery=None, quiet=QUIET,
+    rooms=(RoomRow(fp("Cabin weekend"), "Cabin weekend", "Only you so far", "", is_open=True),),
     composer=Composer(False, "You can write as soon as somebody is here",
                       "Everything you write here is for the people you let in."),
     status=replace(ROOM.status, connection="Connected"),
@@ -109,6 +111,7 @@ ALONE = replace(
 OFFLINE = replace(
     ROOM, status=Status("Check who is in this room", Tone.WARN, "Not connected · 2 messages wait", Tone.WARN),
     banners=(KNOCK, AMBER),
+    rooms=(replace(ROOM.rooms[0], detail="frank is at the door", knock=True), *ROOM.rooms[1:]),
 )  # fmt: skip
 
 

@@ -45,8 +45,8 @@ from gui.shown import (
     Quiet,
     Quoted,
     ReadersState,
-    RecentRoom,
     ReportState,
+    RoomRow,
     RoomState,
     StartState,
     Status,
@@ -117,6 +117,7 @@ class FakeRoomPage:
         self.header, self.people, self.status = state.header, list(state.people), state.status
         self.banners, self.composer, self.quiet = list(state.banners), state.composer, state.quiet
         self.answering = state.answering
+        self.rooms: Sequence[RoomRow] = state.rooms
         self.typed, self.refusal, self.people_shown = state.draft, "", state.show_people
 
     def set_header(self, header: Header) -> None:
@@ -124,6 +125,9 @@ class FakeRoomPage:
 
     def set_roster(self, people: Sequence[Person]) -> None:
         self.people = list(people)
+
+    def set_rooms(self, rooms: Sequence[RoomRow]) -> None:
+        self.rooms = rooms
 
     def set_status(self, status: Status) -> None:
         self.status = status
@@ -163,7 +167,7 @@ class FakePage:
         self.name_check, self.invite_check = Check(), Check()
         if isinstance(state, StartState):
             self.name_check, self.invite_check, self.problem = state.name_check, state.invite_check, state.problem
-            self.recent: Sequence[RecentRoom] = state.recent
+            self.rooms: Sequence[RoomRow] = state.rooms
 
     def set_busy(self, sentence: str) -> None:
         self.busy = sentence
@@ -177,8 +181,8 @@ class FakePage:
     def set_invite_check(self, check: Check) -> None:
         self.invite_check = check
 
-    def set_recent(self, recent: Sequence[RecentRoom]) -> None:
-        self.recent = recent
+    def set_rooms(self, rooms: Sequence[RoomRow]) -> None:
+        self.rooms = rooms
 
     def update(self, state: WaitingState) -> None:
         self.state = state
@@ -271,6 +275,7 @@ class FakeBackroom:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.refuse: TextError | None = None
+        self.dark: bool | None = None
 
     def look(self) -> None:
         self.asked.append(("look",))
@@ -309,6 +314,9 @@ class FakeBackroom:
 
     def open_recent(self, room_id: bytes, name: str) -> None:
         self.asked.append(("open_recent", room_id, name))
+
+    def keep_look(self, dark: bool) -> None:
+        self.dark = dark
 
     def forget(self, room_id: bytes) -> None:
         self.asked.append(("forget", room_id))
@@ -362,9 +370,10 @@ class FakeBackroom:
         self.asked.append(("close_room", room_id))
 
 
-def an_invite(mode: Mode = Mode.ASK, title: str = "Cabin weekend", owner: bytes = ALICE) -> Invite:
+def an_invite(mode: Mode = Mode.ASK, title: str = "Cabin weekend", owner: bytes = ALICE, number: int = 0) -> Invite:
+    """Return the invite of a room; another number is another room."""
     relay = RelayAddress("relay.example.org", 7256, (bytes(32),))
-    return Invite(bytes(range(32)), owner, 0, mode, relay, title)
+    return Invite(bytes(range(number, number + 32)), owner, 0, mode, relay, title)
 
 
 class Stage:
@@ -385,9 +394,9 @@ class Stage:
         self.controller.begin()
         return self(ProfileFound(nick, rooms, locked, first_time))
 
-    def open(self, own: bytes = ALICE, mode: Mode = Mode.ASK, title: str = "Cabin weekend") -> Stage:
+    def open(self, own: bytes = ALICE, mode: Mode = Mode.ASK, title: str = "Cabin weekend", number: int = 0) -> Stage:
         """Open a room that Alice made."""
-        invite = an_invite(mode, title)
+        invite = an_invite(mode, title, number=number)
         self.room_id = invite.room_id
         return self(RoomOpened(self.room_id, invite.to_text(), title, mode, own, NICKS[own], ALICE, False))
 

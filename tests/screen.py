@@ -18,7 +18,14 @@ class Screen:
     def __init__(self, dark: bool) -> None:
         self.told: list[ViewEvent] = []
         self.opened: list[str] = []
-        self.windows: Any = Windows(self.told.append, dark=dark, open_url=self.opened.append)
+        self.where: list[bytes] = []  # of which rooms it was
+        self.windows: Any = Windows(self._take, dark=dark, open_url=self.opened.append)
+
+    def _take(self, event: ViewEvent) -> None:
+        if isinstance(event, events.InRoom):
+            self.where.append(event.room_id)
+            event = event.act
+        self.told.append(event)
 
     def update(self) -> None:
         hidden_root().update()

@@ -45,7 +45,7 @@ from chatcore.profile import Loss, Profile
 from chatcore.proxy import Proxy
 from chatcore.roomvault import RoomVault
 from chatcore.vault import Vault
-from gui import backroom
+from gui import backroom, look
 from gui.backroom import Backroom
 from gui.news import (
     AppEvent,
@@ -362,6 +362,7 @@ def test_the_relay_of_this_computer(meet: Meet, again: bool) -> None:
 
 def test_an_anonymous_visit_writes_nothing(meet: Meet) -> None:
     alice = meet("alice")
+    alice.back.keep_look(True)
     alice.back.create("alice", "Cabin weekend", Mode.OPEN, None, True, "")
     alice.wait(RoomOpened)
     alice.wait(ConnectionChanged, lambda event: event.state is Connection.CONNECTED)
@@ -369,6 +370,28 @@ def test_an_anonymous_visit_writes_nothing(meet: Meet) -> None:
     assert alice.wait(ProfileFound).first_time
     alice.back.stop()
     assert not alice.directory.exists()
+
+
+def test_the_look_is_kept_beside_the_profile_as_soon_as_there_is_one(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice = meet("alice")
+    alice.back.keep_look(True)
+    room_of(alice, relay.line)
+    assert look.is_dark(alice.directory)
+    alice.back.keep_look(False)
+    alice.back.stop()
+    assert not look.is_dark(alice.directory)
+
+
+def test_with_whom_words_were_compared_is_said_in_every_room_that_is_open(meet: Meet, relay: EmbeddedRelay) -> None:
+    alice, bob = meet("alice"), meet("bob")
+    rooms = [room_of(alice, relay.line, Mode.OPEN) for _ in range(2)]
+    for room in rooms:
+        bob.back.join("bob", room.invite_text, False, "")
+        bobs = bob.wait(RoomOpened).own_fp
+        alice.wait(MemberJoined, lambda event, fp=bobs: event.fp == fp)  # type: ignore[misc]
+    alice.back.words_compared(rooms[0].room_id, (bobs,), Page.PAIR, True)
+    told = {alice.wait(PeopleKnown, lambda event: bool(event.compared)).room_id for _ in rooms}
+    assert told == {room.room_id for room in rooms}
 
 
 def test_a_passphrase_locks_the_profile(meet: Meet, relay: EmbeddedRelay) -> None:
@@ -559,6 +582,7 @@ def test_a_profile_is_protected_copied_erased_and_brought_back(
     alice.back.export_profile(str(copy), "for the stick")
     assert alice.wait(ProfileKnown).done == f"The copy is written: {copy}"
     assert any((alice.directory / "relay").iterdir())
+    alice.back.keep_look(True)
     alice.back.erase_profile()
     assert alice.wait(ProfileFound).first_time
     assert not alice.directory.exists()

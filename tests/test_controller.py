@@ -45,7 +45,7 @@ def test_the_profile_fills_the_page() -> None:
     room = news.Remembered(b"r" * 32, "Cabin weekend", "relay.example.org:7256", NOON - 60_000)
     stage = Stage().start(room, nick="Maya", first_time=False)
     assert stage.page.state.name == "Maya"
-    assert [(r.title, r.detail) for r in stage.page.state.recent] == [("Cabin weekend", "relay.example.org:7256")]
+    assert [(r.title, r.detail) for r in stage.page.state.rooms] == [("Cabin weekend", "relay.example.org:7256")]
     stage(events.OpenRecent(b"r" * 32, "Maya"))
     assert stage.back.asked[-1] == ("open_recent", b"r" * 32, "Maya")
     assert stage.page.busy
@@ -56,18 +56,18 @@ def test_every_room_is_listed_newest_first() -> None:
     rooms = [news.Remembered(bytes((n,)) * 32, f"Room {n}", "x:1", NOON - n) for n in range(9)]
     stage = Stage().start(*rooms[:8], first_time=False)
     page = stage.page
-    assert [r.title for r in page.state.recent] == [f"Room {n}" for n in range(8)]
+    assert [r.title for r in page.state.rooms] == [f"Room {n}" for n in range(8)]
     stage(news.ProfileFound("Maya", tuple(rooms[:7])))
     assert stage.page is page
-    assert len(page.recent) == 7
+    assert len(page.rooms) == 7
     stage(news.ProfileFound("Maya", tuple(rooms)))
     assert stage.page is not page, "a page has no place for more rooms than it was made for"
-    assert len(stage.page.recent) == 9
+    assert len(stage.page.rooms) == 9
 
 
 def test_a_relay_of_this_computer_is_called_so() -> None:
     room = news.Remembered(b"r" * 32, "Cabin weekend", "127.0.0.1:41731", NOON, only_here=True)
-    assert Stage().start(room, first_time=False).page.state.recent[0].detail == "On this computer"
+    assert Stage().start(room, first_time=False).page.state.rooms[0].detail == "On this computer"
 
 
 def test_a_name_given_at_the_start_goes_before_that_of_the_profile() -> None:
@@ -235,16 +235,10 @@ def test_after_the_first_room_the_start_page_knows_of_the_profile_that_was_made(
     assert stage.page.state is shown, "without a change the page stays, with what is typed in it"
 
 
-def test_one_goes_from_room_to_room() -> None:
-    other = news.Remembered(b"o" * 32, "Book club", "relay.example.org:7256", NOON)
-    stage = Stage().start(other, nick="Alice", first_time=False).open()
-    assert [room.title for room in stage.page.state.rooms] == ["Book club"]
-    first = stage.room_id
-    stage(events.OpenRecent(b"o" * 32, "Alice"))
-    assert stage.back.asked[-2:] == [("close_room", first), ("open_recent", b"o" * 32, "Alice")]
-    stage(news.Failed("The profile is damaged."))
-    assert stage.view.page == "start"
-    assert stage.page.problem == "The profile is damaged."
+def test_news_of_the_profile_take_nobody_away_from_the_page_that_makes_a_room() -> None:
+    stage = Stage().start(nick="Alice", first_time=False).open()
+    stage(events.CloseRoom(), events.BeginCreate("Alice"), news.ProfileFound("Alice"))
+    assert stage.view.page == "create"
 
 
 # -- the look and the end ----------------------------------------------------------------------------------------------
@@ -274,8 +268,10 @@ def test_another_look_shows_the_same_with_what_was_typed() -> None:
     assert stage.page.typed == "half a sent"
     stage.core(heard(3, "more"))
     assert stage.log.texts == ["hi", "hello", "more"]
+    assert stage.back.dark is True
     stage(events.ThemeToggled())
     assert stage.view.dark is False
+    assert stage.back.dark is False
 
 
 def test_closing_ends_the_program() -> None:

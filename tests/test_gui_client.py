@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import gui_client
+from gui import look
 
 ROOT = Path(__file__).parent.parent
 SECRET = "AQCsesame7781"
@@ -75,7 +76,42 @@ def test_what_was_asked_for_reaches_the_window(monkeypatch: pytest.MonkeyPatch) 
     assert gui_client.main([]) == 0
     dark = ["--theme", "dark", "--proxy", "127.0.0.1:9050"]
     assert gui_client.main(["--name", "Léa", "--profile", "p", *dark, "--invite-stdin"]) == 0
-    assert asked == [("", None, False, "", None), ("Léa", Path("p"), True, f"parley:join/x/{SECRET}", "127.0.0.1:9050")]
+    assert asked == [
+        ("", None, None, "", None),
+        ("Léa", Path("p"), "dark", f"parley:join/x/{SECRET}", "127.0.0.1:9050"),
+    ]
+
+
+def test_the_look_is_as_it_was_left_unless_another_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    look.keep(tmp_path, dark=True)
+    seen: list[bool] = []
+
+    def windows(emit: object, *, dark: bool) -> None:
+        seen.append(dark)
+        raise InterruptedError  # that is all that was to be seen
+
+    monkeypatch.setattr("gui.view.windows.Windows", windows)
+    for theme in (None, "light", "dark"):
+        with pytest.raises(InterruptedError):
+            gui_client._run("", tmp_path, theme, "")
+    look.keep(tmp_path, dark=False)
+    with pytest.raises(InterruptedError):
+        gui_client._run("", tmp_path, None, "")
+    assert seen == [True, False, True, False]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kept", [b"", b"dark", b"dark\n\n", b"light\n", bytes(99), None])
+def test_what_is_no_look_is_light(tmp_path: Path, kept: bytes | None) -> None:
+    if kept is None:
+        (tmp_path / "look.txt").mkdir()
+    else:
+        (tmp_path / "look.txt").write_bytes(kept)
+    assert not look.is_dark(tmp_path)
+    assert not look.is_dark(tmp_path / "nowhere")
+    look.keep(tmp_path / "look.txt" / "nowhere", dark=True)  # it isn't worth a sentence
 
 
 def _invite_taken(data: bytes, *, close: bool = False) -> str:

@@ -208,6 +208,20 @@ def test_a_proxy_is_set_kept_and_gone_through(meet: Meet, tmp_path: Path) -> Non
     assert [asked.host for asked in server.asked] == [ONION]
 
 
+def test_a_room_that_is_open_goes_another_way_as_soon_as_it_is_set(meet: Meet, tmp_path: Path) -> None:
+    with RelayThread(tls_config(tmp_path)) as relay, SocksServer(relay.port) as one, SocksServer(relay.port) as other:
+        alice = meet()
+        alice.back.set_proxy(one.at.place)
+        alice.join(RelayAddress(ONION, 7256, (pin_in(tmp_path),)).to_text())
+        alice.why(Connection.CONNECTED)
+        alice.back.set_proxy(one.at.place)  # it is as it was
+        alice.back.set_proxy(other.at.place)
+        alice.why(Connection.RECONNECTING)
+        alice.why(Connection.CONNECTED)
+    assert [asked.host for asked in (*one.asked, *other.asked)] == [ONION, ONION]
+    assert len(other.asked) == 1
+
+
 def test_what_is_given_at_the_start_counts_and_is_not_kept(meet: Meet, tmp_path: Path) -> None:
     with SocksServer(reply=4) as given, SocksServer(reply=3) as kept:
         proxyfile.keep(tmp_path / "alice", kept.at)

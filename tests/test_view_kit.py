@@ -229,6 +229,9 @@ def test_a_sheet_lies_over_its_window_and_escape_closes_it(kit: Kit, opened: Ope
     sheet = opened(kit, [[kit.text("A question")], [kit.button("Done", "-DONE-")]], parent=under)
     top = sheet.TKroot
     top.update()
+    assert not top.winfo_viewable(), "it isn't filled yet"
+    sheet.appear()
+    top.update()
     middle = top.winfo_rootx() + top.winfo_width() // 2
     assert middle == pytest.approx(under.TKroot.winfo_rootx() + under.TKroot.winfo_width() // 2, abs=20)
     top.focus_force()

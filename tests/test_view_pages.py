@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import tkinter as tk
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,9 @@ from gui.shown import (
     Quote,
     Reader,
     ReadersState,
-    RecentRoom,
     ReportRow,
     ReportState,
+    RoomRow,
     RoomState,
     SealedLine,
     StartState,
@@ -46,16 +47,18 @@ from gui.shown import (
     Tick,
     Tone,
     WaitingState,
+    WordsPerson,
     WordsState,
 )
 from gui.view import create, knock, readers, start
+from gui.view.page_window import PageWindow
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 FP = bytes(range(32))
 LINK = an_invite().to_text()
 RECENT = (
-    RecentRoom(b"r" * 32, "Cabin weekend", "relay.example.org:7256", "12:13"),
-    RecentRoom(b"s" * 32, "Book club", "chat.example.org:7256", "Tue"),
+    RoomRow(b"r" * 32, "Cabin weekend", "relay.example.org:7256", "12:13"),
+    RoomRow(b"s" * 32, "Book club", "chat.example.org:7256", "Tue"),
 )
 KNOCK = KnockState(FP, "Léa would like to come in", "Cabin weekend", "Ask Léa.", "Nothing is encrypted to Léa.", WORDS)
 MOVE = MoveState("Cabin weekend", "The room is on relay.example.org:7256 now.", move.FOLLOWS, move.SEES)
@@ -166,13 +169,32 @@ def test_who_has_a_profile_is_not_asked_for_a_new_passphrase(screen: Screen) -> 
 def test_recent_rooms_are_opened_and_forgotten(screen: Screen) -> None:
     page = screen.windows.show_start(StartState("Maya", RECENT))
     words = screen.reads()
-    assert {"Recent rooms", "Cabin weekend", "Book club", "12:13"} <= set(words)
+    assert {"Your rooms", "Cabin weekend", "Book club", "12:13"} <= set(words)
     screen.press("Book club")
     assert screen.last() == events.OpenRecent(b"s" * 32, "Maya")
     page.rows[0].forget.press()
     assert screen.last() == events.ForgetRecent(b"r" * 32)
-    page.set_recent(())
-    assert "Recent rooms" not in screen.reads()
+    page.set_rooms(())
+    assert "Your rooms" not in screen.reads()
+
+
+def test_rooms_that_are_open_say_what_is_new_and_one_goes_back_to_the_last(screen: Screen) -> None:
+    page = screen.windows.show_start(StartState("Maya", RECENT, back="Cabin weekend"))
+    assert "3 new" not in screen.reads()
+    assert {"Another room", "You stay in the rooms that are open. The arrow leads back."} <= set(screen.reads())
+    cabin = RoomRow(b"r" * 32, "Cabin weekend", "Bob: hi", "12:14", is_open=True, unread=3)
+    club = RoomRow(b"s" * 32, "Book club", "Eve is at the door", "12:13", is_open=True, knock=True)
+    page.set_rooms((cabin, club))
+    assert {"Bob: hi", "3 new", "Eve is at the door", "Show"} <= set(screen.reads())
+    assert "Open" not in screen.reads()
+    assert [row.forget.Widget.winfo_ismapped() for row in page.rows[:2]] == [0, 0], "it is closed before it is erased"
+    page.rows[1].open.press()
+    assert screen.last() == events.OpenRecent(b"s" * 32, "Maya")
+    page.back.press()
+    assert screen.last() == events.Back()
+    screen.key("Escape")
+    assert screen.told[-2:] == [events.Back(), events.Back()]
+    assert not screen.windows.show_start(StartState("Maya", RECENT)).back.Widget.winfo_ismapped()
 
 
 def test_while_busy_nothing_can_be_pressed(screen: Screen) -> None:
@@ -303,9 +325,66 @@ def test_who_knocks_sees_the_same_words(screen: Screen) -> None:
     assert "The relay doesn't answer." not in screen.reads()
     screen.press("Stop waiting")
     assert screen.last() == events.StopWaiting()
+    page.back.press()
+    screen.key("Escape")
+    assert screen.told[-2:] == [events.AnotherRoom(), events.AnotherRoom()], "one goes on waiting"
 
 
 # -- sheets ------------------------------------------------------------------------------------------------------------
+
+
+def _all_words(under: Any) -> set[str]:
+    """Return the words of all widgets, seen or not."""
+    words: set[str] = set()
+    for child in under.winfo_children():
+        if isinstance(child, tk.Label):
+            words.add(str(child.cget("text")).strip())
+        elif isinstance(child, tk.Entry):
+            words.add(child.get())
+        elif isinstance(child, tk.Canvas):
+            canvas: Any = child
+            words |= {canvas.itemcget(i, "text") for i in canvas.find_all() if canvas.type(i) == "text"}
+        words |= _all_words(child)
+    return words
+
+
+def test_a_sheet_is_filled_before_it_is_seen(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy computer what is filled afterwards is seen half empty."""
+    filled: list[set[str]] = []
+
+    def appear(window: Any) -> None:
+        assert not window.TKroot.winfo_viewable()
+        filled.append(_all_words(window.TKroot))
+        shown(window)
+
+    screen.windows.show_start(StartState("Maya"))
+    shown = PageWindow.appear
+    monkeypatch.setattr(PageWindow, "appear", appear)
+    people = tuple(WordsPerson(bytes((n,)) * 32, f"Person {n}", "Not compared yet", Tone.WARN) for n in range(4))
+    report = ReportState("Report", "Cabin", "Nothing lost", Tone.GOOD, ((0.0, 12), (1.0, 40)), (),
+                         ("9:00", "10:00"), (ReportRow("tick", "Gaps", "none", "0"),), "None", "r.txt")  # fmt: skip
+    windows = screen.windows
+    sheets: dict[Sheet, Callable[[], None]] = {
+        Sheet.INVITE: lambda: windows.show_invite(InviteState("Cabin weekend", LINK, "Whoever has this can knock.")),
+        Sheet.KNOCK: lambda: windows.show_knock(KNOCK),
+        Sheet.READERS: lambda: windows.show_readers(READERS),
+        Sheet.WORDS: lambda: windows.show_words(
+            WordsState("Room words", "Cabin", WORDS, "Read them out.", "Who read them?", people)
+        ),
+        Sheet.REPORT: lambda: windows.show_report(report),
+        Sheet.STEADY: lambda: windows.show_steady(steady.state("Cabin weekend", 5, 0)),
+        Sheet.MOVE: lambda: windows.show_move(MOVE),
+        Sheet.CONFIRM: lambda: windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave", events.LeaveRoom())),
+    }
+    for kind, show in sheets.items():
+        show()
+        top = screen.sheet(kind)
+        seen = set(screen.reads(top))
+        assert seen, kind
+        assert seen <= filled.pop(), kind
+        assert top.winfo_viewable()
+        assert str(top.focus_get()).startswith(str(top)), f"{kind} has the keyboard"
+        windows.close_sheet(kind)
 
 
 def test_the_invite_is_shown_and_copied(screen: Screen) -> None:
@@ -428,6 +507,31 @@ def test_one_page_at_a_time_in_the_same_place(screen: Screen) -> None:
     assert abs(screen.top.winfo_x() - 200) < 40
     screen.windows.set_title("evil\u202e\ntitle")
     assert screen.top.title() == "evil title"
+
+
+def test_a_room_is_as_large_as_the_one_before_it_also_by_way_of_the_start_page(screen: Screen) -> None:
+    screen.windows.show_room(ROOM)
+    screen.top.geometry("700x600+30+30")
+    screen.update()
+    screen.windows.show_start(StartState("Maya", back="Cabin weekend"))
+    screen.update()
+    assert screen.top.winfo_width() == screen.windows.kit.px(start.SIZE[0])
+    screen.windows.show_room(replace(ROOM, room_id=b"s" * 32))
+    screen.update()
+    assert (screen.top.winfo_width(), screen.top.winfo_height()) == (700, 600)
+
+
+def test_what_is_done_on_a_page_or_on_a_sheet_over_it_is_for_its_room(screen: Screen) -> None:
+    door = WaitingState(FP, "Waiting", "Maya can see it.", "Read the words.", WORDS, room_id=b"s" * 32)
+    screen.windows.show_waiting(door).stop.press()
+    page = screen.windows.show_room(ROOM)
+    page.emit(events.Send("hi"))
+    page.emit(events.ThemeToggled())
+    screen.windows.show_confirm(ConfirmState("Leave?", "For good.", "Leave it", events.LeaveRoom(sure=True)))
+    screen.press("Leave it", screen.sheet(Sheet.CONFIRM))
+    done = [event for event in screen.told if not isinstance(event, events.FocusChanged)]
+    assert done == [events.StopWaiting(), events.Send("hi"), events.ThemeToggled(), events.LeaveRoom(sure=True)]
+    assert screen.where == [b"s" * 32, ROOM.room_id, ROOM.room_id]
 
 
 def test_another_look(screen: Screen) -> None:

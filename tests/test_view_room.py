@@ -14,6 +14,7 @@ from PIL import ImageColor
 from chatcore.events import Presence
 from gui import art, theme
 from gui.events import (
+    AnotherRoom,
     CloseRoom,
     CopyInvite,
     DismissBanner,
@@ -33,6 +34,7 @@ from gui.events import (
 )
 from gui.pages import LogView, RoomView
 from gui.shown import Banner, Composer, Header, Person, RoomState, Status, Tick, Tone
+from gui.view.rooms import NOT_OPEN
 from gui.view.roster import rows_of, short_fingerprint
 
 
@@ -231,11 +233,9 @@ def test_a_knock_shows_a_strip_and_leaves_the_keyboard_where_it_is(opened: Open)
     assert room.page._log.at_bottom()
     strip.beside.action.press()
     assert room.emitted == [ShowKnock(fp("frank"))]
-    assert room.page.left.list.rows()[0].text == "frank is at the door"
     room.page.set_banners(())
     room.top.update()
     assert not room.mapped(strip)
-    assert room.page.left.list.rows()[0].text == "You: On the phone is fine"
 
 
 def test_strips_can_be_put_away_and_many_are_counted(opened: Open) -> None:
@@ -405,21 +405,35 @@ def test_the_status_bar_speaks_in_words_and_signs(opened: Open) -> None:
     assert (page.header.line.get(), page.header.line.icon) == ("Compare words with bob", "warning")
 
 
-def test_the_column_of_rooms_tells_of_the_newest_message_and_opens_others(opened: Open) -> None:
+def test_the_column_of_rooms_says_what_is_new_and_leads_to_others(opened: Open) -> None:
     room = opened()
     rows = room.page.left.list.rows()
-    assert [row.title for row in rows] == ["Cabin weekend", "Book club", "Climbing club with a long name"]
-    assert rows[0].chosen
-    assert (rows[0].text, rows[0].when) == ("You: On the phone is fine", "12:13")
-    room.page.log.extend([said(50, "bob", "news\nin lines", clock="12:20")])
-    assert (room.page.left.list.rows()[0].text, room.page.left.list.rows()[0].when) == ("bob: news\nin lines", "12:20")
+    assert [(row.title, row.heading) for row in rows] == [
+        ("Cabin weekend", False), ("Book club", False), (NOT_OPEN, True), ("Climbing club with a long name", False),
+    ]  # fmt: skip
+    assert [row.title for row in rows if row.chosen] == ["Cabin weekend"]
+    assert [(row.text, row.when, row.badge) for row in rows[:2]] == [
+        ("You: On the phone is fine", "12:13", ""), ("alice: Which chapter?", "11:52", "2"),
+    ]  # fmt: skip
     canvas = room.page.left.list.canvas.Widget
     canvas.event_generate("<ButtonRelease-1>", x=80, y=30)
     canvas.event_generate("<ButtonRelease-1>", x=80, y=100)
     canvas.focus_force()
     for keys in ("<Down>", "<Down>", "<Down>", "<Return>"):
         canvas.event_generate(keys)
-    assert room.emitted == [OpenRecent(fp("Book club"), "carol"), OpenRecent(fp("Climbing"), "carol")]
+    assert room.emitted == [OpenRecent(fp("Book club")), OpenRecent(fp("Climbing"))]
+    room.page.left.plus.press()
+    assert room.emitted[-1] == AnotherRoom(), "and this one stays open"
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (480, 420)])
+def test_a_knock_in_another_room_is_marked_in_the_column(opened: Open, size: tuple[int, int]) -> None:
+    room = opened(size=size)
+    club = replace(ROOM.rooms[1], detail="eve is at the door", knock=True)
+    room.page.set_rooms((ROOM.rooms[0], club))
+    row = room.page.left.list.rows()[1]
+    assert (row.text, row.text_icon) == ("eve is at the door", "door")
+    assert row.badge == ("!" if size[0] < 820 else "2")
 
 
 def test_the_gear_offers_the_words_the_look_and_two_ways_out(opened: Open) -> None:

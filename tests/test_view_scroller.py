@@ -20,7 +20,7 @@ from gui.shown import (
     Quote,
     Reader,
     ReadersState,
-    RecentRoom,
+    RoomRow,
     SealedLine,
     StartState,
     Tick,
@@ -30,7 +30,7 @@ from gui.view import create, start
 from gui.view.dressing import outer
 
 LINK = an_invite().to_text()
-RECENT = tuple(RecentRoom(bytes((n,)) * 32, "Cabin weekend " * 5, "relay.example.org:7256", "Tue") for n in range(3))
+RECENT = tuple(RoomRow(bytes((n,)) * 32, "Cabin weekend " * 5, "relay.example.org:7256", "Tue") for n in range(3))
 SMALL = [(760, 600), (500, 600), (480, 420)]
 
 
@@ -91,7 +91,7 @@ def test_without_its_logo_the_start_page_keeps_the_edge_of_its_card(screen: Scre
 
 
 def test_a_room_of_many_is_reached_in_a_small_window(screen: Screen) -> None:
-    many = tuple(RecentRoom(bytes((n,)) * 32, f"Room {n}", "relay.example.org:7256", "Tue") for n in range(12))
+    many = tuple(RoomRow(bytes((n,)) * 32, f"Room {n}", "relay.example.org:7256", "Tue") for n in range(12))
     page = screen.windows.show_start(StartState("Maya", many))
     resize(screen, (480, 420))
     visited = tab_through(screen)
@@ -104,7 +104,7 @@ def test_what_is_hidden_takes_no_room_on_the_start_page(screen: Screen) -> None:
     """The rows of the recent rooms are gone when there are none: nothing scrolls that would fit."""
     page = screen.windows.show_start(StartState("", (), first_time=True))
     for recent in ((), RECENT, ()):
-        page.set_recent(recent)
+        page.set_rooms(recent)
         screen.update()
         canvas, body = page.scroller.canvas.Widget, outer(page.scroller.body)
         if not recent:
@@ -139,8 +139,22 @@ def test_what_has_the_keyboard_stays_in_view_when_the_window_shrinks(screen: Scr
     state = WaitingState(b"f" * 32, "Waiting to be let in", "Maya can let you in.", "Read the words.", WORDS, "Trouble")
     page = screen.windows.show_waiting(state)
     page.stop.Widget.focus_force()
-    resize(screen, (560, 420))
+    resize(screen, (480, 420))
     assert is_in_view(screen.top, page.stop.Widget)
+
+
+def test_at_the_door_the_words_stand_in_two_columns_where_four_do_not_fit(screen: Screen) -> None:
+    state = WaitingState(b"f" * 32, "Waiting to be let in", "Maya can let you in.", "Read the words.", WORDS)
+    screen.windows.show_waiting(state)
+    for width, columns in ((600, 4), (480, 2), (600, 4)):
+        resize(screen, (width, 620))
+        shown = {label.cget("text"): label for label in screen.widgets(screen.top) if label.winfo_class() == "Label"}
+        assert set(WORDS) <= set(shown)
+        left, right = screen.top.winfo_rootx(), screen.top.winfo_rootx() + width
+        words = [shown[word] for word in WORDS]
+        assert all(left <= word.winfo_rootx() <= right - word.winfo_width() for word in words)
+        assert [word.winfo_rooty() for word in words[:columns]] == [words[0].winfo_rooty()] * columns
+        assert words[columns].winfo_rooty() > words[0].winfo_rooty()
 
 
 def test_the_wheel_and_the_page_keys_scroll_where_there_is_more(screen: Screen) -> None:

@@ -41,7 +41,7 @@ class ConfirmSheet:
     def attach(self, window: sg.Window) -> None:
         """Put the keyboard on the default answer."""
         self.window = window
-        (self.no if self.state.danger else self.yes).Widget.focus_set()
+        window.first = (self.no if self.state.danger else self.yes).Widget
 
     def tell(self, state: ConfirmState) -> None:
         """Do nothing: another question is another sheet."""

@@ -22,7 +22,10 @@ HERE_NOTE = (
     "The relay runs inside this window, for as long as it is open, and only programs on this computer can reach it. "
     "For friends elsewhere, use a relay that the internet can reach."
 )
-LINE_NOTE = "The line that the relay printed when it was started. Whoever runs a relay can't read what goes over it."
+LINE_NOTE = (
+    "Ask whoever runs the relay for its line: it was printed at the installation, and “parley-relay line” prints it "
+    "again. docs/SELF_HOSTING.md says how to run a relay of your own. Whoever runs one can't read what goes over it."
+)
 
 
 class CreatePage:

@@ -68,7 +68,7 @@ class InviteSheet:
         self.code.set(self._code(self.state.text))
         self.tell(self.state)
         window.TKroot.bind("<Return>", lambda event: self._copy())
-        self.copy.Widget.focus_set()
+        window.first = self.copy.Widget
 
     def tell(self, state: InviteState) -> None:
         """Show this state."""

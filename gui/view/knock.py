@@ -7,15 +7,17 @@ from typing import Any
 from PIL import Image
 
 from gui import art, theme
-from gui.events import Emit, LetIn, Sheet, SheetClosed, StopWaiting, TurnAway
+from gui.events import AnotherRoom, Emit, LetIn, Sheet, SheetClosed, StopWaiting, TurnAway
 from gui.psg import sg
 from gui.shown import KnockState, WaitingState
+from gui.view.dressing import outer
 from gui.view.kit import Kit, Rows, show
 from gui.view.page_window import make_window
 from gui.view.parts import WordGrid, centred, rings
 from gui.view.scroller import Scroller
 
-WIDTH = 520  # of the grid of words
+WIDTH, SLIM_WIDTH = 520, 256  # of the grid of words, in four columns and in two
+WIDE = 560  # of a window in which four fit
 DOTS, DOT_MS = 3, 450
 SAME_WORDS = "You should both see these words"
 
@@ -73,7 +75,7 @@ class KnockSheet:
         self.window = window
         self.tell(self.state)
         self.no.Widget.lower(self.yes.Widget)
-        window.TKroot.focus_set()
+        window.first = window.TKroot
 
     def tell(self, state: KnockState) -> None:
         """Show this state."""
@@ -114,24 +116,38 @@ class WaitingPage:
         self.dots = kit.picture()
         self.trouble = kit.text("", size=theme.NOTE, colour=p.warn, icon="offline", wrap=440, pad=(0, (10, 0)))
         self.same = kit.text(SAME_WORDS, bold=True, pad=(0, (22, 10)))
-        self.grid = WordGrid(kit, width=WIDTH)
+        self.grid, self.slim_grid = WordGrid(kit, width=WIDTH), WordGrid(kit, width=SLIM_WIDTH, across=2)
         self.advice = kit.text("", colour=p.soft, wrap=400, justify="center", pad=(0, (22, 0)))
         self.stop = kit.button(
             "Stop waiting", kind="outline", command=lambda: self.emit(StopWaiting()), height=44, width=160, size=15
         )
         rows: list[list[sg.Element]] = [
             [self.face], [self.title], [self.words], [kit.gap(1, 14)], [self.dots], [self.trouble], [self.same],
-            [self.grid], [self.advice], [kit.gap(1, 26)], [self.stop],
+            [self.grid], [self.slim_grid], [self.advice], [kit.gap(1, 26)], [self.stop],
         ]  # fmt: skip
-        return [[Scroller(kit, [centred(kit.panel(rows, justify="center"), kit=kit)], ground=p.ground)]]
+        self.back = kit.icon_button(
+            "back", tooltip="Back, and go on waiting (Esc)", command=lambda: self.emit(AnotherRoom()), side=36
+        )
+        self.scroller = Scroller(kit, [centred(kit.panel(rows, justify="center"), kit=kit)], ground=p.ground)
+        return [[kit.gap(10, 48), self.back], [self.scroller]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life, and start the dots, its only movement."""
         self.window = window
         self.update(self.state)
-        window.TKroot.bind("<Escape>", lambda event: self.emit(StopWaiting()))
+        show(self.slim_grid, False)
+        window.TKroot.bind("<Escape>", lambda event: self.emit(AnotherRoom()))
+        window.TKroot.bind("<Configure>", self._fit, add="+")
         self.stop.Widget.focus_set()
         self._move()
+
+    def _fit(self, event: Any) -> None:
+        """Put the words in two columns where four don't fit."""
+        wide = event.width >= self.kit.px(WIDE)
+        if event.widget is self.window.TKroot and wide != bool(outer(self.grid).winfo_manager()):
+            show(self.grid, wide)
+            show(self.slim_grid, not wide)
+            self.scroller.keep()
 
     def update(self, state: WaitingState) -> None:
         """Show this state."""
@@ -140,7 +156,8 @@ class WaitingPage:
         self.words.update(state.text)
         self.trouble.update(state.connection)
         show(self.trouble, bool(state.connection))
-        self.grid.tell(state.words)
+        for grid in (self.grid, self.slim_grid):
+            grid.tell(state.words)
         self.advice.update(state.advice)
 
     def _move(self) -> None:
@@ -170,7 +187,7 @@ def open_waiting(kit: Kit, state: WaitingState, emit: Emit, **where: Any) -> tup
     """Make the page in a window of its own."""
     page = WaitingPage(kit, state, emit)
     window = make_window(
-        kit, "Knocking — Parley", page.layout(), size=(600, 640), least=(560, 420), resizable=True, **where
+        kit, "Knocking — Parley", page.layout(), size=(600, 640), least=(480, 420), resizable=True, **where
     )
     page.attach(window)
     return page, window

@@ -54,7 +54,7 @@ class MoveSheet:
         self.window = window
         press_on_return(window[LINE].Widget, self.yes)
         self.tell(self.state)
-        window[LINE].Widget.focus_set()
+        window.first = window[LINE].Widget
 
     def tell(self, state: MoveState) -> None:
         """Show what came of it; what was pasted stays."""

@@ -20,6 +20,17 @@ BARS = 72  # pixels of a screen that title bar and task bar take
 class PageWindow(sg.Window):
     """A window that isn't seen until it is made, and is gone when it is closed."""
 
+    first: Any = None  # the widget that gets the keyboard; Tk gives it to none that isn't on the screen
+
+    def appear(self) -> None:
+        """Show the window as it is now."""
+        top = self.TKroot
+        top.update_idletasks()
+        top.deiconify()
+        top.update_idletasks()
+        if self.first is not None:
+            self.first.focus_set()
+
     def _create_thread_queue(self) -> None:
         """Take it off the screen: PySimpleGUI calls this when there is a window, and nothing in it yet."""
         super()._create_thread_queue()
@@ -48,7 +59,7 @@ def make_window(
     """Make and dress a window.  Closing it by its X gives `sg.WINDOW_CLOSE_ATTEMPTED_EVENT`; nothing closes by itself.
 
     `size` and `least` are pixels at 96 per inch; without a size it fits its rows.  With a `parent` it is a sheet over
-    that window: centred on it, above it, Escape gives the close event.
+    that window: centred on it, above it, Escape gives the close event; it is shown by `appear`, when it is filled.
     """
     p = kit.p
     ground = ground or p.ground
@@ -89,15 +100,15 @@ def make_window(
     if parent is not None:
         place_over(top, parent.TKroot)
         top.bind("<Escape>", lambda event: window.write_event_value(sg.WINDOW_CLOSE_ATTEMPTED_EVENT, None))
-    elif location is None:
+        return window
+    if location is None:
         _put_in_the_middle(top, *(window._Size if size else (top.winfo_reqwidth(), top.winfo_reqheight())))
-    top.deiconify()
-    top.update_idletasks()
+    window.appear()
     return window
 
 
 def place_over(top: Any, under: Any) -> None:
-    """Put a sheet over the middle of its page; again once it is filled, for then it is larger."""
+    """Put a sheet over the middle of its page, which it is then above; again once it is filled: it is larger."""
     top.update_idletasks()
     width, height = max(top.winfo_width(), top.winfo_reqwidth()), max(top.winfo_height(), top.winfo_reqheight())
     x = under.winfo_rootx() + (under.winfo_width() - width) // 2

@@ -48,11 +48,11 @@ class Remark(Panel):
 
 
 class WordGrid(Panel):
-    """Eight words in two rows of four, numbered so that they can be read in turn."""
+    """Eight words in rows, of four if nothing else is said, numbered so that they can be read in turn."""
 
-    def __init__(self, kit: Kit, *, width: float, size: float = 18, ground: str = ""):
+    def __init__(self, kit: Kit, *, width: float, size: float = 18, ground: str = "", across: int = ACROSS):
         p = kit.p
-        each = (width - 3 * theme.S2) / ACROSS
+        each = (width - (across - 1) * theme.S2) / across
         self.words: list[Any] = []
         rows: list[list[sg.Element]] = []
         for number in range(WORD_COUNT):
@@ -64,13 +64,13 @@ class WordGrid(Panel):
                     [kit.push(), label, kit.push()],
                     [kit.gap(each - 22, 1)],
                 ],
-                inset=(11, 9), radius=theme.RADIUS_BUTTON, pad=((0 if number % ACROSS == 0 else theme.S2, 0), 0),
+                inset=(11, 9), radius=theme.RADIUS_BUTTON, pad=((theme.S2 if number % across else 0, 0), 0),
             )  # fmt: skip
-            if number % ACROSS == 0:
-                rows.append([])
+            if number % across == 0:
+                rows += [[kit.gap(1, theme.S2)], []] if rows else [[]]
             rows[-1].append(card)
         super().__init__(
-            kit, [rows[0], [kit.gap(1, theme.S2)], rows[1]], None, ground=ground, pad=(0, 0), expand_x=False,
+            kit, rows, None, ground=ground, pad=(0, 0), expand_x=False,
             expand_y=False, justify="left", align="top",
         )  # fmt: skip
 

@@ -85,7 +85,7 @@ class ReadersSheet:
             canvas.bind("<MouseWheel>", lambda event: event.widget.yview_scroll(-1 if event.delta > 0 else 1, "units"))
         self.tell(self.state)
         window.TKroot.bind("<Return>", lambda event: self.done.press())
-        self.done.Widget.focus_set()
+        window.first = self.done.Widget
 
     def tell(self, state: ReadersState) -> None:
         """Show this state of the same message."""

@@ -74,7 +74,7 @@ class ReportSheet:
         canvas.bind("<MouseWheel>", lambda event: canvas.yview_scroll(-1 if event.delta > 0 else 1, "units"))
         self.place.input.Widget.bind("<Return>", lambda event: self._save())
         self.tell(self.state)
-        self.save.Widget.focus_set()
+        window.first = self.save.Widget
 
     def tell(self, state: ReportState) -> None:
         """Show this state."""

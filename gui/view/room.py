@@ -35,6 +35,7 @@ from gui.shown import (
     Person,
     Quiet,
     Quoted,
+    RoomRow,
     RoomState,
     Status,
     Tick,
@@ -118,7 +119,7 @@ class RoomPage:
         top.bind("<Configure>", self._resized, add="+")
         self._log.text.bind("<Key>", self._typed)
         self._log.extend(state.items)
-        self.left.note(state.items)
+        self.set_rooms(state.rooms)
         self.set_header(state.header)
         self.set_roster(state.people)
         self.set_status(state.status)
@@ -138,13 +139,12 @@ class RoomPage:
 
     @property
     def log(self) -> RoomPage:
-        """The log of this page (with the column of rooms beside it, which tells of the newest message)."""
+        """The log of this page."""
         return self
 
     def extend(self, items: Sequence[LogItem]) -> None:
         """Append rows to the log."""
         self._log.extend(items)
-        self.left.note(items)
 
     def set_tick(self, mid: bytes, tick: Tick) -> None:
         """Change the tick of an own message."""
@@ -165,7 +165,10 @@ class RoomPage:
     def set_header(self, header: Header) -> None:
         """Say the second line of the header."""
         self.header.tell(header)
-        self.left.tell(header.text)
+
+    def set_rooms(self, rooms: Sequence[RoomRow]) -> None:
+        """Show these rooms in the column."""
+        self.left.show_rooms(rooms)
 
     def set_roster(self, people: Sequence[Person]) -> None:
         """Show these people."""
@@ -184,7 +187,6 @@ class RoomPage:
         self._fit_quiet()
         if stay:
             self._log.to_bottom()
-        self.left.knock(next((banner.title for banner in banners if banner.fp), ""))
         self.keep_keyboard()
 
     def set_composer(self, composer: Composer) -> None:

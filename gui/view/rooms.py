@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from gui import theme
-from gui.events import CloseRoom, Emit, OpenRecent
+from gui.events import AnotherRoom, Emit, OpenRecent
 from gui.psg import safe_name
-from gui.shown import LogItem, MessageItem, RoomState
+from gui.shown import RoomRow, RoomState
 from gui.view.elements import Panel
 from gui.view.kit import Kit, show
 from gui.view.menu import popup
@@ -15,6 +15,7 @@ from gui.view.rows import Row, RowList
 
 WIDTH, RAIL = 264, 72
 GEAR = "This room: words, report, look, leaving"
+NOT_OPEN = "Not open: you are away there"
 
 Entries = list[tuple[str, Callable[[], None]]]
 
@@ -25,11 +26,12 @@ class RoomsColumn(Panel):
     def __init__(self, kit: Kit, state: RoomState, emit: Emit, entries: Callable[[], Entries]):
         p = kit.p
         self.kit, self.state, self.emit, self._entries = kit, state, emit, entries
-        self._preview = ("", "")  # what is said of this room: text, time
-        self._door = self._line = ""
+        self._rooms: Sequence[RoomRow] = ()
         self._narrow = False
         self.title = kit.text("Rooms", size=theme.HEAD, bold=True)
-        self.plus = kit.icon_button("plus", tooltip="Another room", command=lambda: emit(CloseRoom()))
+        self.plus = kit.icon_button(
+            "plus", tooltip="Another room: join or create one", command=lambda: emit(AnotherRoom())
+        )
         self.list = RowList(kit, width=WIDTH, row_height=68, avatar=40, act=self._open_room)
         name = kit.clip(state.own_name, kit.font(theme.BODY, True), kit.px(130))
         self.own_words = kit.panel(
@@ -64,23 +66,9 @@ class RoomsColumn(Panel):
         """Return how many pixels it takes."""
         return self.kit.px(RAIL if self._narrow else WIDTH)
 
-    def note(self, items: Sequence[LogItem]) -> None:
-        """Say what was said last in this room."""
-        for item in reversed(items):
-            if isinstance(item, MessageItem):
-                name = "You" if item.own else item.name
-                self._preview = (f"{name}: {item.text[:200]}", item.clock)
-                break
-        self._draw()
-
-    def tell(self, line: str) -> None:
-        """Say this of the room until something is said in it."""
-        self._line = line
-        self._draw()
-
-    def knock(self, title: str) -> None:
-        """Say who is at the door, or nothing."""
-        self._door = title
+    def show_rooms(self, rooms: Sequence[RoomRow]) -> None:
+        """Show these rooms."""
+        self._rooms = rooms
         self._draw()
 
     def arrange(self, narrow: bool) -> None:
@@ -103,19 +91,19 @@ class RoomsColumn(Panel):
 
     def _open_room(self, key: Hashable) -> None:
         if key != self.state.room_id and isinstance(key, bytes):
-            self.emit(OpenRecent(key, self.state.own_name))
+            self.emit(OpenRecent(key))
 
     def _draw(self) -> None:
-        state, p = self.state, self.kit.p
-        text, when = self._preview
-        own = Row(
-            state.room_id, safe_name(state.title), self._door or text or self._line, fp=state.room_id,
-            square=True, when=when, chosen=True, text_colour=p.accent_text if self._door else "",
-            text_icon="door" if self._door else "", badge="!" if self._door and self._narrow else "",
+        rows = [self._row(room) for room in self._rooms]
+        at = next((at for at, room in enumerate(self._rooms) if not room.is_open), None)
+        if at is not None:
+            rows.insert(at, Row(NOT_OPEN, NOT_OPEN, heading=True))
+        self.list.set_rows(rows, slim=self._narrow)
+
+    def _row(self, room: RoomRow) -> Row:
+        p, badge = self.kit.p, str(room.unread) if room.unread else ""
+        return Row(
+            room.room_id, safe_name(room.title), safe_name(room.detail), fp=room.room_id, square=True, when=room.when,
+            chosen=room.room_id == self.state.room_id, text_colour=p.accent_text if room.knock else "",
+            text_icon="door" if room.knock else "", badge="!" if room.knock and self._narrow else badge,
         )  # fmt: skip
-        others = [
-            Row(one.room_id, safe_name(one.title), safe_name(one.detail), fp=one.room_id, square=True, when=one.when)
-            for one in state.rooms
-            if one.room_id != state.room_id
-        ]
-        self.list.set_rows([own, *others], slim=self._narrow)

@@ -112,7 +112,7 @@ class RowList(sg.Column):
         rows = [row for row in self._rows if not (row.heading and self._slim)]
         heights = [kit.px(36) if row.heading else self.row_height for row in rows]
         canvas.configure(scrollregion=(0, 0, width, max(sum(heights), 1)))
-        top, bottom = canvas.canvasy(0), canvas.canvasy(canvas.winfo_height())
+        top, bottom = canvas.canvasy(0), canvas.canvasy(max(canvas.winfo_height(), canvas.winfo_reqheight()))
         self._drawn_at = top
         y = 0
         for row, height in zip(rows, heights, strict=True):
@@ -159,14 +159,15 @@ class RowList(sg.Column):
             right -= px(26)
         edge = right
         if row.when:
-            canvas.create_text(right, first, text=row.when, anchor="e", fill=p.soft, font=small)
-            edge -= kit.measure(row.when, small) + px(8)
+            colour, font = (p.accent_text, kit.font(theme.SMALL, bold=True)) if row.badge else (p.soft, small)
+            canvas.create_text(right, first, text=row.when, anchor="e", fill=colour, font=font)
+            edge -= kit.measure(row.when, font) + px(8)
         canvas.create_text(
             x, first, text=kit.line(kit.clip(row.title, bold, edge - x)), anchor="w", fill=p.text, font=bold
         )
         if row.badge:
             right -= self._badge(canvas, row.badge, right, second) + px(6)
-        colour = row.text_colour or p.soft
+        colour = row.text_colour or (p.text if row.badge else p.soft)
         if row.text_icon:
             canvas.create_image(x, second, anchor="w", image=kit.icon(row.text_icon, 14, colour))
             x += px(20)

@@ -52,10 +52,15 @@ class Scroller(Panel):
         self._fit()
         self._reach(str(outer(element)))
 
-    def _resized(self, event: Any) -> None:
+    def keep(self) -> None:
+        """Keep in view what has the keyboard, though rows have come or gone."""
+        self.canvas.Widget.update_idletasks()
+        self._resized()
+
+    def _resized(self, event: Any = None) -> None:
         """Fit, and keep in view what has the keyboard."""
         self._fit()
-        self._reach(focus_owner(event.widget))
+        self._reach(focus_owner(self.canvas.Widget))
 
     def _reach(self, name: str) -> None:
         """Scroll to a widget by its Tk name; nothing happens when it isn't among the rows."""

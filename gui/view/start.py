@@ -9,6 +9,7 @@ from typing import Any
 
 from gui import art, theme
 from gui.events import (
+    Back,
     BeginCreate,
     BeginImport,
     Emit,
@@ -22,8 +23,8 @@ from gui.events import (
 )
 from gui.proxy import LINK_DIRECT, LINK_PROXIED, OpenProxy
 from gui.proxy import TITLE as PROXY_TITLE
-from gui.psg import sg
-from gui.shown import Check, RecentRoom, StartState
+from gui.psg import safe_name, sg
+from gui.shown import Check, RoomRow, StartState
 from gui.view.choice import Choice
 from gui.view.kit import Kit, Rows, show
 from gui.view.page_window import make_window
@@ -34,6 +35,8 @@ SIZE, LEAST = (600, 812), (480, 420)
 INNER = 424  # pixels across what lies in the card
 NAME, INVITE, PASSPHRASE, AGAIN = "-NAME-", "-INVITE-", "-PASSPHRASE-", "-AGAIN-"
 LEAST_ROWS = 3  # of rooms, some of them hidden
+WELCOME, MOTTO = "Welcome to Parley", "Private rooms for friends. No account, no phone number."
+ANOTHER, STAYS = "Another room", "You stay in the rooms that are open. The arrow leads back."
 ANONYMOUS = "Just this visit: a new identity, and nothing is kept"
 PROTECT = "Protect my identity with a passphrase"
 NOTHING_TYPED = "Type a passphrase, or take the tick away. Without one your identity isn't protected."
@@ -48,7 +51,7 @@ class StartPage:
 
     def __init__(self, kit: Kit, state: StartState, emit: Emit):
         self.kit, self.state, self.emit = kit, state, emit
-        self.recent: Sequence[RecentRoom] = ()
+        self.shown: Sequence[RoomRow] = ()
         self.busy = False
         self.check = state.invite_check
 
@@ -87,12 +90,13 @@ class StartPage:
         self.passphrase_note = kit.text(NO_RESET, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
         self.clear_note = kit.text(IN_THE_CLEAR, size=theme.SMALL, colour=p.soft, wrap=INNER - 8, pad=((2, 0), (6, 0)))
         self.logo = kit.panel([[kit.picture(art.logo(kit.px(60), p))], [kit.gap(1, 12)]])
-        self.welcome = kit.text("Welcome to Parley", size=theme.BIG, bold=True, pad=(0, (0, 3)))
+        head, line = (ANOTHER, STAYS) if self.state.back else (WELCOME, MOTTO)
+        self.welcome = kit.text(head, size=theme.BIG, bold=True, pad=(0, (0, 3)))
         card = kit.card(
             [
                 # In one row: what stands at the edge of a card keeps its distance only as long as it is shown.
                 [kit.panel([[self.logo], [self.welcome]], justify="center")],
-                [kit.text("Private rooms for friends. No account, no phone number.", size=theme.BODY, colour=p.soft)],
+                [kit.text(line, size=theme.BODY, colour=p.soft)],
                 [kit.panel([
                     [kit.gap(1, 18)],
                     [label("Your name")],
@@ -119,9 +123,9 @@ class StartPage:
             ],
             fill=p.ground, radius=theme.RADIUS_PAGE, inset=(INSET, 32), justify="center",
         )  # fmt: skip
-        self.recent_title = kit.text("Recent rooms", size=theme.NOTE, bold=True, colour=p.soft, pad=(0, (0, 6)))
-        self.rows = [_RecentRow(kit, self.emit, self._open) for _ in range(max(LEAST_ROWS, len(self.state.recent)))]
-        rooms = kit.panel([[self.recent_title], *([row.panel] for row in self.rows)], pad=(5, (16, 0)), ground=p.well,
+        self.rooms_title = kit.text("Your rooms", size=theme.NOTE, bold=True, colour=p.soft, pad=(0, (0, 6)))
+        self.rows = [_RoomRow(kit, self.emit, self._open) for _ in range(max(LEAST_ROWS, len(self.state.rooms)))]
+        rooms = kit.panel([[self.rooms_title], *([row.panel] for row in self.rows)], pad=(5, (16, 0)), ground=p.well,
                           expand_x=True)  # fmt: skip
         self.look = kit.icon_button(
             "eye",
@@ -143,7 +147,11 @@ class StartPage:
         )  # fmt: skip
         page = centred(kit.panel([[card], [rooms], [kit.gap(1, 30)]], ground=p.well), kit=kit)
         self.scroller = Scroller(kit, [page], ground=p.well, card=card)
-        return [[kit.push(), self.about, self.bring, self.proxy, self.look, kit.gap(10, 40)], [self.scroller]]
+        self.back = kit.icon_button(
+            "back", tooltip=f"Back to {safe_name(self.state.back)} (Esc)", command=lambda: self.emit(Back()), side=36
+        )
+        links = [self.about, self.bring, self.proxy, self.look]
+        return [[kit.gap(10, 40), self.back, kit.push(), *links, kit.gap(10, 40)], [self.scroller]]
 
     def attach(self, window: sg.Window) -> None:
         """Bring the page to life, and fill it from the state."""
@@ -152,7 +160,9 @@ class StartPage:
             remark.tell(Check())
         self.set_name_check(state.name_check)
         self.set_invite_check(state.invite_check)
-        self.set_recent(state.recent)
+        self.set_rooms(state.rooms)
+        show(self.back, bool(state.back))
+        window.TKroot.bind("<Escape>", lambda event: self.emit(Back()))
         self.set_problem(state.problem)
         on_text(window[NAME], lambda text: self.emit(NameEdited(text)))
         on_text(window[INVITE], lambda text: self.emit(InviteEdited(text)))
@@ -185,12 +195,12 @@ class StartPage:
             self.scroller.see(self.invite_remark)
         self._switch()
 
-    def set_recent(self, recent: Sequence[RecentRoom]) -> None:
-        """Show these recent rooms."""
-        self.recent = recent
-        show(self.recent_title, bool(recent))
+    def set_rooms(self, rooms: Sequence[RoomRow]) -> None:
+        """Show these rooms."""
+        self.shown = rooms
+        show(self.rooms_title, bool(rooms))
         for number, row in enumerate(self.rows):
-            row.tell(recent[number] if number < len(recent) else None)
+            row.tell(rooms[number] if number < len(rooms) else None)
 
     def set_busy(self, sentence: str) -> None:
         """Switch the page off and say what it waits for; an empty sentence switches it on."""
@@ -277,8 +287,11 @@ class StartPage:
             row.open.set_on(not self.busy)
 
 
-class _RecentRow:
-    """One recent room: its picture, title and relay; opened by a click, forgotten by the cross."""
+class _RoomRow:
+    """One room: its picture and title, what is new there or where it is; shown or opened by a click.
+
+    The cross erases it; one that is open has none.
+    """
 
     def __init__(self, kit: Kit, emit: Emit, act: Any):
         p = kit.p
@@ -292,15 +305,17 @@ class _RecentRow:
             "close", tooltip="Erase this room from this computer…", side=28, glyph=14,
             command=lambda: emit(ForgetRecent(self.room_id)),
         )  # fmt: skip
+        self.no_forget = kit.gap(28, 28)
         words = kit.panel([[self.title], [self.detail]], ground=p.well)
         self.panel = kit.panel(
-            [[self.face, kit.gap(13), words, kit.push(), self.when, kit.gap(10), self.open, kit.gap(4), self.forget],
+            [[self.face, kit.gap(13), words, kit.push(), self.when, kit.gap(10), self.open, kit.gap(4), self.forget,
+              self.no_forget],
              [kit.gap(1, 8)]],
             ground=p.well, expand_x=True,
         )  # fmt: skip
         self.act = act
 
-    def tell(self, room: RecentRoom | None) -> None:
+    def tell(self, room: RoomRow | None) -> None:
         """Show this room, or nothing."""
         show(self.panel, room is not None)
         if room is None:
@@ -309,8 +324,13 @@ class _RecentRow:
         self.room_id = room.room_id
         self.face.set(art.avatar(kit.p, room.room_id, kit.px(36), square=True))
         self.title.update(kit.clip(room.title, kit.font(theme.BODY, bold=True), kit.px(230)))
-        self.detail.update(kit.clip(room.detail, kit.font(theme.SMALL), kit.px(230)))
-        self.when.update(room.when)
+        detail = kit.clip(safe_name(room.detail), kit.font(theme.SMALL), kit.px(230))
+        knock, plain, marked = room.knock, kit.p.soft, kit.p.accent_text
+        self.detail.update(detail, colour=marked if knock else plain, icon="door" if knock else "")
+        self.when.update(f"{room.unread} new" if room.unread else room.when, colour=marked if room.unread else plain)
+        self.open.set_words("Show" if room.is_open else "Open", fit=True)
+        show(self.forget, not room.is_open)
+        show(self.no_forget, room.is_open)
         for element in (self.face, self.title, self.detail):
             element.Widget.configure(cursor="hand2")
             element.Widget.bind("<ButtonRelease-1>", lambda event: self.open.press())

@@ -50,7 +50,7 @@ class SteadySheet:
         self.window = window
         group(*self.choices.values())
         window.TKroot.bind("<Return>", lambda event: self._set())
-        self.choices[self.state.period_s].Widget.focus_set()
+        window.first = self.choices[self.state.period_s].Widget
 
     def tell(self, state: SteadyState) -> None:
         """Show what is set now, unless the person has begun to choose."""

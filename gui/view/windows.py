@@ -17,7 +17,7 @@ from typing import Any
 
 from gui import theme
 from gui.bridge import Bridge
-from gui.events import Close, Emit, FocusChanged, Sheet, SheetClosed, ViewEvent
+from gui.events import Close, Emit, FocusChanged, InRoom, RoomAct, Sheet, SheetClosed, ViewEvent
 from gui.news import AppEvent
 from gui.proxy import ProxyKnown
 from gui.psg import hidden_root, safe_name, sg
@@ -67,6 +67,7 @@ class Windows:
         self.main: sg.Window | None = None
         self.sheets: dict[Sheet, tuple[Any, sg.Window]] = {}
         self._kind = ""
+        self._sizes: dict[str, tuple[int, int]] = {}  # that the pages of a kind had last
         self._focused = True
         self._passing, self._timer = "", ""  # what leaves the clipboard again, and the timer for it
 
@@ -124,28 +125,38 @@ class Windows:
 
     def show_waiting(self, state: WaitingState) -> WaitingPage:
         """Show the page of the one who knocks."""
-        return self._turn("door", lambda **where: open_waiting(self.kit, state, self._emit, **where))
+        emit = self._in_room(state.room_id)
+        return self._turn("door", lambda **where: open_waiting(self.kit, state, emit, **where))
 
     def show_room(self, state: RoomState) -> RoomPage:
         """Show the room page."""
 
         def make(**where: Any) -> tuple[RoomPage, sg.Window]:
-            page = RoomPage(self.kit, state, self._emit, copy=self.copy)
+            page = RoomPage(self.kit, state, self._in_room(state.room_id), copy=self.copy)
             window = make_window(self.kit, state.title, page.layout(), size=SIZE, least=LEAST, resizable=True, **where)
             page.attach(window)
             return page, window
 
         return self._turn("room", make)
 
+    def _in_room(self, room_id: bytes) -> Emit:
+        """Return what its page, and sheets over it, are given to report with."""
+
+        def emit(event: ViewEvent) -> None:
+            self._emit(InRoom(room_id, event) if isinstance(event, RoomAct) else event)
+
+        return emit
+
     def _turn(self, kind: str, make: Callable[..., tuple[Any, sg.Window]]) -> Any:
-        """Put a page in the place of the one before: the same size if it is of the same kind, else about its middle."""
+        """Put a page in the place of the one before: about its middle, as large as the last of its own kind."""
         before = self.main
         for sheet in list(self.sheets):
             self.close_sheet(sheet)
         place = _place(before.TKroot) if before is not None else None
         page, window = make(**({"location": place[:2]} if place else {}))
         if place is not None:
-            _put(window.TKroot, place, same_size=kind == self._kind)
+            self._sizes[self._kind] = place[2:]
+            _put(window.TKroot, place, self._sizes.get(kind))
         _keep_on_screen(window.TKroot)
         self.page, self.main, self._kind = page, window, kind
         self._watch_focus(window.TKroot)
@@ -212,13 +223,15 @@ class Windows:
             shown.tell(state)
             _raise_into_view(window.TKroot)  # it may have grown
         elif self.main is not None:
-            self.sheets[kind] = make(self.kit, state, self._emit, self.main)
-            top = self.sheets[kind][1].TKroot
-            place_over(top, self.main.TKroot)
+            emit = self.page.emit if self._kind in ("room", "door") else self._emit
+            self.sheets[kind] = make(self.kit, state, emit, self.main)
+            window = self.sheets[kind][1]
+            top = window.TKroot
             self._answer_the_x(top, SheetClosed(kind))
             top.bind("<Escape>", lambda event: self._emit(SheetClosed(kind)))
             self._watch_focus(top)
-            take_focus(top)
+            place_over(top, self.main.TKroot)
+            window.appear()
 
     def close_sheet(self, sheet: Sheet) -> None:
         """Close this sheet if it is open, and give the keyboard back to the page."""
@@ -332,17 +345,15 @@ def _place(top: Any) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
-def _put(top: Any, place: tuple[int, int, int, int], same_size: bool) -> None:
-    """Move a new window to where the old one was: its corner if the size stays, else its middle."""
+def _put(top: Any, place: tuple[int, int, int, int], size: tuple[int, int] | None) -> None:
+    """Move a new window to where the old one was, about its middle, with this size or, if none is given, its own."""
     x, y, width, height = place
-    if same_size:
-        top.geometry(f"{width}x{height}+{x}+{y}")
-        return
     top.update_idletasks()
-    wide, tall = top.winfo_width(), top.winfo_height()
-    x = max(0, min(x + (width - wide) // 2, top.winfo_screenwidth() - wide))
-    y = max(0, min(y + (height - tall) // 2, top.winfo_screenheight() - tall))
-    top.geometry(f"+{x}+{y}")
+    wide, tall = size or (top.winfo_width(), top.winfo_height())
+    if (wide, tall) != (width, height):
+        x = max(0, min(x + (width - wide) // 2, top.winfo_screenwidth() - wide))
+        y = max(0, min(y + (height - tall) // 2, top.winfo_screenheight() - tall))
+    top.geometry(f"{wide}x{tall}+{x}+{y}" if size else f"+{x}+{y}")
 
 
 def _keep_on_screen(top: Any) -> None:

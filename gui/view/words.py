@@ -71,7 +71,7 @@ class WordsSheet:
         """Bring the sheet to life.  Nothing is the default of Return: that words are the same has to be said."""
         self.window = window
         self.tell(self.state)
-        window.TKroot.focus_set()
+        window.first = window.TKroot
 
     def tell(self, state: WordsState) -> None:
         """Show this state of the same words."""
@@ -91,7 +91,6 @@ class WordsSheet:
             show(words, bool(text))
         self.advice.update(state.advice)
         show(self.warning, bool(state.advice))
-        self.list.set_rows([self._row(person) for person in state.people])
         show(self.people, bool(state.people))
         self.differ.set_words(ALONE if state.pair else DIFFER, fit=True)
         show(self.differ, bool(state.people) and bool(state.words) and not state.choosing)
@@ -99,6 +98,7 @@ class WordsSheet:
         show(self.same, bool(state.people) and not state.choosing)
         rows = FitList(self.list.canvas, self.list.bar, ROW, len(state.people), LIST_ROWS, LEAST_ROWS)
         fit(self.kit, self.window, [rows])
+        self.list.set_rows([self._row(person) for person in state.people])
 
     def _row(self, person: WordsPerson) -> Row:
         p = self.kit.p
