@@ -115,8 +115,9 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     def eof_received(self) -> None:
-        """Close with the peer."""
-        self.seat.leave()
+        """Close with the peer; its place is given up when the transport has ended, which is in the next turn."""
+        self.seat.closing = True
+        self.seat.quiet_s = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give everything back."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ from relay.intake import Intake
 from relay.limits import Limits
 from relay.seat import Port, Room, Seat, frame, word_of
 
+LOST_PER_TURN = 16  # give up their places: when thousands go in one moment, those who stay must not wait for all of it
 LAGGARDS_PER_TURN = 64  # are weighed at most, on average: a crowd that reads nothing must not cost all others theirs
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
@@ -66,6 +68,8 @@ class Switch:
         self._nowhere: list[bytes] = []
         self._dirty: list[Room] = []
         self._unweighed = 0  # turns since the laggards were weighed
+        self._lost: deque[Seat] = deque()  # who is gone, and still has a place
+        self._may_forget = LOST_PER_TURN  # in this turn
 
     @property
     def limits(self) -> Limits:
@@ -86,10 +90,26 @@ class Switch:
         return seat
 
     def lost(self, seat: Seat) -> None:
-        """Forget a connection that is gone."""
-        seat.leave()
-        self.seats.pop(seat, None)
-        self.laggards.discard(seat)
+        """Forget a connection that is gone; when that are many in one turn, the rest in those that follow."""
+        seat.closing = True
+        self._lost.append(seat)
+        if self._may_forget == LOST_PER_TURN:
+            self._later(self._forget_more)
+        self._forget()
+
+    def _forget(self) -> None:
+        while self._lost and self._may_forget:
+            self._may_forget -= 1
+            seat = self._lost.popleft()
+            seat.leave()
+            self.seats.pop(seat, None)
+            self.laggards.discard(seat)
+
+    def _forget_more(self) -> None:
+        self._may_forget = LOST_PER_TURN
+        if self._lost:
+            self._later(self._forget_more)
+            self._forget()
 
     def join(self, seat: Seat, data: bytes) -> None:
         """Give the sender of this JOIN frame a place, or refuse it.

@@ -16,7 +16,7 @@ from relay.intake import INTAKE_BYTES, LEAST_BYTES, budget
 from relay.lanes import WRITE_BYTES
 from relay.limits import WAIT_RELAY_FULL_S, Limits
 from relay.seat import FAREWELL_S, STUCK_S
-from relay.switch import LAGGARDS_PER_TURN, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.switch import LAGGARDS_PER_TURN, LOST_PER_TURN, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 from relay.waiting import PORTION_FRAMES
 
 PASS = b"p" * 32
@@ -284,6 +284,27 @@ def test_nobody_is_refused_for_the_count_of_rooms() -> None:
     assert len(bench.switch.rooms) == len(bench.switch.seats) == 5000
     for guest in guests:
         bench.switch.lost(guest.seat)
+    bench.turn()
+    assert not bench.switch.rooms
+
+
+def test_those_who_go_by_the_hundred_give_up_their_places_some_in_each_turn() -> None:
+    """Else those who stay would wait until all of it has been told to everybody."""
+    bench = Bench()
+    alice, *crowd = (bench.join() for _ in range(1 + 3 * LOST_PER_TURN))
+    alice.take()
+    for guest in crowd:
+        bench.switch.lost(guest.seat)
+        guest.seat.buffer_updated(FRAME_SIZE)  # is not even looked at
+    for turn in range(1, 4):
+        assert len(bench.switch.seats) == 1 + (3 - turn) * LOST_PER_TURN
+        due, bench.pending[:] = bench.pending[:], []
+        for call in due:
+            call()
+    bench.turn()
+    assert [f.address for f in alice.take()] == [guest.address for guest in crowd]
+    assert not bench.pending
+    bench.switch.lost(alice.seat)
     assert not bench.switch.rooms
 
 
