@@ -18,7 +18,7 @@ demo: setup ## a relay and three people in one room; without a display, photogra
 test: setup ## run all tests, on as many cores as there are (four at most)
 	@$(PYTHON_IN_VENV) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-test-vm: setup ## boot a Debian, and try the relay's package and service in it (as root; some six minutes)
+test-vm: setup ## boot a Debian, and try the relay's package and service in it (as root; some nine minutes)
 	@$(PYTHON_IN_VENV) tests/vm/run.py $(ARGS)
 
 lint: setup ## check format, lint and types

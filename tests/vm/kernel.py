@@ -19,14 +19,20 @@ from typing import Any
 from machine import CACHE, ENVIRONMENT, HERE, NEEDED, THERE, Machine, debian, open_way, run
 
 KERNEL = ["linux-image-cloud-amd64", "initramfs-tools", "zstd", "udev", "qemu-guest-agent", "systemd-timesyncd"]
+CLOUD = ["cloud-init", "netplan.io"]  # which do nothing in a computer that is given no user data
+LATER = ["curl"]
 DISK_MIB = 2000  # a file with holes: some 500 MiB
 MEMORY_MIB = 1024
-BOOT_S = 300.0
+BOOT_S = 600.0
 LOOK_S = 0.2
 # What the kernel needs to find its disk; all the modules there are would take it a minute to unpack.
 SMALL_INITRD = (
     'mkdir -p "$1"/etc/initramfs-tools/conf.d && echo MODULES=list >"$1"/etc/initramfs-tools/conf.d/small '
     '&& printf "virtio_pci\\nvirtio_blk\\next4\\n" >"$1"/etc/initramfs-tools/modules'
+)
+# As in a provider's image: what cloud-init writes for the network is read, and it makes no locale that isn't there.
+IMAGE = (
+    'chroot "$1" systemctl enable systemd-networkd && echo "locale: C.UTF-8" >"$1"/etc/cloud/cloud.cfg.d/99-image.cfg'
 )
 # cx16: the kernel of Debian 13 uses an instruction that qemu 7.2 gets wrong.
 COMPUTER = ["-accel", "tcg,thread=single", "-cpu", "max,cx16=off", "-smp", "1", "-m", str(MEMORY_MIB),
@@ -34,12 +40,9 @@ COMPUTER = ["-accel", "tcg,thread=single", "-cpu", "max,cx16=off", "-smp", "1", 
 
 
 def debian_with_kernel(suite: str) -> Path:
-    """Return a Debian that can boot by itself and lacks nothing but the relay, made the first time."""
-    tree = CACHE / f"{suite}-kernel"
-    if not (tree / "ready").exists():
-        debian(tree, suite, [*KERNEL, *NEEDED], f"--essential-hook={SMALL_INITRD}")
-        (tree / "ready").touch()
-    return tree
+    """Return a Debian that can boot by itself and lacks nothing but the relay."""
+    hooks = (f"--essential-hook={SMALL_INITRD}", f"--customize-hook={IMAGE}")
+    return debian(CACHE / f"{suite}-kernel", suite, [*KERNEL, *CLOUD, *NEEDED], LATER, *hooks)
 
 
 class Computer(Machine):
@@ -49,6 +52,7 @@ class Computer(Machine):
         super().__init__(suite)
         self.disk = CACHE / f"disk-{suite}-{os.getpid()}.img"
         self.console = CACHE / f"console-{suite}-kernel.log"
+        self.seed: Path | None = None  # what cloud-init finds (NoCloud); then it sets up the network, too
         self._qemu: subprocess.Popen[bytes] | None = None
 
     def boot(self) -> None:
@@ -59,12 +63,15 @@ class Computer(Machine):
         run("mkfs.ext4", "-q", "-F", "-d", tree, self.disk)
         run("ip", "tuntap", "add", "dev", "outside", "mode", "tap")
         open_way("outside")
+        # A disk with these files, and the name by which cloud-init knows it.
+        disk = f"if=virtio,format=raw,readonly=on,file.driver=vvfat,file.label=CIDATA,file.dir={self.seed}"
         (kernel,), (initrd,) = (list((tree / "boot").glob(f"{name}-*")) for name in ("vmlinuz", "initrd.img"))
         self._qemu = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", *COMPUTER,
              "-kernel", str(kernel), "-initrd", str(initrd),
              "-append", "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0", "-serial", f"file:{self.console}",
              "-drive", f"file={self.disk},if=virtio,format=raw,cache=unsafe",
+             *(("-drive", disk) if self.seed else ()),
              "-netdev", "tap,id=way,ifname=outside,script=no,downscript=no", "-device", "virtio-net-pci,netdev=way",
              "-chardev", f"socket,id=agent,fd={port.fileno()}", "-device", "virtio-serial",
              "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
@@ -73,7 +80,8 @@ class Computer(Machine):
         port.close()
         self._ask("guest-ping", patience_s=BOOT_S)
         self.run("systemctl is-system-running --wait", check=False, timeout_s=BOOT_S)
-        self.run(f"ip link set eth0 up; ip address add {THERE}/24 dev eth0; ip route add default via {HERE}")
+        if not self.seed:
+            self.run(f"ip link set eth0 up; ip address add {THERE}/24 dev eth0; ip route add default via {HERE}")
 
     def halt(self) -> None:
         if self._qemu is not None:

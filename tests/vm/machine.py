@@ -21,10 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / "build" / "vm"
 INCLUDED = ["systemd-sysv", "dbus", "iproute2", "ca-certificates", "openssh-server"]
 NEEDED = ["python3", "openssl", "python3-uvloop"]
-LATER = ["nats-server"]  # what a scene installs
+LATER = ["curl", "nats-server", "pipx"]  # what scenes install
 HERE, THERE = "203.0.113.1", "203.0.113.5"
 GUESTS = [f"203.0.113.{number}" for number in range(100, 200)]
 BOOT_S = 90.0
+MAKE_S = 3600.0  # a Debian, on a computer that has much else to do
 CLONE_NEWNET = 0x40000000  # unshare(2); Python has a name for it from 3.12 on
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -43,32 +44,42 @@ def run(*command: str | Path, timeout_s: float = 600, check: bool = True) -> str
     return done.stdout + done.stderr
 
 
-def debian(tree: Path, suite: str, packages: list[str], *options: str) -> None:
-    """Make a Debian with these packages, and those it needs to boot.  It knows no place to get others from."""
+def gone(tree: Path) -> None:
+    """Remove a tree, but nothing of this computer (its /dev/shm, say) that is mounted in one that is half made."""
+    for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+        if (place := line.split()[1]).startswith(f"{tree}/"):
+            run("umount", place)
     shutil.rmtree(tree, ignore_errors=True)
+
+
+def debian(tree: Path, suite: str, packages: list[str], later: list[str], *options: str) -> Path:
+    """Return a Debian with these packages, and those it needs to boot, made the first time.
+
+    Its network leads only to us, so the packages that it may need later lie in it, as an archive for apt.
+    """
+    include = ",".join([*INCLUDED, *packages])
+    ready, made = tree / "ready", " ".join([include, *later, *options])
+    if ready.is_file() and ready.read_text() == made:
+        return tree
+    gone(tree)
     CACHE.mkdir(parents=True, exist_ok=True)
-    run("mmdebstrap", "--variant=minbase", f"--include={','.join([*INCLUDED, *packages])}", *options, suite, tree)
+    archive = tree / "srv" / "archive"
+    fetch = f'chroot "$1" apt-get install -y --download-only {" ".join(later)}'
+    keep = 'mkdir -p "$1"/srv && cp -r "$1"/var/cache/apt/archives "$1"/srv/archive'
+    hooks = (f"--customize-hook={fetch}", f"--customize-hook={keep}")
+    run("mmdebstrap", "--variant=minbase", f"--include={include}", *options, *hooks, suite, tree, timeout_s=MAKE_S)
     for sources in (tree / "etc/apt/sources.list", *(tree / "etc/apt/sources.list.d").iterdir()):
         sources.unlink(missing_ok=True)
     (tree / "etc/resolv.conf").write_text("")
+    (archive / "Packages").write_text(subprocess.check_output(["dpkg-scanpackages", "."], cwd=archive, text=True))
+    (tree / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/archive ./\n")
+    ready.write_text(made)
+    return tree
 
 
 def clean_debian(suite: str) -> Path:
-    """Return a Debian in which nothing was done yet, made the first time.
-
-    Its network leads only to us, so the packages it may need lie in it, as an archive from which apt installs.
-    """
-    tree = CACHE / suite
-    if (tree / "ready").exists():
-        return tree
-    archive = tree / "srv" / "archive"
-    fetch = f'chroot "$1" apt-get install -y --download-only {" ".join(NEEDED + LATER)}'
-    keep = 'mkdir -p "$1"/srv && cp -r "$1"/var/cache/apt/archives "$1"/srv/archive'
-    debian(tree, suite, [], f"--customize-hook={fetch}", f"--customize-hook={keep}")
-    (archive / "Packages").write_text(subprocess.check_output(["dpkg-scanpackages", "."], cwd=archive, text=True))
-    (tree / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/archive ./\n")
-    (tree / "ready").touch()
-    return tree
+    """Return a Debian in which nothing was done yet."""
+    return debian(CACHE / suite, suite, [], NEEDED + LATER)
 
 
 def enter_own_network() -> None:

@@ -20,7 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "vm")]
 
 import alone  # noqa: E402
 import anew  # noqa: E402
+import changed  # noqa: E402
 import clocks  # noqa: E402
+import leaked  # noqa: E402
 import scenes  # noqa: E402
 import with_nats  # noqa: E402
 from guests import seated  # noqa: E402
@@ -33,8 +35,9 @@ from sizes import MEMORY_BYTES, SmallVps, measured  # noqa: E402
 from chatcore.invite import RelayAddress  # noqa: E402
 
 IN_A_CONTAINER = (
-    scenes.two_talk, scenes.sandbox, scenes.upgraded, scenes.reloaded, scenes.counted, scenes.killed, scenes.wrong,
-    with_nats.with_an_engine, anew.restored, anew.key_lost, anew.key_without_its_configuration, scenes.gone,
+    scenes.two_talk, scenes.sandbox, scenes.upgraded, scenes.reloaded, changed.counted, changed.another_port,
+    scenes.killed, changed.given_up, scenes.wrong, with_nats.with_an_engine, anew.restored,
+    anew.key_without_its_configuration, anew.key_lost, leaked.key_leaked, scenes.gone,
 )  # fmt: skip
 WITH_A_KERNEL = (
     scenes.two_talk, alone.walls, alone.bad_way, scenes.reloaded, scenes.killed, alone.out_of_memory,

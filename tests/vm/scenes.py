@@ -124,24 +124,6 @@ def reloaded(play: Play) -> None:
     tell(f"  of {HELD} connections and the two who talk 0 lost; {crowd.arrived} came meanwhile, 0 refused")
 
 
-def counted(play: Play) -> None:
-    """Who has no network is read by Prometheus all the same."""
-    machine = play.machine
-    machine.run(
-        'sed -i \'s,^# listen = "127.*,listen = "unix:/run/parley-relay/metrics.sock",\' '
-        "/etc/parley-relay/parley-relay.toml; systemctl restart parley-relay; "
-        "systemctl enable --now parley-relay-metrics.socket"
-    )
-    until(lambda: seated(play.relay), "the relay gives a seat")
-    read = (
-        "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:9256/metrics\").read().decode())'"
-    )
-    said = machine.run(read)
-    demand("\nparley_relay_ready 1\n" in said, f"no counts:\n{said}")
-    play.talk()
-    tell(f"  {said.count('# HELP')} kinds of numbers at 127.0.0.1:9256")
-
-
 def killed(play: Play) -> None:
     """The relay is killed, then stopped dead, then restarted: how long until people are together again."""
     machine = play.machine
@@ -243,7 +225,7 @@ def gone(play: Play) -> None:
     demand(machine.run("parley-relay line") == line, "it is another relay")
     until(lambda: seated(play.relay), "it serves again")
     play.talk()
-    machine.run("apt-get purge -y parley-relay; rm -f ./parley-relay*.deb spare.key")
+    machine.run("apt-get purge -y parley-relay; rm -f ./parley-relay* spare.key")
     left = machine.run(
         "find / -xdev -iname '*parley*' -not -path '/srv/*' -not -path '/var/log/*'; getent passwd parley-relay; "
         "getent group parley-relay; systemctl list-unit-files 'parley*' --no-legend",
