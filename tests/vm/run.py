@@ -22,8 +22,10 @@ import alone  # noqa: E402
 import anew  # noqa: E402
 import changed  # noqa: E402
 import clocks  # noqa: E402
+import cloud  # noqa: E402
 import leaked  # noqa: E402
 import scenes  # noqa: E402
+import unpackaged  # noqa: E402
 import with_nats  # noqa: E402
 from guests import seated  # noqa: E402
 from kernel import Computer, debian_with_kernel  # noqa: E402
@@ -37,11 +39,11 @@ from chatcore.invite import RelayAddress  # noqa: E402
 IN_A_CONTAINER = (
     scenes.two_talk, scenes.sandbox, scenes.upgraded, scenes.reloaded, changed.counted, changed.another_port,
     scenes.killed, changed.given_up, scenes.wrong, with_nats.with_an_engine, anew.restored,
-    anew.key_without_its_configuration, anew.key_lost, leaked.key_leaked, scenes.gone,
+    anew.key_without_its_configuration, anew.key_lost, leaked.key_leaked, scenes.gone, unpackaged.from_sources,
 )  # fmt: skip
 WITH_A_KERNEL = (
     scenes.two_talk, alone.walls, alone.bad_way, scenes.reloaded, scenes.killed, alone.out_of_memory,
-    clocks.wrong_clock,
+    clocks.wrong_clock, cloud.first_boot,
 )  # fmt: skip
 PROGRAMS = {
     "systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "dpkg-scanpackages": "dpkg-dev",
@@ -80,6 +82,8 @@ def main() -> int:
         print(f"test-vm: boots a Debian, which only root may{cure}", file=sys.stderr)
         return 2
     (debian_with_kernel if options.qemu else clean_debian)(options.suite)
+    if not options.qemu:
+        unpackaged.wheels()
     run("/usr/bin/env", f"VERSION={scenes.NEXT}", ROOT / "tools" / "make-deb")
     enter_own_network()
     if options.sizes:
