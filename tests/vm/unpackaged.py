@@ -18,7 +18,7 @@ from typed import OTHER_WAYS, commands
 WHEELS = CACHE / "wheels"
 FOR_A_BUILD = ["pip", "setuptools", "wheel", "uv"]  # which pipx and uv would fetch, or are
 BESIDE = ("./.*", "./build", "__pycache__")
-OFFLINE = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels UV_NO_INDEX=1 UV_FIND_LINKS=/srv/wheels"
+OFFLINE = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels UV_OFFLINE=1 UV_FIND_LINKS=/srv/wheels"
 SECTION = OTHER_WAYS.read_text("utf-8").partition("\n## With pipx or uv")[2].partition("\n## ")[0]
 UNITS = "parley-relay install-unit"
 UPDATES = ("pipx install --force .", "uv tool install --reinstall .")
