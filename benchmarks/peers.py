@@ -139,7 +139,7 @@ def contenders(reference: str) -> tuple[list[Contender], list[str]]:
             found.append(Contender(name, dialect, _serve(f"{path} {arguments}")))
         else:
             missing.append(name)
-    if has_module("websockets"):
+    if has_module("websockets.asyncio.server"):
         found.append(
             Contender("websockets", dialects.WEBSOCKET, lambda _: start_python([str(HERE / "websocket_peer.py")]))
         )
