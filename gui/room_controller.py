@@ -445,6 +445,8 @@ class RoomController:
             text = "Not connected"
         elif not self.inside:
             text = "Waiting to be let in"
+        elif self.unread and not text:
+            text = "You have been let in"
         when = wording.when(at_ms, self._now_ms())
         knock = at_door is not None
         return RoomRow(self.room_id, self.title, text or self._header().text, when, True, self.unread, knock)

@@ -198,10 +198,10 @@ def test_one_waits_at_a_door_and_goes_on_in_another_room() -> None:
     stage(events.OpenRecent(CABIN))
     members = (Member(ALICE, "Alice", Presence.SELF, False), Member(CAROL, "Carol", Presence.HERE, True))
     stage(news.FromRoom(CLUB, LetIn(CAROL)), news.FromRoom(CLUB, RosterChanged(members)))
-    assert (row(stage, CLUB).detail, row(stage, CLUB).unread) == ("2 people · 2 here", 1)
+    assert (row(stage, CLUB).detail, row(stage, CLUB).unread) == ("You have been let in", 1)
     stage(events.OpenRecent(CLUB))
     assert stage.view.page == "room"
-    assert row(stage, CLUB).unread == 0
+    assert (row(stage, CLUB).detail, row(stage, CLUB).unread) == ("2 people · 2 here", 0)
 
 
 def test_a_room_that_is_not_connected_says_so() -> None:

@@ -524,9 +524,9 @@ def test_the_keys_work_from_the_composer_and_the_log(opened: Open) -> None:
     room = opened()
     for widget in (room.field, room.page._log.text):
         widget.focus_force()
-        for keys in ("<Control-i>", "<Control-p>", "<Control-j>"):
+        for keys in ("<Control-i>", "<Control-p>", "<Control-j>", "<Control-n>"):
             widget.event_generate(keys)
-        assert room.emitted == [OpenInvite(), TogglePeople(), ShowReaders((8).to_bytes(16, "big"))]
+        assert room.emitted == [OpenInvite(), TogglePeople(), ShowReaders((8).to_bytes(16, "big")), AnotherRoom()]
         room.emitted.clear()
     assert room.page.draft() == ""
 

@@ -191,6 +191,22 @@ def test_from_one_invite_to_a_conversation(street: Street, relay: EmbeddedRelay)
     again.leaves_the_screen()
 
 
+def test_whoever_looks_for_another_room_stays_in_this_one(street: Street, relay: EmbeddedRelay) -> None:
+    alice, bob = street("alice"), street("bob")
+    come_in(bob, alice, make_room(alice, relay))
+    alice("types", "Message Cabin weekend", "Half a thought", "Control-n")
+    alice("sees", "You stay in the rooms that are open.")
+    alice("sees", "Draft: Half a thought")
+    bob("types", "Message Cabin weekend", "Are you there", "Return")
+    alice("sees", "bob: Are you there")
+    alice("sees", "1 new")
+    bob("sees", "2 people · 2 here")
+    alice("presses", "Show")
+    alice("sees", "Are you there")
+    alice("sees", "Half a thought")
+    assert "went away" not in " ".join(bob("reads"))
+
+
 def test_somebody_is_turned_away_and_never_hears_a_word(street: Street, relay: EmbeddedRelay) -> None:
     alice, bob, mallory = street("alice"), street("bob"), street("mallory")
     invite = make_room(alice, relay)

@@ -84,22 +84,22 @@ class Person:
             widget.event_generate(event, **at)
 
     def types(self, hint: str, text: str, end: str = "") -> None:
-        """Write letters, digits and spaces into the empty field with this hint; press the key `end` if one is named."""
+        """Write letters, digits and spaces into the empty field with this hint, then press `end`: "Control-n"."""
         field = self._field(hint)
         for character in text:
             field.event_generate("<Key>", keysym="space" if character == " " else character)
         if end:
-            field.event_generate("<Key>", keysym=end)
+            field.event_generate(f"<{end}>")
 
     def pastes(self, hint: str, text: str = "", end: str = "") -> None:
-        """Paste `text`, or what is on the clipboard, into the field with this hint."""
+        """Paste `text`, or what is on the clipboard, into the field with this hint, then press `end`."""
         field = self._field(hint)
         if text:
             self.root.clipboard_clear()
             self.root.clipboard_append(text)
         field.event_generate("<<Paste>>")
         if end:
-            field.event_generate("<Key>", keysym=end)
+            field.event_generate(f"<{end}>")
 
     def closes(self, title: str = "") -> None:
         """Press the X of the newest window, or of the one with this title."""

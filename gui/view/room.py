@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from gui.events import (
+    AnotherRoom,
     Answer,
     CloseRoom,
     Emit,
@@ -107,7 +108,8 @@ class RoomPage:
         top = window.TKroot
         self.header.attach()
         self.left.attach()
-        keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers, "r": self._answer}
+        keys = {"i": lambda: self.emit(OpenInvite()), "p": self.toggle_people, "j": self._readers, "r": self._answer,
+                "n": lambda: self.emit(AnotherRoom())}  # fmt: skip
         main_key = "Command" if kit.system == "aqua" else "Control"
         for widget in (top, self.composer.text, self._log.text):  # in a text Tk has uses of its own for these keys
             for key, act in keys.items():

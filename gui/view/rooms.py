@@ -30,7 +30,7 @@ class RoomsColumn(Panel):
         self._narrow = False
         self.title = kit.text("Rooms", size=theme.HEAD, bold=True)
         self.plus = kit.icon_button(
-            "plus", tooltip="Another room: join or create one", command=lambda: emit(AnotherRoom())
+            "plus", tooltip="Another room: join or create one (Ctrl+N)", command=lambda: emit(AnotherRoom())
         )
         self.list = RowList(kit, width=WIDTH, row_height=68, avatar=40, act=self._open_room)
         name = kit.clip(state.own_name, kit.font(theme.BODY, True), kit.px(130))
