@@ -63,6 +63,7 @@ class Visit:
         self.tick_s: float | None = None
         self.muted = False
         self._rest_s: float | None = None  # when what one has said is to outlive a power cut, at the latest
+        self._behind_s = 0.0  # by so much the room's time is behind the clock; it only grows
         self._worker, self._soon, self._emit = worker, soon, emit
 
     # -- called by a cable, on the loop
@@ -94,12 +95,15 @@ class Visit:
     # -- called by the worker
 
     def now(self) -> Moment:
-        """What time it is for the room: while frames wait for the worker, when the oldest of them came.
+        """What time it is for the room: at most when the oldest frame came that waits for the worker.
 
-        A room mustn't run out of patience for something that has come and that it hasn't been shown yet.
+        A room mustn't run out of patience for something that has come and that it hasn't been shown yet.  It doesn't
+        make up for that later: else whatever it began to wait for while it was behind would be overdue all at once.
         """
+        now_s = time.monotonic()
         since = [since_s for cable in self.cables if (since_s := cable.waiting_since_s) is not None]
-        return moment(min(since, default=time.monotonic()))
+        self._behind_s = max(self._behind_s, now_s - min(since, default=now_s))
+        return moment(now_s - self._behind_s)
 
     def tick(self) -> None:
         """Do what is due."""
@@ -169,7 +173,8 @@ class Visit:
         self._look_where(room)
         if room.worn or room.astray:
             self._soon(self.worn.set)
-        times = [time for time in (room.next_tick(), self._rest_s) if time is not None]
+        rest_s = self._rest_s - self._behind_s if self._rest_s is not None else None
+        times = [time for time in (room.next_tick(), rest_s) if time is not None]
         self.tick_s = min(times, default=None)
 
     def _look_where(self, room: Room) -> None:
@@ -204,7 +209,8 @@ class Visit:
                 if data := room.data_to_send(seat):
                     self._soon(cable.write, data)
                 if beat := room.beat_to_send(seat):
-                    self._soon(cable.write_at, *beat)
+                    due_s, blocks = beat
+                    self._soon(cable.write_at, due_s + self._behind_s, blocks)
         self._count_cables()
 
     def _count_cables(self) -> None:
