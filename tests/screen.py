@@ -12,6 +12,18 @@ from gui.psg import hidden_root
 from gui.view.windows import Windows
 
 
+def words_in(widget: Any) -> list[str]:
+    """Return the words that one widget has of its own, seen or not."""
+    if isinstance(widget, tk.Label):
+        return [str(widget.cget("text")).strip()]
+    if isinstance(widget, tk.Entry):
+        return [widget.get()]
+    if isinstance(widget, tk.Canvas):
+        canvas: Any = widget
+        return [canvas.itemcget(i, "text") for i in canvas.find_all() if canvas.type(i) == "text"]
+    return []
+
+
 class Screen:
     """The windows of one program, and what they told."""
 
@@ -48,13 +60,7 @@ class Screen:
         self.update()
         found = []
         for widget in self.widgets(under or self.top):
-            if isinstance(widget, tk.Label):
-                found.append(str(widget.cget("text")).strip())
-            elif isinstance(widget, tk.Entry):
-                found.append(widget.get())
-            elif isinstance(widget, tk.Canvas):
-                canvas: Any = widget
-                found += [canvas.itemcget(i, "text") for i in canvas.find_all() if canvas.type(i) == "text"]
+            found += words_in(widget)
         return [text for text in found if text]
 
     def press(self, words: str, under: Any = None) -> None:

@@ -115,6 +115,18 @@ def test_the_looking_finds_texts_and_private_keys() -> None:
     assert found({"log": base64.encodebytes(der)}, {"key": forms_of_key(der)}) == ["key in log"]
 
 
+def secrets_of(invite: Invite) -> dict[str, Iterable[bytes]]:
+    """Return what nobody may find of a room and of its members' passphrase, in all its forms."""
+    return {
+        "title": forms_of_text(TITLE),
+        "passphrase": forms_of_text(PASSPHRASE),
+        "invite": forms_of_text(invite.to_text()) | {invite.to_text()[-40:].encode(), b"parley:join/"},
+        "room secret": forms_of_bytes(invite.secret),
+        "room id": forms_of_bytes(invite.room_id),
+        "room key": forms_of_bytes(invite.room_key),
+    }
+
+
 # -- the disk ----------------------------------------------------------------------------------------------------------
 
 
@@ -155,15 +167,7 @@ def test_attack_56_the_disk_after_a_visit_shows_nothing_to_who_has_no_passphrase
         assert (len(kept.lines), sum(map(len, kept.owed.values()))) == (5, 1)
     disks["killed, and opened again"] = everything_in(killed)
     session = key(f"session {NICKS['alice']} 1").to_der()
-    secrets: dict[str, Iterable[bytes]] = {
-        "title": forms_of_text(TITLE),
-        "passphrase": forms_of_text(PASSPHRASE),
-        "invite": forms_of_text(invite.to_text()) | {invite.to_text()[-40:].encode(), b"parley:join/"},
-        "room secret": forms_of_bytes(invite.secret),
-        "room id": forms_of_bytes(invite.room_id),
-        "room key": forms_of_bytes(invite.room_key),
-        "session key": forms_of_key(session),
-    }
+    secrets = secrets_of(invite) | {"session key": forms_of_key(session)}
     for name in NICKS:
         secrets[f"nick of {name}"] = forms_of_text(NICKS[name])
         secrets[f"fingerprint of {name}"] = forms_of_bytes(fp(name))
@@ -282,14 +286,7 @@ def test_attack_57_nothing_is_written_down(tmp_path: Path) -> None:
     assert all(b"This passphrase doesn't open the profile." in data for data in outputs.values())
     assert b"parley-relay: listening" in errors["stderr of relay"]
 
-    secrets: dict[str, Iterable[bytes]] = {
-        "title": forms_of_text(TITLE),
-        "passphrase": forms_of_text(PASSPHRASE),
-        "invite": forms_of_text(invite.to_text()) | {invite.to_text()[-40:].encode(), b"parley:join/"},
-        "room secret": forms_of_bytes(invite.secret),
-        "room id": forms_of_bytes(invite.room_id),
-        "room key": forms_of_bytes(invite.room_key),
-    }
+    secrets = secrets_of(invite)
     for name, nick in NICKS.items():
         key = identity(name)
         secrets[f"nick of {name}"] = forms_of_text(nick)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from gui_help import WORDS, an_invite, mid
-from screen import Screen
+from screen import Screen, words_in
 
 from chatcore import moving
 from chatcore.events import Presence
@@ -337,14 +337,7 @@ def _all_words(under: Any) -> set[str]:
     """Return the words of all widgets, seen or not."""
     words: set[str] = set()
     for child in under.winfo_children():
-        if isinstance(child, tk.Label):
-            words.add(str(child.cget("text")).strip())
-        elif isinstance(child, tk.Entry):
-            words.add(child.get())
-        elif isinstance(child, tk.Canvas):
-            canvas: Any = child
-            words |= {canvas.itemcget(i, "text") for i in canvas.find_all() if canvas.type(i) == "text"}
-        words |= _all_words(child)
+        words |= {*words_in(child), *_all_words(child)}
     return words
 
 
