@@ -229,9 +229,12 @@ class Upkeep:
             for task in rest:
                 task.cancel()
             await asyncio.wait(rest)
-            late = dialing if dialing is not None and not dialing.cancelled() else None
-            if late is not None and late.exception() is None and (made_late := late.result()) is not None:
-                made_late[0].drop(End())
+            if (
+                dialing is not None
+                and not (dialing.cancelled() or dialing.exception())
+                and (late := dialing.result()) is not None
+            ):
+                late[0].drop(End())
 
     async def _look_out(self, visit: Visit) -> None:
         """Be where the room was before, besides, whenever the room says so.
