@@ -1,4 +1,4 @@
-"""The barest relay that the interpreter can be: what no relay in Python passes.  For benchmarks/peers.py.
+"""The barest relay: about as little as one in Python can do.  For benchmarks/peers.py.
 
     python benchmarks/barest.py [PORT]
 
@@ -6,7 +6,7 @@ It takes frames of our size with addresses that the members choose (`BARE` in di
 calls `send` once for each reader of what one read has brought.  It does nothing else: no limits, no TLS; nothing is
 checked; nothing waits, so who doesn't read holds up everybody; and in which order a member speaks to the others is
 learned from its first message and then believed.  By what a relay of ours is slower than this, it may get faster; by
-what this is slower than a relay in C, it can't.
+what this is slower than a relay in C, it hardly can.
 """
 
 from __future__ import annotations
