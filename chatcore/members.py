@@ -278,10 +278,8 @@ class Members:
     def fps(self) -> frozenset[bytes]:
         """Return the fingerprints of all members.  At most 256: the owner, and the oldest joiners."""
         if self._fps is None:
-            ranks = {fp: (fp != self.owner, self.newest_ms(fp), fp) for fp in self._about if self._belongs(fp)}
-            if self._belongs(self.owner):
-                ranks[self.owner] = (False, 0, self.owner)
-            self._fps = frozenset(sorted(ranks, key=ranks.__getitem__)[:MAX_MEMBERS])
+            ranks = {fp: (fp != self.owner, self.newest_ms(fp), fp) for fp in {*self._about, self.owner}}
+            self._fps = frozenset(sorted(filter(self._belongs, ranks), key=ranks.__getitem__)[:MAX_MEMBERS])
         return self._fps
 
     @property

@@ -106,6 +106,38 @@ def test_without_progress_all_is_said_again_later_and_later() -> None:
     assert box.resend_s == now.s + 5
 
 
+def test_the_way_is_timed_by_what_went_out_once() -> None:
+    box = outbox(1)
+    box.take(NOW)
+    assert box.answer_s(at(1)) is None  # not acknowledged yet
+    box.acknowledge(1)
+    assert box.answer_s(at(2)) == 2
+    assert box.answer_s(at(3)) is None  # and told once
+    add(box, 2)
+    assert numbers(box, at(10)) == numbers(box, at(15)) == [2]
+    box.acknowledge(2)
+    assert box.answer_s(at(16)) is None  # which of the two was answered, nobody knows
+
+
+def test_it_is_known_since_when_there_was_no_progress() -> None:
+    box = outbox(2)
+    for seconds, tries in ((0, 0), (5, 1), (15, 2)):
+        assert numbers(box, at(seconds)) == [1, 2]
+        assert (box.since_s, box.tries) == (NOW.s, tries)
+    box.acknowledge(1)
+    add(box, 3)
+    assert numbers(box, at(20)) == [3]
+    assert (box.since_s, box.tries) == (NOW.s + 20, 0)
+
+
+def test_a_new_link_begins_with_no_impatience() -> None:
+    box = outbox(1)
+    assert numbers(box) == numbers(box, at(5)) == [1]
+    box.restart(0)
+    assert numbers(box, at(6)) == [1]
+    assert (box.resend_s, box.tries) == (NOW.s + 11, 0)
+
+
 def test_no_more_is_in_flight_than_the_window() -> None:
     box = outbox(20, size=162 * 50 - 8)  # 50 parts each
     assert len(numbers(box)) == WINDOW_PARTS // 50

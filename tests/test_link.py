@@ -251,6 +251,15 @@ def test_an_admit_can_go_with_a_hello() -> None:
     assert (content.kind, content.data) == (ContentKind.STMT, alice.carried)
 
 
+def test_what_is_carried_says_nothing_before_the_hello_is_verified() -> None:
+    alice, bob = ends()
+    alice.carried = bytes(range(256)) + bytes(73)
+    alice.greet(NOW)
+    blocks = sealed_blocks(alice)
+    heard = [bob.receive(block, NOW) for block in (*blocks[4:], *blocks[:4])]
+    assert [type(news) for news in heard] == [type(None)] * 6 + [Greeting]
+
+
 @pytest.mark.parametrize(
     ("index", "body"),
     [
@@ -288,6 +297,16 @@ def test_a_gap_in_the_counters_is_counted_and_costs_no_more_than_itself() -> Non
     assert other.odd == [(Oddity.MISSING, 1), (Oddity.LATE, 1), (Oddity.REPEATED, 1)]
 
 
+def test_the_beginning_of_one_content_and_the_end_of_another_make_no_third() -> None:
+    """Which is what a relay would like that leaves out what is between them."""
+    one, other = two_links()
+    for letter in (b"a", b"b"):
+        one.send(ContentKind.MSG, letter * 300)
+    beginning, _, _, end = sealed_blocks(one)
+    assert [other.receive(block, NOW) for block in (beginning, end)] == [None, None]
+    assert other.odd == [(Oddity.MISSING, 2)]
+
+
 def test_a_direction_that_is_used_up_says_so() -> None:
     one, _ = two_links()
     one._next_out = COUNTER_LIMIT - MAX_PARTS
@@ -315,10 +334,10 @@ def test_a_counter_that_nobody_gets_to_opens_to_nothing() -> None:
 def test_before_the_ready_nothing_counts() -> None:
     one, other = two_links()
     one.send(ContentKind.MSG, b"hello")
-    (block,) = sealed_blocks(one)
+    one.send(ContentKind.READY, READY)  # nor one of later, for it stands for another state of things
     other.state = State.SHAKING
     other._next_in = 0
-    assert other.receive(block, NOW) is None
+    assert [other.receive(block, NOW) for block in sealed_blocks(one)] == [None, None]
     assert state_of(other) is State.SHAKING
 
 

@@ -13,6 +13,7 @@ from chatcore.invite import Mode
 from chatcore.members import (
     MAX_MEMBERS,
     MAX_PENDING,
+    MAX_SHOWN,
     MAX_STATEMENTS,
     MAX_SUBJECTS,
     MAX_WAITING,
@@ -208,6 +209,7 @@ def test_attack_48_keys_that_were_merely_shown_arent_kept() -> None:
     room = fakes(Mode.OPEN)
     for at in range(10_000, 10_000 + 2 * MAX_STATEMENTS):
         room.key(fake(at).modulus)
+    assert len(room._shown) == MAX_SHOWN
     room.add(fake_statement(JOIN, 7).raw)
     assert room.add(fake_statement(LEAVE, 7, time=2).raw)
 
@@ -228,6 +230,15 @@ def test_there_are_at_most_256_members_and_the_owner_is_one() -> None:
     assert room.owner in room.fps()
     listed = {at for at in range(1, MAX_SUBJECTS) if room.is_member(fingerprint(fake(at).modulus))}
     assert listed == set(range(1, MAX_MEMBERS))  # the oldest; and `is_member` and `fps` agree
+
+
+def test_nobody_crowds_out_the_owner_by_having_come_before_time_began() -> None:
+    people = sorted(range(MAX_SUBJECTS), key=lambda at: fingerprint(fake(at).modulus))
+    room = Members(FakeEngine(), ROOM, fingerprint(fake(people[-1]).modulus), Mode.OPEN)
+    for at in people:
+        room.add(fake_statement(JOIN, at, time=0).raw)
+    assert len(room.fps()) == MAX_MEMBERS
+    assert room.owner in room.fps()
 
 
 def test_statements_come_back_in_an_order_that_can_be_merged_at_once() -> None:

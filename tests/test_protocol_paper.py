@@ -185,3 +185,11 @@ def test_the_sections_that_the_code_points_to_are_there() -> None:
             pointed |= set(re.findall(r'"([^"]+)"', after))
     assert len(pointed) > 10
     assert pointed - headings == set()
+
+
+def test_each_attack_that_is_listed_is_tried_and_each_that_is_tried_is_listed() -> None:
+    listed = [int(row[0]) for row in _rows("Attacks") if row[0].isdigit()]
+    sources = [path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py")]
+    tried = {int(number) for source in sources for number in re.findall(r"^def test_attack_([0-9]+)", source, re.M)}
+    assert len(tried) > 50
+    assert listed == sorted(tried)

@@ -122,6 +122,14 @@ def test_the_door_forgets_an_address_after_a_minute_and_not_before_its_debt() ->
     assert door.arrive("a", 10 * FORGET_AFTER_S) is WELCOME
 
 
+def test_new_limits_hold_for_addresses_that_are_known_and_begin_anew() -> None:
+    door = Door(Limits().unlimited(), 1000)
+    assert many(door, 50) == [True] * 50
+    for per_minute in (4, 60):  # what one owes by one rule isn't owed by the next
+        door.rule(Limits(max_connections_per_address=0, max_joins_per_minute_per_address=per_minute), 1000)
+        assert many(door, per_minute // 2 + 1) == [True] * (per_minute // 2) + [Refusal.TOO_FAST]
+
+
 def test_who_is_turned_away_is_not_counted() -> None:
     door = Door(Limits(max_connections_per_address=1, max_joins_per_minute_per_address=0), 10)
     assert many(door, 2) == [True, Refusal.TOO_FAST]

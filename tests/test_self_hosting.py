@@ -27,7 +27,9 @@ from chatcore.invite import RelayAddress
 from chatcore.wire import Refusal
 from relay import config as configuration
 from relay import doctor, keys
+from relay import server as serving
 from relay.config import Config
+from relay.template import configuration_text
 
 DEPLOY = ROOT / "deploy"
 PAGES = {path.name: path.read_text("utf-8") for path in (SELF_HOSTING, OTHER_WAYS)}
@@ -84,6 +86,14 @@ def check(words: list[str]) -> None:
             assert os.access(DEPLOY / Path(hook).name, os.X_OK)
         case _:
             assert " ".join(words) in KNOWN
+
+
+def test_the_page_and_the_configuration_say_what_needs_a_restart() -> None:
+    made = configuration_text("chat.example.org", ["::"], "/run/control.sock", certificate="relay.crt", spare_pin="")
+    for text in (PAGE, made):
+        said = re.search(r"^(?:# )?Only (.*) need ", text, re.MULTILINE)
+        assert said is not None
+        assert set(re.findall(r"[a-z_]{4,}", said[1])) == set(serving._UNTIL_RESTART)
 
 
 # Said as it is: what is done in the five commands, below, in test_relay_engine_doctor.py or in test_ways.py, and
