@@ -1,4 +1,4 @@
-"""The laws of the architecture (README.md, "The map"), held by looking at what every file imports.
+"""The laws of the architecture (CONTRIBUTING.md, "Where a thing goes"), held by looking at what every file imports.
 
 What counts is every import statement in a file, also one inside a function: a law that can be stepped around isn't one.
 """
