@@ -308,6 +308,7 @@ def test_attack_52_a_flood_of_arrivals_is_bounded_and_true_links_live() -> None:
     for address in fakes:
         world.deliver(alice, Frame(Kind.LEFT, address=address))
         world.deliver(alice, Frame(Kind.LEFT, address=address))
+    assert len(seat_._left) <= MAX_ADDRESSES
     world.advance(70)
     talk(world, "alice", "bob", "carol")
     assert presence(carol, fp("alice")) is Presence.HERE

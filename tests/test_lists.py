@@ -16,8 +16,9 @@ from chatcore.delivery import Message
 from chatcore.errors import WireError
 from chatcore.events import ListsAgree, ListsDiffer, MessageReceived, ReadersLearned
 from chatcore.gossip import Gossip
+from chatcore.kept import Line
 from chatcore.link import State
-from chatcore.lists import MAX_LINES, MAX_QUESTIONS, NOW, ask_list, parse_list, tell_list
+from chatcore.lists import MAX_LINES, MAX_QUESTIONS, MAX_VIEWS, NOW, ask_list, parse_list, tell_list
 from chatcore.members import MAX_MEMBERS, who_digest
 
 EVE = b"eve whom nobody knows ..........".ljust(32)[:32]
@@ -256,6 +257,16 @@ def test_many_whose_lists_differ_for_a_moment_arent_said_to_keep_theirs_back(mon
     for client in (alice, *others):
         assert not client.of(ListsDiffer)
         assert not client.of(ListsAgree)
+
+
+def test_of_the_lists_that_were_seen_the_newest_are_remembered() -> None:
+    world, (alice,) = room("alice")
+    seen = alice.room._courier.lists
+    others = [number.to_bytes(32) for number in range(MAX_VIEWS + 5)]
+    seen.restore(Line(other[:16], fp("alice"), b"", 0, (other,)) for other in others)
+    known = [other for other in others if seen.readers(digest_of(world, (fp("alice"), other)))]
+    assert known == others[5:]
+    assert len(seen._views) == MAX_VIEWS
 
 
 def test_lists_of_an_earlier_run_are_known() -> None:

@@ -6,7 +6,7 @@ import pytest
 from attacker import presence, talk
 from world import ENGINE, START_MS, Client, World, fp, key
 
-from chatcore import delivery, events
+from chatcore import courier, delivery, events
 from chatcore.clock import Moment
 from chatcore.door import LEFT_S
 from chatcore.errors import StateError, TextError
@@ -302,6 +302,16 @@ def test_a_member_who_leaves_is_gone_for_everybody_and_what_waited_is_given_up()
     ]
     assert alice.room.owed == 0
     talk(world, "alice", "bob")
+
+
+def test_of_the_messages_that_came_the_newest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "MAX_TAKEN", 3)
+    world, alice, bob, _ = three()
+    for number in range(6):
+        alice.say(str(number))
+        world.advance(1)
+    assert [text for _, text in bob.texts()] == list("012345")
+    assert len(bob.room._courier._taken) == 3
 
 
 def test_who_leaves_and_comes_back_misses_what_was_said_between_and_nothing_after() -> None:
