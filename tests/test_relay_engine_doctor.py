@@ -157,7 +157,9 @@ def test_a_relay_that_is_taken_over_hears_and_says_nothing_in_anothers_name(
         writer.transport.abort()
         return heard
 
-    assert asyncio.run(ask()) == [nats.Trouble(False, True), nats.PONG]
+    # newer servers tell of themselves once more, after they have let somebody in
+    heard = [one for one in asyncio.run(ask()) if not isinstance(one, nats.Info)]
+    assert heard == [nats.Trouble(False, True), nats.PONG]
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "auto"])
