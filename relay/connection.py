@@ -114,10 +114,10 @@ class Connection(asyncio.BufferedProtocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def eof_received(self) -> None:
-        """Close with the peer; its place is given up when the transport has ended, which is in the next turn."""
-        self.seat.closing = True
-        self.seat.quiet_s = 0
+    def eof_received(self) -> bool:
+        """Close with the peer, when its turn has come; the loop alone would close all who go at once, however many."""
+        self.house.switch.hang_up(self.seat)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give everything back."""
@@ -158,6 +158,10 @@ class Connection(asyncio.BufferedProtocol):
         if not self.transport.is_closing():
             with contextlib.suppress(OSError):  # the peer has reset the connection, and the loop will say so
                 self.transport.write_eof()
+
+    def close(self) -> None:
+        """Let go of the connection; what it may give back follows when it has ended."""
+        self.transport.close()
 
     def reset(self) -> None:
         """Drop the connection and all that waits in it."""
@@ -221,7 +225,7 @@ class TlsConnection(Connection):
     def _read(self, sealed: memoryview) -> None:
         """Hand on all that can be opened.  Raises SSLWantReadError inside a record."""
         while sealed or self._incoming.pending or self._tls.pending():
-            buffer, size = self.seat.get_buffer(), 0
+            buffer, size, count = self.seat.get_buffer(), 0, 1
             try:
                 while size < len(buffer):
                     if not (self._incoming.pending or self._tls.pending()):
@@ -236,13 +240,15 @@ class TlsConnection(Connection):
                             raise
                         sealed = self._step(sealed)
                         continue
-                    if not count:  # the peer said goodbye
-                        self._close()
-                        return
+                    if not count:
+                        break
                     size += count
             finally:
                 if size:
                     self.seat.buffer_updated(size)
+            if not count:  # the peer said goodbye, which came after all else that it said
+                self._close()
+                return
 
     def _step(self, sealed: memoryview) -> memoryview:
         self._incoming.write(sealed[:STEP_BYTES])
@@ -250,8 +256,7 @@ class TlsConnection(Connection):
 
     def _close(self) -> None:
         self._send_sealed()
-        self.seat.leave()
-        self.transport.close()
+        self.house.switch.hang_up(self.seat)
 
     def _send_sealed(self) -> None:
         if self._outgoing.pending:

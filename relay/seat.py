@@ -64,6 +64,9 @@ class Port(Protocol):
     def finish(self) -> None:
         """Send what is left, then say that no more comes."""
 
+    def close(self) -> None:
+        """End the connection, once what is left has been sent.  A second time nothing happens."""
+
     def reset(self) -> None:
         """Drop the connection and all that waits in it."""
 

@@ -28,7 +28,7 @@ from relay.intake import Intake
 from relay.limits import Limits
 from relay.seat import Port, Room, Seat, frame, word_of
 
-LOST_PER_TURN = 16  # give up their places: when thousands go in one moment, those who stay must not wait for all of it
+GONE_PER_TURN = 16  # are let go: when thousands go in one moment, those who stay must not wait for all of it
 LAGGARDS_PER_TURN = 64  # are weighed at most, on average: a crowd that reads nothing must not cost all others theirs
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
@@ -68,8 +68,8 @@ class Switch:
         self._nowhere: list[bytes] = []
         self._dirty: list[Room] = []
         self._unweighed = 0  # turns since the laggards were weighed
-        self._lost: deque[Seat] = deque()  # who is gone, and still has a place
-        self._may_forget = LOST_PER_TURN  # in this turn
+        self._gone: deque[Seat] = deque()  # whose peer is gone, and who still has a place and a connection
+        self._may_go = GONE_PER_TURN  # in this turn
 
     @property
     def limits(self) -> Limits:
@@ -89,27 +89,40 @@ class Switch:
         self.seats[seat] = None
         return seat
 
-    def lost(self, seat: Seat) -> None:
-        """Forget a connection that is gone; when that are many in one turn, the rest in those that follow."""
+    def hang_up(self, seat: Seat) -> None:
+        """Let a seat go whose peer is gone, with its connection; when that are many in one turn, the rest in the next.
+
+        Until then it counts for every limit, but nothing is taken from it or sent to it any more.  A second time does
+        no harm.
+        """
         seat.closing = True
-        self._lost.append(seat)
-        if self._may_forget == LOST_PER_TURN:
-            self._later(self._forget_more)
-        self._forget()
+        seat.quiet_s = 0
+        seat.set_way(len)
+        self._gone.append(seat)
+        if self._may_go == GONE_PER_TURN:
+            self._later(self._let_more_go)
+        self._let_go()
 
-    def _forget(self) -> None:
-        while self._lost and self._may_forget:
-            self._may_forget -= 1
-            seat = self._lost.popleft()
+    def _let_go(self) -> None:
+        while self._gone and self._may_go:
+            self._may_go -= 1
+            seat = self._gone.popleft()
             seat.leave()
-            self.seats.pop(seat, None)
-            self.laggards.discard(seat)
+            seat.port.close()
 
-    def _forget_more(self) -> None:
-        self._may_forget = LOST_PER_TURN
-        if self._lost:
-            self._later(self._forget_more)
-            self._forget()
+    def _let_more_go(self) -> None:
+        self._may_go = GONE_PER_TURN
+        if self._gone:
+            self._later(self._let_more_go)
+            self._let_go()
+
+    def lost(self, seat: Seat) -> None:
+        """Forget a connection that has ended, of itself or because it was closed."""
+        self.seats.pop(seat, None)
+        self.laggards.discard(seat)
+        if seat.room is not None:  # else all is said and done
+            self.hang_up(seat)
+        seat.closing = True
 
     def join(self, seat: Seat, data: bytes) -> None:
         """Give the sender of this JOIN frame a place, or refuse it.

@@ -97,23 +97,32 @@ class Crowd:
         seats = {person.seat for person in self.people}
         return b"" not in seats and all(person.here == seats - {person.seat} for person in self.people)
 
-    def fate(self) -> tuple[int, int, int]:
-        """Of blocks between seats that are still there: how many were sent, came, and came out of their order."""
-        of_seat = {person.seat: person for person in self.people}
+    def fate(self, *, near: bool = False) -> tuple[int, int, int]:
+        """Of blocks between seats that are still there: how many were sent, came, and came out of their order.
+
+        With `near` only of those that had no other relay to go to.
+        """
+        of_seat = {person.seat: (at % 2, person) for at, person in enumerate(self.people)}
         sent = came = odd = 0
         for (sender, reader), count in self.sent.items():
-            if reader in of_seat and sender in of_seat:
-                numbers = [number for _, number in of_seat[reader].got.get(sender, [])]
+            if reader in of_seat and sender in of_seat and (not near or of_seat[reader][0] == of_seat[sender][0]):
+                numbers = [number for _, number in of_seat[reader][1].got.get(sender, [])]
                 sent += count
                 came += len({*numbers})
                 odd += sum(one >= two for one, two in pairwise(numbers))
         return sent, came, odd
 
-    def longest_gap_s(self, from_s: float) -> float:
-        """Return the longest time in which somebody got nothing of a talker at the other relay, since a moment."""
+    def longest_gap_s(self, from_s: float, *, near: bool = False) -> float:
+        """Return the longest time in which somebody got nothing of a talker at the other relay, since a moment.
+
+        Or of the talker at the same relay, if that is asked for.
+        """
         gaps = []
         for at, person in enumerate(self.people):
-            came = person.got.get(self.people[1 - at % 2].seat, [])
+            talker = self.people[at % 2 if near else 1 - at % 2]
+            if person is talker:
+                continue
+            came = person.got.get(talker.seat, [])
             times = [from_s, *(moment for moment, _ in came if moment > from_s), time.monotonic()]
             gaps.append(max(two - one for one, two in pairwise(times)))
         return max(gaps)

@@ -64,6 +64,7 @@ class FakePort:
         self.written = bytearray()
         self.writes = 0
         self.finished = False
+        self.closed = False
         self.was_reset = False
         self.unsent = 0
 
@@ -77,6 +78,9 @@ class FakePort:
 
     def finish(self) -> None:
         self.finished = True
+
+    def close(self) -> None:
+        self.closed = True
 
     def reset(self) -> None:
         self.was_reset = True

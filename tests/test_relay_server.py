@@ -42,7 +42,7 @@ from relay import config as configuration
 from relay import keys
 from relay.config import Config
 from relay.limits import Limits
-from relay.switch import WAIT_SHUTDOWN_S
+from relay.switch import GONE_PER_TURN, WAIT_SHUTDOWN_S
 
 LOOPS = ["asyncio", "uvloop"] if importlib.util.find_spec("uvloop") else ["asyncio"]
 PASS = hashlib.sha256(b"relay pass").digest()
@@ -266,6 +266,64 @@ def test_what_a_refused_peer_goes_on_sending_is_not_even_opened(state: Path, loo
         until(lambda: relay.server.door.connections == 0, "it is gone")
         assert relay.server.journal.totals["malformed"] == 1
         assert relay.server.journal.totals["tls"] == 0
+
+
+@contextlib.contextmanager
+def standing_still(relay: RelayThread) -> Iterator[None]:
+    """Let a relay find all that happens meanwhile in one turn of its loop."""
+    stands, go_on = threading.Event(), threading.Event()
+
+    def stand() -> None:
+        stands.set()
+        go_on.wait(DEADLINE_S)
+
+    relay.loop.call_soon_threadsafe(stand)
+    assert stands.wait(DEADLINE_S)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+@pytest.mark.parametrize("way", ["closed", "half closed", "reset"])
+def test_a_crowd_that_goes_in_one_moment_is_let_go_and_told_of_whole(relay: RelayThread, way: str) -> None:
+    with client(relay).join() as alice, contextlib.ExitStack() as inside:
+        crowd = [inside.enter_context(client(relay).join()) for _ in range(2 * GONE_PER_TURN + 1)]
+        stranger = inside.enter_context(client(relay))
+        for guest in crowd:
+            assert alice.frame() == Frame(Kind.PRESENT, address=guest.seat)
+        with standing_still(relay):
+            for one in [*crowd, stranger]:
+                if way == "half closed":
+                    one.sock.shutdown(socket.SHUT_WR)
+                    continue
+                if way == "reset":
+                    one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.sock.close()
+        assert {alice.frame() for _ in crowd} == {Frame(Kind.LEFT, address=guest.seat) for guest in crowd}
+        alice.send(Frame(Kind.PING).to_bytes())
+        assert alice.frame().kind is Kind.PONG
+        until(lambda: relay.server.door.connections == 1, "all are closed")
+        assert len(relay.server.switch.seats) == 1
+        assert relay.server.journal.totals["fault"] == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_is_said_with_a_goodbye_still_counts(state: Path, loop: str) -> None:
+    """Under TLS both come in one read, and the goodbye doesn't unsay what was said before it."""
+    with (
+        RelayThread(make_config(state, tls=True, loop=loop)) as relay,
+        client(relay).join() as alice,
+        client(relay).join() as bob,
+    ):
+        assert alice.frame() == Frame(Kind.PRESENT, address=bob.seat)
+        assert isinstance(bob.sock, ssl.SSLSocket)
+        with standing_still(relay):
+            bob.send(send_frame(alice.seat, 7))
+            bob.sock.settimeout(0)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                bob.sock.unwrap()  # says it, and would wait for the relay's
+        assert [alice.frame().kind, alice.frame()] == [Kind.SEND, Frame(Kind.LEFT, address=bob.seat)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is looked up as Linux tells it")

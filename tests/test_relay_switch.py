@@ -16,7 +16,7 @@ from relay.intake import INTAKE_BYTES, LEAST_BYTES, budget
 from relay.lanes import WRITE_BYTES
 from relay.limits import WAIT_RELAY_FULL_S, Limits
 from relay.seat import FAREWELL_S, STUCK_S
-from relay.switch import LAGGARDS_PER_TURN, LOST_PER_TURN, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
+from relay.switch import GONE_PER_TURN, LAGGARDS_PER_TURN, WAIT_ROOM_FULL_S, WAIT_SHUTDOWN_S
 from relay.waiting import PORTION_FRAMES
 
 PASS = b"p" * 32
@@ -288,24 +288,68 @@ def test_nobody_is_refused_for_the_count_of_rooms() -> None:
     assert not bench.switch.rooms
 
 
-def test_those_who_go_by_the_hundred_give_up_their_places_some_in_each_turn() -> None:
-    """Else those who stay would wait until all of it has been told to everybody."""
+@pytest.mark.parametrize("ended", [False, True], ids=["said goodbye", "connection lost"])
+def test_those_who_go_by_the_hundred_are_let_go_some_in_each_turn(ended: bool) -> None:
+    """Else those who stay would wait until all are closed, and until that has been told to everybody."""
     bench = Bench()
-    alice, *crowd = (bench.join() for _ in range(1 + 3 * LOST_PER_TURN))
+    alice, *crowd = (bench.join() for _ in range(1 + 3 * GONE_PER_TURN))
     alice.take()
     for guest in crowd:
-        bench.switch.lost(guest.seat)
+        (bench.switch.lost if ended else bench.switch.hang_up)(guest.seat)
         guest.seat.buffer_updated(FRAME_SIZE)  # is not even looked at
     for turn in range(1, 4):
-        assert len(bench.switch.seats) == 1 + (3 - turn) * LOST_PER_TURN
+        assert sum(guest.port.closed for guest in crowd) == turn * GONE_PER_TURN
+        assert len(bench.switch.rooms[ROOM]) == 1 + (3 - turn) * GONE_PER_TURN
         due, bench.pending[:] = bench.pending[:], []
         for call in due:
             call()
     bench.turn()
     assert [f.address for f in alice.take()] == [guest.address for guest in crowd]
     assert not bench.pending
+    for guest in crowd:
+        bench.switch.lost(guest.seat)
+    assert [*bench.switch.seats] == [alice.seat]
+    assert not bench.pending
     bench.switch.lost(alice.seat)
     assert not bench.switch.rooms
+
+
+def test_who_is_to_be_let_go_and_goes_twice_or_is_dropped_meanwhile_goes_once() -> None:
+    bench = Bench()
+    alice, bob, *crowd = (bench.join() for _ in range(2 + 2 * GONE_PER_TURN))
+    alice.take()
+    for guest in [*crowd, bob]:
+        bench.switch.hang_up(guest.seat)
+    bench.switch.hang_up(bob.seat)  # goodbye under TLS, then the end of the connection
+    bench.switch.lost(bob.seat)  # which the peer resets before its turn has come
+    bob.seat.drop("silent")
+    bench.turn()
+    assert [f.address for f in alice.take()].count(bob.address) == 1
+    assert bob.seat not in bench.switch.seats
+
+
+def test_who_is_to_be_let_go_is_sent_nothing_more() -> None:
+    bench = Bench()
+    alice, bob, *crowd = (bench.join() for _ in range(2 + 2 * GONE_PER_TURN))
+    alice.feed(send_frame(bob.address, 1))
+    assert bob.take()[-1].kind is Kind.SEND
+    for guest in [*crowd, bob]:
+        bench.switch.hang_up(guest.seat)
+    assert not bob.port.closed
+    alice.feed(send_frame(bob.address, 2))
+    assert bob.port.closed
+    assert bob.take() == []
+
+
+def test_a_connection_that_is_closed_and_has_not_ended_after_a_moment_is_reset() -> None:
+    """Its peer said goodbye and reads nothing: what waits for it would keep it for ever."""
+    bench = Bench()
+    guest = bench.join()
+    bench.switch.hang_up(guest.seat)
+    bench.beat(FAREWELL_S)
+    assert not guest.port.was_reset
+    bench.beat()
+    assert guest.port.was_reset
 
 
 def test_a_relay_without_a_pass_does_not_ask_for_one() -> None:

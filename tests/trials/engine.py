@@ -29,6 +29,8 @@ from trials.sheet import Sheet, case
 from trials.stage import Stage, judge, paced, wait
 
 PEOPLE = 50
+PATIENCE_S = 300.0
+DOWN_S = 5.0  # within the grace for seats at a relay that isn't heard
 
 
 class Balancer(Proxy):
@@ -137,15 +139,19 @@ def fate(sheet: Sheet, crowd: Crowd) -> None:
     sheet.none("doubled or out of order", odd)
 
 
-def nothing_lost(sheet: Sheet, home: Path, harm: Callable[[Pair], None], patience_s: float = 300) -> None:
-    """Have four members talk while the same is done, and judge what they kept."""
+def nothing_lost(
+    sheet: Sheet, home: Path, harm: Callable[[Pair], None], mend: Callable[[Pair], None] | None = None
+) -> None:
+    """Have four members talk while the same is done, and later undone if it has to be, and judge what they kept."""
     with Pair(home / "members") as pair, pair.members() as stage:
         names = list(stage.members)
         paced(stage, names, 20, 3, "before ")
         harm(pair)
         paced(stage, names, 20, 10, "after ")
-        stage.until_whole(patience_s=patience_s)
-        sheet.note("members: all has come after s", stage.until_settled(patience_s))
+        if mend is not None:
+            mend(pair)
+        stage.until_whole(patience_s=PATIENCE_S)
+        sheet.note("members: all has come after s", stage.until_settled(PATIENCE_S))
         judge(sheet, stage)
 
 
@@ -227,6 +233,46 @@ def server_leaves(sheet: Sheet, home: Path) -> None:
         calm(crowd)
         fate(sheet, crowd)
         sheet.none("who sees others than are there", 0 if crowd.whole() else 1)
+
+
+def all_killed(pair: Pair) -> None:
+    """Kill both NATS servers in one moment."""
+    for server in pair.nats.servers:
+        server.signal(signal.SIGKILL)
+
+
+def all_started(pair: Pair) -> None:
+    """Start both again, as soon as they are really gone."""
+    for server in pair.nats.servers:
+        server.kill()
+        server.start()
+
+
+@case("F13e", "two relays: both NATS servers are killed in one moment, and started again seconds later", slow=True)
+def servers_killed(sheet: Sheet, home: Path) -> None:
+    with Pair(home / "crowd") as pair, pair.crowd() as crowd:
+        seats = [person.seat for person in crowd.people]
+        begun_s = time.monotonic()
+        all_killed(pair)
+        noticed_s = wait(lambda: not any(pair.stats(at).get("engine_up") for at in (0, 1)), "both relays notice")
+        sheet.must("noticed by both after s", noticed_s, 6)
+        time.sleep(max(0.0, begun_s + DOWN_S - time.monotonic()))
+        all_started(pair)
+        back_s = time.monotonic()
+        wait(lambda: all(pair.stats(at).get("engine_up") for at in (0, 1)), "both relays are at an engine again")
+        sheet.must("both at an engine again after its return, s", time.monotonic() - back_s, 5)
+        time.sleep(3)
+        sheet.note("longest pause between relays s", crowd.longest_gap_s(begun_s))
+        sheet.must("between people at one relay s", crowd.longest_gap_s(begun_s, near=True), 1)
+        calm(crowd)
+        fate(sheet, crowd)
+        sent, came, odd = crowd.fate(near=True)
+        sheet.none("of these, between people at one relay lost or out of order", sent - came + odd, sent)
+        sheet.none("told to have left", sum(moment > begun_s for one in crowd.people for moment, _ in one.left))
+        sheet.none("who had to come back", sum(one.seat != seat for one, seat in zip(crowd.people, seats, strict=True)))
+        sheet.none("who sees others than are there", 0 if crowd.whole() else 1)
+
+    nothing_lost(sheet, home, all_killed, all_started)
 
 
 def relay_goes(sheet: Sheet, home: Path, number: int) -> None:
