@@ -25,6 +25,7 @@ from chatcore.invite import (
     BAD_PORT,
     CUT_SHORT,
     INVITE_INSTEAD,
+    MAX_TRIES,
     NOT_A_RELAY,
     NOT_AN_INVITE,
     OTHER_VERSION,
@@ -449,6 +450,13 @@ def test_wrong_sizes_are_the_callers_fault() -> None:
         RelayAddress("a", 1, (PIN,) * 3)
     with pytest.raises(ValueError, match="pass"):
         RelayAddress("a", 1, (PIN,), b"x")
+
+
+def test_an_invite_is_looked_for_at_so_many_places_and_no_more() -> None:
+    before = "parley:join/ is how it begins, "
+    assert Invite.parse(before * (MAX_TRIES - 1) + INVITE.to_text()) == INVITE
+    with pytest.raises(InviteError):
+        Invite.parse(before * MAX_TRIES + INVITE.to_text())
 
 
 # -- relay lines -------------------------------------------------------------------------------------------------------

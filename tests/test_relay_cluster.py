@@ -75,13 +75,27 @@ def test_two_who_come_in_the_same_moment_by_two_relays_find_each_other() -> None
 def test_who_is_new_speaks_first_though_the_clocks_of_the_relays_differ(slow: int) -> None:
     """Else a knocker at a relay whose clock is behind would be told the names of all who are there."""
     relays = Relays(2)
-    whole(relays, slow, 1 - slow)
+    old = whole(relays, slow, 1 - slow)
     relays.clocks[slow] -= 500_000
     views = whole(relays, slow)
     assert all(views[0].look().first.values())
+    assert not any(view.look().first[views[0].guest.address] for view in old)
     before = View(relays.join(1 - slow)).look()
     assert all(before.first.values())
     assert not views[0].look().first[before.guest.address]
+
+
+def test_a_list_of_before_is_no_news() -> None:
+    relays = Relays(1)
+    relays.join(0)
+    cluster, seats = relays.cluster(0), (record(7), record(8))
+    for told, seen in (
+        (Message(About.CHANGE, STRANGE, 5, 0, come=seats), 2),
+        (Message(About.LIST, STRANGE, 4, come=seats[:1]), 2),
+        (Message(About.LIST, STRANGE, 5, come=seats[:1]), 1),
+    ):
+        cluster.take_word(TOKEN, "other", told.to_bytes())
+        assert cluster.far_seats == seen
 
 
 def test_a_clock_of_another_time_makes_no_mistake_of_ours() -> None:
