@@ -16,10 +16,10 @@ from chatcore import gossip
 from chatcore import talk as talk_module
 from chatcore.clock import Moment
 from chatcore.content import ContentKind
-from chatcore.delivery import NO_LOG, Ready
+from chatcore.delivery import NO_LOG, Message, Ready
 from chatcore.engines import PrivateKey
 from chatcore.errors import CryptoError, WireError
-from chatcore.events import Knocked, MemberJoined, Presence
+from chatcore.events import Knocked, MemberJoined, MessageReceived, Presence
 from chatcore.hello import HELLO_COUNTER
 from chatcore.invite import Mode, RelayAddress
 from chatcore.link import State
@@ -435,6 +435,19 @@ def test_attack_55_a_hostile_text_arrives_as_it_was(name: str) -> None:
     mallory.send_message("alice", 1, b"\x01" + HOSTILE[name].encode())
     assert alice.texts() == [("mallory", HOSTILE[name])]
     talk(world, "alice", "bob")
+
+
+def test_nothing_is_shown_as_written_later_than_it_came() -> None:
+    world = World()
+    alice = world.client("alice")
+    world.advance(2)
+    mallory = Puppet(world, "mallory")
+    mallory.become_member("alice")
+    for number, time_ms in ((1, world.now.ms + 86_400_000), (2, 2**64 - 1), (3, 1_000)):
+        message = Message(number.to_bytes(16), time_ms, bytes(32), b"\x01hello")
+        mallory.send("alice", ContentKind.MSG, number.to_bytes(8) + message.to_bytes())
+    came = [event for event in alice.events if isinstance(event, MessageReceived)]
+    assert [event.time_ms for event in came] == [came[0].received_ms, came[1].received_ms, 1_000]
 
 
 @pytest.mark.parametrize(

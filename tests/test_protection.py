@@ -530,6 +530,19 @@ def test_without_a_keyring_none_is_offered(monkeypatch: pytest.MonkeyPatch) -> N
         keyring.drop("name")
 
 
+def test_a_keyring_that_writes_into_a_plain_file_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any package may add one, and say of it that it is to be taken before all others."""
+    plain, kept = (type("Keyring", (MemoryBackend,), {"priority": number})() for number in (99, 1))
+    type(plain).__module__, type(kept).__module__ = "keyrings.alt.file", "keyring.backends.SecretService"
+    found: list[object] = [plain]
+    monkeypatch.setattr("keyring.backend.get_all_keyring", lambda: found)
+    assert not Keyring().offered
+    found.append(kept)
+    Keyring().keep("name", bytes(64))
+    assert kept.get_password("Parley", "name") is not None
+    assert plain.get_password("Parley", "name") is None
+
+
 # -- in the middle of it ----------------------------------------------------------------------------------------------
 
 
