@@ -187,6 +187,16 @@ class Client:
         """Close the room; one stays a member and is away."""
         self._close(room_id, leave=False)
 
+    def settle(self, timeout_s: float = 5.0) -> None:
+        """Wait until rooms that were closed are: nothing is committed to their stores any more.  Not from `emit`."""
+
+        async def ended() -> None:
+            if ends := list(self._ends.values()):
+                await asyncio.wait(ends)
+
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(ended(), self._loop).result(timeout_s)
+
     def ask_sealed_blocks(self, room_id: bytes, mid: bytes) -> None:
         """Ask for the blocks of a message; the SealedBlocks event has them."""
         visit = self._visit(room_id)

@@ -19,7 +19,7 @@ import platformdirs
 from chatcore import ownfile, twofiles
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, InviteError, PassphraseError, ProfileError
-from chatcore.invite import Invite, RelayAddress
+from chatcore.invite import Invite, Mode, RelayAddress
 from chatcore.lock import KEYS_SIZE, SALT_SIZE, SECRET_SIZE, Guard, Lock
 from chatcore.members import StatementType, parse_statement
 from chatcore.oskeyring import Keyring
@@ -40,6 +40,7 @@ NOT_CLOSED = (
 )
 SEALING_SIZE = 64  # of the keys: those that seal; the rest hides what rows are about
 TIME_SIZE = 8
+ON_DEMAND = b"rooms on demand"  # a choice: none is opened at the start
 
 Own = tuple[bytes, Kind, bytes]  # the hidden room (or that of the profile), the kind, and what a row is about
 
@@ -63,6 +64,16 @@ class RoomRecord:
                 return relay
         return self.invite.relay
 
+    def has(self, fp: bytes) -> bool:
+        """Say whether somebody belongs to the room, as far as was known.  Who left or stood at its door doesn't."""
+        told = {StatementType.JOIN: -1, StatementType.LEAVE: -1, StatementType.ADMIT: -1}
+        for raw in self.statements:
+            if raw and raw[0] in told and fp in raw and (said := parse_statement(raw)).subject == fp:
+                told[said.type] = max(told[said.type], said.time_ms)
+        if told[StatementType.LEAVE] >= max(told[StatementType.JOIN], 0):
+            return False
+        return self.invite.mode is Mode.OPEN or fp == self.invite.owner_fp or told[StatementType.ADMIT] >= 0
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -85,6 +96,7 @@ class Profile:
         self.rooms: list[RoomRecord] = []
         self.people = People()
         self.loss: Loss | None = None
+        self.at_start = True  # its rooms are opened then
         self._vault, self._keyring = vault, keyring or Keyring()
         self._stores: dict[bytes, RoomVault] = {}
         self._saved: dict[Own, bytes] = {}
@@ -149,6 +161,8 @@ class Profile:
             raise
         if vault.damage or damage:
             profile.loss = profile._loss(vault.damage or damage or Damage())
+        if vault.damage and vault.damage.kinds[Kind.CHOICE]:
+            profile.at_start = False
         return profile
 
     @classmethod
@@ -156,7 +170,7 @@ class Profile:
         """Read the rows of the profile; None when one of them is damaged."""
         own: dict[int, list[bytes]] = {}
         with vault.transaction() as base:
-            for _, kind, data in vault.read(base, vault.own, Kind.IDENTITY, Kind.PERSON):
+            for _, kind, data in vault.read(base, vault.own, Kind.IDENTITY, Kind.CHOICE):
                 if data is None:
                     return None
                 own.setdefault(kind, []).append(data)
@@ -172,6 +186,7 @@ class Profile:
                         return None
                     profile.rooms.append(RoomRecord(invite, int.from_bytes(record[:TIME_SIZE]), whole))
                 profile.people = People(json.loads(record) for record in own.get(Kind.PERSON, ()))
+                profile.at_start = ON_DEMAND not in own.get(Kind.CHOICE, ())
             except (KeyError, ValueError, CryptoError, InviteError):
                 raise ProfileError(DAMAGED.format(vault.path)) from None
         profile.rooms.sort(key=lambda room: -room.last_visit_ms)
@@ -377,6 +392,8 @@ class Profile:
                 yield (hidden, Kind.STATEMENT, digest(b"statement", raw)), raw
         for person in self.people.records():
             yield (own, Kind.PERSON, person["fp"].encode()), json.dumps(person).encode()
+        if not self.at_start:
+            yield (own, Kind.CHOICE, ON_DEMAND), ON_DEMAND
 
     def _loss(self, damage: Damage) -> Loss:
         titles = {self.room(room.invite.room_id).hidden: room.invite.title for room in self.rooms}

@@ -52,6 +52,7 @@ class Kind(IntEnum):
     NICK = 33
     RECORD = 34  # of a room: how to get there
     PERSON = 35
+    CHOICE = 36  # of the person, where it isn't the usual one
     LOCK = 255  # not sealed: what the keys are had with
 
 

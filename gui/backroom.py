@@ -14,6 +14,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from chatcore import doctor
@@ -36,16 +38,19 @@ from gui.news import (
     FromRoom,
     KeyringAsked,
     MoveAnswered,
+    NotOpened,
     ProfileFound,
     ProfileKnown,
     Remembered,
     ReportWritten,
+    RoomClosed,
     RoomOpened,
     RoomWordsReady,
     WordsReady,
 )
+from gui.opening import Opening
 from gui.own_relay import OwnRelay
-from gui.profile_words import CHANGED, CLOSE_FIRST, COPIED, NO_FILE
+from gui.profile_words import CHANGED, COPIED, NO_FILE
 from gui.proxy_desk import ProxyDesk
 from gui.words_desk import WordsDesk
 
@@ -62,6 +67,16 @@ COPY_NAME = "parley-copy.parley"
 RELAY_DIRECTORY = "relay"  # below the profile's: key and certificate of this computer's relay
 
 
+@dataclass(slots=True)
+class OpenRoom:
+    """A room that is open: as whom, whom one knows there, and when it was last before the person's eyes."""
+
+    invite: Invite
+    who: Profile
+    people: Acquainted
+    seen_ms: int
+
+
 class Backroom:
     """Implements `gui.pages.Behind`.  `put` queues an event for the window and returns at once."""
 
@@ -73,14 +88,15 @@ class Backroom:
         self._profile: Profile | None = None
         self._let_go: Callable[[], None] | None = None  # of the profile's directory
         self._visitor: Profile | None = None  # for one visit, beside the profile or without one
-        self._rooms: dict[bytes, tuple[Invite, Profile]] = {}
-        self._acquainted: dict[bytes, Acquainted] = {}  # one for each open room
+        self._rooms: dict[bytes, OpenRoom] = {}
+        self._looked_at = b""  # the room that is before the person's eyes
         self._desk = WordsDesk()
         self._proxies = ProxyDesk(directory, proxy)
         self._dark: bool | None = None  # the look that was chosen in this run
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
         self._relay = OwnRelay(directory / RELAY_DIRECTORY)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._opening = Opening(self._jobs.put)
         self._thread = threading.Thread(target=self._work, name="parley-backroom", daemon=True)
 
     def start(self) -> None:
@@ -91,6 +107,7 @@ class Backroom:
 
     def stop(self) -> None:
         """Keep what is to be kept, end the client, the thread and the relay of this computer."""
+        self._opening.stop()
         self._jobs.put(self._keep_rooms)
         self._jobs.put(None)
         self._thread.join(5.0)
@@ -124,8 +141,8 @@ class Backroom:
             self._jobs.put(lambda: self._with_people(room_id, lambda people: people.take(event)))
 
     def _with_people(self, room_id: bytes, job: Callable[[Acquainted], None]) -> None:
-        if room_id in self._acquainted:
-            job(self._acquainted[room_id])
+        if room_id in self._rooms:
+            job(self._rooms[room_id].people)
 
     # -- the profile ---------------------------------------------------------------------------------------------------
 
@@ -187,11 +204,28 @@ class Backroom:
         if profile is None:
             self._put(ProfileFound(first_time=True, proxied=self._proxies.on))
             return
+        own = fingerprint(profile.identity.modulus)
         rooms = tuple(
-            Remembered(room.invite.room_id, room.invite.title, room.relay.place, room.last_visit_ms, room.relay.is_here)
+            Remembered(
+                room.invite.room_id,
+                room.invite.title,
+                room.relay.place,
+                room.last_visit_ms,
+                room.relay.is_here,
+                room.has(own),
+            )
             for room in profile.rooms
         )
-        self._put(ProfileFound(profile.nick, rooms, loss=profile.loss, guard=profile.guard, proxied=self._proxies.on))
+        self._put(
+            ProfileFound(
+                profile.nick,
+                rooms,
+                loss=profile.loss,
+                guard=profile.guard,
+                proxied=self._proxies.on,
+                at_start=profile.at_start,
+            )
+        )
         profile.loss = None
 
     def _forget(self, room_id: bytes) -> None:
@@ -224,6 +258,10 @@ class Backroom:
         """Have the profile guarded otherwise."""
         self._jobs.put(lambda: self._protect(guard, passphrase, current))
 
+    def open_at_start(self, on: bool) -> None:
+        """Keep whether rooms are opened when the program has begun."""
+        self._jobs.put(lambda: self._open_at_start(on))
+
     def export_profile(self, path: str, passphrase: str) -> None:
         """Write a copy of the profile."""
         self._jobs.put(lambda: self._export(path, passphrase))
@@ -244,7 +282,7 @@ class Backroom:
     def _say_known(self, done: str) -> None:
         own = self._own()
         copy_path = os.path.join(os.path.expanduser("~"), COPY_NAME)
-        self._put(ProfileKnown(own.guard, own.keyring_offered, copy_path, done))
+        self._put(ProfileKnown(own.guard, own.keyring_offered, copy_path, done, own.at_start))
 
     def _protect(self, guard: Guard, passphrase: str, current: str) -> None:
         own, before = self._own(), self._own().guard
@@ -255,6 +293,11 @@ class Backroom:
                 self._say_known("")
             raise
         self._say_known(CHANGED[guard])
+
+    def _open_at_start(self, on: bool) -> None:
+        own = self._own()
+        own.at_start = on
+        own.save()
 
     def _export(self, path: str, passphrase: str) -> None:
         if not path.strip():
@@ -274,8 +317,11 @@ class Backroom:
     def _erase_profile(self) -> None:
         """Take the relay's key along: it stands in the same directory."""
         own = self._own()
-        if any(who is own for _, who in self._rooms.values()):
-            raise ProfileError(CLOSE_FIRST)
+        self._opening.forget()
+        for room_id in [room_id for room_id, room in self._rooms.items() if room.who is own]:
+            self._end(room_id, for_good=False)
+            self._put(RoomClosed(room_id))
+        self._client.settle()
         self._relay.give_up()
         own.erase_all()
         self._profile = None
@@ -323,6 +369,15 @@ class Backroom:
         """Open a room of the profile."""
         self._jobs.put(lambda: self._open_recent(room_id, name))
 
+    def open_behind(self, room_ids: Sequence[bytes], name: str) -> None:
+        """Open rooms of the profile, one after the other."""
+        openings = [partial(self._open_behind, room_id, name) for room_id in room_ids]
+        self._jobs.put(lambda: self._opening.begin(openings))
+
+    def look_at(self, room_id: bytes) -> None:
+        """Keep which room is before the person's eyes."""
+        self._jobs.put(lambda: self._look_at(room_id))
+
     def _create(
         self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
     ) -> None:
@@ -333,23 +388,52 @@ class Backroom:
         self._join(name, invite, who)
 
     def _open_recent(self, room_id: bytes, name: str) -> None:
-        profile = self._profile
-        record = next((r for r in profile.rooms if r.invite.room_id == room_id), None) if profile else None
-        if profile is None or record is None:
+        if room_id in self._rooms:
+            return  # it was opened behind the window in this very moment
+        record = self._record(room_id)
+        if record is None:
             raise ProfileError(NOT_REMEMBERED)
         self._join(name, record.invite, self._who(name, False, ""))
 
-    def _join(self, name: str, invite: Invite, who: Profile) -> None:
+    def _record(self, room_id: bytes) -> RoomRecord | None:
+        rooms = self._profile.rooms if self._profile is not None else ()
+        return next((room for room in rooms if room.invite.room_id == room_id), None)
+
+    def _open_behind(self, room_id: bytes, name: str) -> None:
+        """Open a room that nobody waits for; whatever is wrong with it stays its own affair."""
+        record = self._record(room_id)
+        if room_id in self._rooms or record is None:
+            return  # it was chosen meanwhile, or erased
+        try:
+            self._join(name, record.invite, self._who(name, False, ""), behind=True)
+        except ParleyError:
+            self._put(NotOpened(room_id))
+        except Exception as error:
+            log.error("the backroom failed: %s", type(error).__name__)
+            self._put(NotOpened(room_id))
+
+    def _look_at(self, room_id: bytes) -> None:
+        before, self._looked_at = self._looked_at, room_id
+        self._see(before)
+        self._keep(room_id)
+
+    def _see(self, room_id: bytes) -> None:
+        """Keep that this room was before the person's eyes until now."""
+        if room_id in self._rooms:
+            self._rooms[room_id].seen_ms = _now_ms()
+            self._keep(room_id)
+
+    def _join(self, name: str, invite: Invite, who: Profile, *, behind: bool = False) -> None:
         if invite.room_id in self._rooms:
             raise StateError(OPEN_ALREADY)
         self._client.go_through(self._proxies.now())  # which raises where nobody can know: nothing is dialled then
         own = fingerprint(who.identity.modulus)
-        kept = next((room.statements for room in who.rooms if room.invite.room_id == invite.room_id), ())
-        relay = RoomRecord(invite, statements=kept).relay
+        room_id = invite.room_id
+        record = next((room for room in who.rooms if room.invite.room_id == room_id), RoomRecord(invite))
+        relay = replace(record, invite=invite).relay
         here = next((one for one in (relay, invite.relay) if one.is_here), None)
         if own == invite.owner_fp and here is not None:
             self._relay.start_again(here.port, kept=not who.is_anonymous)
-        room_id = invite.room_id
         store = None if who.is_anonymous else who.room(room_id)
         self._put(
             RoomOpened(
@@ -361,35 +445,43 @@ class Backroom:
                 name,
                 invite.owner_fp,
                 relay.is_here,
+                record.last_visit_ms,
+                record.has(own),
+                behind,
             )
         )
-        self._client.open_room(invite, who.identity, name, kept, store)
-        self._rooms[room_id] = (invite, who)
-        self._acquainted[room_id] = Acquainted(room_id, who, self._put, lambda: time.time_ns() // 1_000_000)
+        self._client.open_room(invite, who.identity, name, record.statements, store)
+        people = Acquainted(room_id, who, self._put, _now_ms)
+        self._rooms[room_id] = OpenRoom(invite, who, people, record.last_visit_ms or _now_ms())
         self._keep(room_id)
 
     def _keep(self, room_id: bytes) -> None:
-        """Write down that the room was visited now, and what is known of its members."""
+        """Write down when the room was looked at, and what is known of its members."""
         self._unkept.discard(room_id)
-        if room_id not in self._rooms:
-            return
-        invite, who = self._rooms[room_id]
+        if room_id in self._rooms:
+            self._remember(room_id).save()
+
+    def _remember(self, room_id: bytes) -> Profile:
+        room = self._rooms[room_id]
+        who = room.who
         statements = self._client.statements(room_id)
         if not statements:
-            statements = next((room.statements for room in who.rooms if room.invite.room_id == room_id), ())
-        who.remember(invite, time.time_ns() // 1_000_000, statements)
-        who.save()
+            statements = next((one.statements for one in who.rooms if one.invite.room_id == room_id), ())
+        if room_id == self._looked_at:
+            room.seen_ms = _now_ms()
+        who.remember(room.invite, room.seen_ms, statements)
+        return who
 
     def _moved(self, room_id: bytes, event: RoomMoved) -> None:
         """Keep where the room was: where it is stands in the owner's statement."""
         if room_id in self._rooms:
-            invite, who = self._rooms[room_id]
-            self._rooms[room_id] = (invite.at(event.before), who)
+            room = self._rooms[room_id]
+            room.invite = room.invite.at(event.before)
             self._keep(room_id)
 
     def _keep_rooms(self) -> None:
-        for room_id in list(self._rooms):
-            self._keep(room_id)
+        for who in {id(who): who for who in map(self._remember, self._rooms)}.values():
+            who.save()
 
     # -- in a room -----------------------------------------------------------------------------------------------------
 
@@ -399,14 +491,14 @@ class Backroom:
 
     def _words(self, room_id: bytes, fp: bytes) -> None:
         if room_id in self._rooms:
-            invite, who = self._rooms[room_id]
-            own = fingerprint(who.identity.modulus)
-            self._desk.ask(invite, frozenset((own, fp)), lambda words: self._put(WordsReady(room_id, fp, words)))
+            room = self._rooms[room_id]
+            own = fingerprint(room.who.identity.modulus)
+            self._desk.ask(room.invite, frozenset((own, fp)), lambda words: self._put(WordsReady(room_id, fp, words)))
 
     def work_out_room_words(self, room_id: bytes, fps: frozenset[bytes]) -> None:
         """Work out the words of these people."""
         if room_id in self._rooms:
-            invite, _ = self._rooms[room_id]
+            invite = self._rooms[room_id].invite
             self._desk.ask(invite, fps, lambda words: self._put(RoomWordsReady(room_id, fps, words)), instead=room_id)
 
     def words_compared(self, room_id: bytes, fps: Sequence[bytes], page: Page, same: bool) -> None:
@@ -420,8 +512,8 @@ class Backroom:
     def _know(self, room_id: bytes, job: Callable[[Acquainted], None]) -> None:
         """Keep what is known of somebody now, and say so in every room in which they are."""
         self._with_people(room_id, job)
-        for people in self._acquainted.values():
-            people.say()
+        for room in self._rooms.values():
+            room.people.say()
 
     def say(self, room_id: bytes, text: str, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> None:
         """Say something to those who are listed; raises TextError or StateError at once."""
@@ -487,17 +579,19 @@ class Backroom:
     def _end(self, room_id: bytes, for_good: bool) -> None:
         if room_id not in self._rooms:
             return
-        self._acquainted.pop(room_id, None)
         if for_good:
             self._client.leave(room_id)
-            _, who = self._rooms.pop(room_id)
-            who.erase(room_id)
+            self._rooms.pop(room_id).who.erase(room_id)
             return
         try:
             self._keep(room_id)
         finally:
             self._client.close_room(room_id)
             del self._rooms[room_id]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _as_sentence(text: str) -> str:

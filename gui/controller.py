@@ -16,7 +16,7 @@ from chatcore.errors import TextError
 from chatcore.invite import Mode
 from chatcore.lock import Guard
 from chatcore.names import clean_name
-from gui import events, news, profile_words, sentences, wording
+from gui import events, news, profile_words, sentences
 from gui.checks import check_invite, check_name, check_room, is_web_link, link_question
 from gui.events import Sheet
 from gui.news import AppEvent
@@ -27,9 +27,7 @@ from gui.proxy import OpenProxy, ProxyKnown, SetProxy
 from gui.room_acts import act
 from gui.room_controller import RoomController
 from gui.safetext import safe_name
-from gui.shown import Check, CreateState, RoomRow, StartState
-
-MAX_RECENT = 100  # rooms that are listed; more than anybody scrolls through
+from gui.shown import Check, CreateState, StartState
 
 
 class Page(Enum):
@@ -42,6 +40,7 @@ class Page(Enum):
     PROFILE = auto()
     IMPORT = auto()
     PROXY = auto()
+    OPENING = auto()  # what there was before, while the room looked at last is opened
     ROOM = auto()
 
 
@@ -80,6 +79,7 @@ class Controller:
         self._start_page: StartView | None = None
         self._other_page: CreateView | None = None
         self._busy = False
+        self._wanted = b""  # the room that is to be shown when it is open
         self._rooms = OpenRooms(view, behind, now_ms)
         self._focused = True
         self._open = True
@@ -129,6 +129,10 @@ class Controller:
                 self._failed(event.sentence)
             case news.RoomOpened():
                 self._opened(event)
+            case news.NotOpened():
+                self._rooms.fail(event.room_id)
+            case news.RoomClosed():
+                self._rooms.drop(event.room_id)
             case events.NameEdited() | events.InviteEdited():
                 self._edited(event)
             case events.Join():
@@ -181,18 +185,11 @@ class Controller:
 
     def _profile_found(self, found: news.ProfileFound) -> None:
         self._profile = found
-        now = self._now_ms()
-        self._rooms.recent = tuple(
-            RoomRow(
-                room.room_id,
-                sentences.room_title(room.title),
-                sentences.ON_THIS_COMPUTER if room.only_here else room.place,
-                wording.when(room.last_visit_ms, now),
-            )
-            for room in sorted(found.rooms, key=lambda room: -room.last_visit_ms)[:MAX_RECENT]
-        )
+        self._rooms.know(found.rooms)
         erased = self._page is Page.PROFILE and found.first_time
-        gone_on = self._page in (Page.ROOM, Page.CREATE, Page.PROXY) or (self._page is Page.IMPORT and found.first_time)
+        begins = self._page in (Page.NOTHING, Page.UNLOCK)
+        gone_on = self._page in (Page.ROOM, Page.CREATE, Page.PROXY, Page.OPENING)
+        gone_on = gone_on or (self._page is Page.IMPORT and found.first_time)
         self._start = replace(
             self._start,
             name="" if erased else self._start.name or found.nick,
@@ -206,10 +203,27 @@ class Controller:
             self._busy = False
             self._page, self._other_page = Page.UNLOCK, self._view.show_unlock(found.nick)
             self._view.set_title("Parley")
+        elif begins and found.at_start and not found.loss and self._open_rooms():
+            pass
         elif self._page is Page.START and self._start_page is not None and _has_place(self._listed, self._to_list()):
             self._list_rooms(self._start_page)
         elif not gone_on:
             self._show_start()
+
+    def _open_rooms(self) -> bool:
+        """Have the rooms of the profile opened; say whether one of them is to be shown, in place of the start page."""
+        try:
+            name = clean_name(self._start.name)
+        except TextError:
+            return False  # one has to choose another first
+        rooms = self._rooms.expect()
+        if rooms and not self._start.invite_text:
+            self._wanted, *rooms = rooms
+            self._page, self._busy = Page.OPENING, True
+            self._behind.open_recent(self._wanted, name)
+        if rooms:
+            self._behind.open_behind(rooms, name)
+        return self._page is Page.OPENING
 
     def _to_list(self) -> StartState:
         front = self._rooms.front
@@ -273,13 +287,13 @@ class Controller:
             return
         if self._room is None:
             self._wait_for("Opening the room…")
-        self._busy = True
+        self._busy, self._wanted = True, event.room_id
         self._behind.open_recent(event.room_id, name)
 
     def _show_room(self, room: RoomController) -> None:
         """Show this room: `flush` does."""
         self._leave_room()
-        self._rooms.front = room
+        self._rooms.show(room)
         self._page, self._busy = Page.ROOM, False
         room.focus(self._focused)
 
@@ -301,6 +315,9 @@ class Controller:
             case events.Protect():
                 self._wait_for("Sealing everything anew…")
                 self._behind.protect(event.guard, event.passphrase, event.current)
+            case events.OpenAtStart():
+                self._known = replace(self._known, at_start=event.on)
+                self._behind.open_at_start(event.on)
             case events.ExportProfile():
                 self._wait_for("Writing the copy…")
                 self._behind.export_profile(event.path, event.passphrase)
@@ -376,9 +393,15 @@ class Controller:
 
     def _failed(self, sentence: str) -> None:
         self._busy = False
+        if self._wanted:
+            self._rooms.fail(self._wanted)
+            self._wanted = b""
         page = self._current()
         if self._page is Page.NOTHING:  # the profile can't be read: one can still visit without it
             self._start = replace(self._start, problem=sentence, anonymous=True)
+            self._show_start()
+        elif self._page is Page.OPENING:
+            self._start = replace(self._start, problem=sentence)
             self._show_start()
         elif self._room is not None:
             self._room.trouble(sentence)
@@ -387,8 +410,12 @@ class Controller:
             page.set_problem(sentence)
 
     def _opened(self, event: news.RoomOpened) -> None:
+        room = self._rooms.open(event)
+        if event.behind and event.room_id != self._wanted:
+            return
+        self._wanted = b""
         self._start = replace(self._start, invite_text="", invite_check=Check(), problem="")
-        self._show_room(self._rooms.open(event))
+        self._show_room(room)
         if not self._start.anonymous:
             self._behind.look()  # it may be the first of a profile that was just made
 
@@ -471,7 +498,7 @@ class Controller:
             case Page.ROOM:
                 if self._room is not None:
                     self._room.show_again()
-            case Page.NOTHING:
+            case Page.NOTHING | Page.OPENING:
                 pass
             case _:
                 assert_never(self._page)

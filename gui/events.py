@@ -116,6 +116,13 @@ class Protect:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenAtStart:
+    """Have all rooms of the profile opened when the program has begun, or none."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ExportProfile:
     """Write a copy of the profile into one file, with a passphrase of its own."""
 
@@ -361,7 +368,17 @@ class Close:
     """Close the program."""
 
 
-OwnAct = OpenProfile | Protect | ExportProfile | BeginImport | ImportProfile | EraseProfile | OpenProxy | SetProxy
+OwnAct = (
+    OpenProfile
+    | Protect
+    | OpenAtStart
+    | ExportProfile
+    | BeginImport
+    | ImportProfile
+    | EraseProfile
+    | OpenProxy
+    | SetProxy
+)
 WayOut = AnotherRoom | StopWaiting | LeaveRoom | CloseRoom
 InsideAct = (
     Send

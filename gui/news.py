@@ -19,7 +19,10 @@ from gui.proxy import ProxyKnown
 
 @dataclass(frozen=True, slots=True)
 class ProfileFound:
-    """What stands in the profile directory.  `locked`: it wants its passphrase; `first_time`: there is nothing yet."""
+    """What stands in the profile directory.  `locked`: it wants its passphrase; `first_time`: there is nothing yet.
+
+    `at_start`: its rooms are to be opened when the program has begun.
+    """
 
     nick: str = ""
     rooms: tuple[Remembered, ...] = ()
@@ -28,6 +31,7 @@ class ProfileFound:
     proxied: bool = False  # relays aren't reached directly
     loss: Loss | None = None  # the file was damaged; told once
     guard: Guard = Guard.NOBODY  # what it takes to open it
+    at_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +42,22 @@ class ProfileKnown:
     keyring: bool
     copy_path: str = ""  # where a copy could go
     done: str = ""
+    at_start: bool = False  # as in `ProfileFound`
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A room of the profile.  `place` is the relay's `host:port`; `only_here`: that is of this computer alone."""
+    """A room of the profile.  `place` is the relay's `host:port`; `only_here`: that is of this computer alone.
+
+    `member`: one belongs to it, as far as is known; else one has left it, or stood at its door.
+    """
 
     room_id: bytes
     title: str
     place: str
     last_visit_ms: int
     only_here: bool = False
+    member: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class RoomOpened:
-    """The client has a seat to fight for: what follows are `FromRoom`s."""
+    """The client has a seat to fight for: what follows are `FromRoom`s.
+
+    `seen_ms` is when it was looked at last (ms since 1970 UTC), at an earlier visit; 0: never.  `member`: one belonged
+    to it then, as far as is known.  `behind`: nobody asked for it to be shown.
+    """
 
     room_id: bytes
     invite_text: str = field(repr=False)
@@ -75,6 +88,23 @@ class RoomOpened:
     own_nick: str
     owner_fp: bytes
     only_here: bool  # the relay's address is of this computer alone
+    seen_ms: int = 0
+    member: bool = False
+    behind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotOpened:
+    """A room that was to be opened behind the one that is shown can't be.  Who chooses it hears why."""
+
+    room_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosed:
+    """A room was closed though nobody asked for that by itself: its profile is going to be erased."""
+
+    room_id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +168,7 @@ class FromRoom:
 
 
 RoomNews = FromRoom | WordsReady | RoomWordsReady | PeopleKnown | ReportWritten | MoveAnswered
-PageNews = KeyringAsked | ProfileFound | ProfileKnown | ProxyKnown | Failed | RoomOpened
+PageNews = KeyringAsked | ProfileFound | ProfileKnown | ProxyKnown | Failed | RoomOpened | NotOpened | RoomClosed
 BackroomEvent = RoomNews | PageNews
 AppEvent = ViewEvent | BackroomEvent
 """All that goes through the queue into the GUI thread."""

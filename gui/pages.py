@@ -234,6 +234,9 @@ class Behind(Protocol):
     def protect(self, guard: Guard, passphrase: str, current: str) -> None:
         """Have the profile guarded otherwise: `ProfileKnown`."""
 
+    def open_at_start(self, on: bool) -> None:
+        """Keep in the profile whether its rooms are opened when the program has begun."""
+
     def export_profile(self, path: str, passphrase: str) -> None:
         """Write a copy of the profile: `ProfileKnown`."""
 
@@ -241,7 +244,7 @@ class Behind(Protocol):
         """Make a copy the profile: `ProfileFound`."""
 
     def erase_profile(self) -> None:
-        """Leave nothing of the profile: `ProfileFound`."""
+        """Close the rooms of the profile, `RoomClosed` each, and leave nothing of it: `ProfileFound`."""
 
     def ask_proxy(self) -> None:
         """Say through which proxy relays are reached: `ProxyKnown`."""
@@ -258,7 +261,13 @@ class Behind(Protocol):
         """Make a room on a relay, or on one of this computer: `RoomOpened`."""
 
     def open_recent(self, room_id: bytes, name: str) -> None:
-        """Open a room that the profile remembers: `RoomOpened`."""
+        """Open a room that the profile remembers: `RoomOpened`, unless it is open."""
+
+    def open_behind(self, room_ids: Sequence[bytes], name: str) -> None:
+        """Open these one after the other, a while apart, none of them shown: `RoomOpened` or `NotOpened` each."""
+
+    def look_at(self, room_id: bytes) -> None:
+        """Keep that the person has this room before their eyes from now on; none, if it is empty."""
 
     def keep_look(self, dark: bool) -> None:
         """Keep the look for the next time, where anything is kept."""

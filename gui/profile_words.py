@@ -36,7 +36,6 @@ ONE_PLACE = (
     "them, and Parley warns that somebody uses your identity elsewhere."
 )
 NO_FILE = "Choose the file first."
-CLOSE_FIRST = "A room is still open. Close it, then erase your profile."
 
 
 def profile(name: str, known: news.ProfileKnown) -> ProfileState:
@@ -52,6 +51,7 @@ def profile(name: str, known: news.ProfileKnown) -> ProfileState:
         known.keyring and known.guard is not Guard.KEYRING,
         known.copy_path,
         known.done,
+        known.at_start,
     )
 
 

@@ -105,7 +105,7 @@ class RoomController:
         self.trust = Trust(view, behind, opened, self.name, now_ms)
         self._page: RoomView | None = None
         self._door: WaitingView | None = None
-        self.inside = opened.mode is Mode.OPEN or opened.own_fp == opened.owner_fp
+        self.inside = opened.member or opened.mode is Mode.OPEN or opened.own_fp == opened.owner_fp
         self._waiting: Waiting | None = None
         self._connection = ConnectionChanged(Connection.CONNECTING)
         self._told: dict[str, object] = {}  # what the page shows, so that it is told only what is new
@@ -117,7 +117,7 @@ class RoomController:
         self._invite_shown = False
         self._answering = b""  # the message that is answered with what is said next
         self._people_shown = True
-        self._opened_ms = now_ms()
+        self._seen_ms = min(opened.seen_ms or now_ms(), now_ms())  # what came until then is read
         self._draft = self._refusal = ""  # what stands in the composer, and why it isn't sent, while no page has it
         self._seen = False  # the page is shown, and its window has the keyboard
         self.unread = 0
@@ -277,7 +277,7 @@ class RoomController:
         self.history.received(event)
         if event.readers is not None:
             self._lists.wrote_to_ours(event.sender)
-        if not self._seen and event.received_ms >= self._opened_ms:  # else it is told again, from the disk
+        if not self._seen and event.received_ms >= self._seen_ms:  # else it is told again, from the disk
             self.unread += 1
 
     # -- what the person does ------------------------------------------------------------------------------------------
@@ -379,6 +379,8 @@ class RoomController:
 
     def focus(self, focused: bool) -> None:
         """Note whether the window has the keyboard, with this page in it: then everything has been seen."""
+        if focused != self._seen:
+            self._behind.look_at(self.room_id if focused else b"")
         self._seen = focused
         if focused:
             self.unread = 0
@@ -439,17 +441,26 @@ class RoomController:
         text, at_ms = sentences.newest(self.history.newest, self.name)
         if self._draft.strip() and not self.unread:
             text = sentences.draft(self._draft)
+        tone, alarm = Tone.PLAIN, self._alarms.get("connection")
         if at_door is not None:
             text = knocking(self.name(at_door))
-        elif "connection" in self._alarms:
-            text = "Not connected"
+        elif alarm is not None:
+            tone, text = alarm.tone, sentences.STOPPED if alarm.tone is Tone.BAD else sentences.NOT_CONNECTED
         elif not self.inside:
             text = "Waiting to be let in"
+        elif self._connection.state is Connection.CONNECTING and not self.unread:
+            text = sentences.CONNECTING
         elif self.unread and not text:
             text = "You have been let in"
         when = wording.when(at_ms, self._now_ms())
         knock = at_door is not None
-        return RoomRow(self.room_id, self.title, text or self._header().text, when, True, self.unread, knock)
+        return RoomRow(self.room_id, self.title, text or self._header().text, when, True, self.unread, knock, tone)
+
+    @property
+    def newest_ms(self) -> int:
+        """When the newest message came; in a room without one, when it was looked at last."""
+        newest = self.history.newest
+        return newest.received_ms if newest is not None else self._seen_ms
 
     def show_again(self) -> None:
         """Show everything anew, sheets too: the theme has changed."""

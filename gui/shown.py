@@ -174,7 +174,7 @@ class Quiet:
 class RoomRow:
     """One room where rooms are listed.  `is_open`: one is in it, or at its door, whatever page is shown.
 
-    `detail` is what is new there, or else where it is: "Bob: see you at eight", "relay.example.org".
+    `detail` is what is new there, or else where it is: "Bob: see you at eight", "relay.example.org"; `tone` its weight.
     """
 
     room_id: bytes
@@ -184,6 +184,7 @@ class RoomRow:
     is_open: bool = False
     unread: int = 0  # what came while nobody looked
     knock: bool = False  # somebody is at the door
+    tone: Tone = Tone.PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,7 @@ class ProfileState:
     may_use_keyring: bool = False
     copy_path: str = ""
     done: str = ""
+    at_start: bool = False  # its rooms are opened then
 
 
 @dataclass(frozen=True, slots=True)

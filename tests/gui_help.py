@@ -276,6 +276,7 @@ class FakeBackroom:
         self.asked: list[tuple[Any, ...]] = []
         self.refuse: TextError | None = None
         self.dark: bool | None = None
+        self.looked_at: list[bytes] = []
 
     def look(self) -> None:
         self.asked.append(("look",))
@@ -288,6 +289,9 @@ class FakeBackroom:
 
     def protect(self, guard: Guard, passphrase: str, current: str) -> None:
         self.asked.append(("protect", guard, passphrase, current))
+
+    def open_at_start(self, on: bool) -> None:
+        self.asked.append(("at start", on))
 
     def export_profile(self, path: str, passphrase: str) -> None:
         self.asked.append(("export", path, passphrase))
@@ -314,6 +318,12 @@ class FakeBackroom:
 
     def open_recent(self, room_id: bytes, name: str) -> None:
         self.asked.append(("open_recent", room_id, name))
+
+    def open_behind(self, room_ids: Sequence[bytes], name: str) -> None:
+        self.asked.append(("open_behind", tuple(room_ids), name))
+
+    def look_at(self, room_id: bytes) -> None:
+        self.looked_at.append(room_id)
 
     def keep_look(self, dark: bool) -> None:
         self.dark = dark
@@ -390,9 +400,16 @@ class Stage:
         self.controller.flush()
         return self
 
-    def start(self, *rooms: Remembered, nick: str = "", first_time: bool = True, locked: bool = False) -> Stage:
+    def start(
+        self,
+        *rooms: Remembered,
+        nick: str = "",
+        first_time: bool = True,
+        locked: bool = False,
+        at_start: bool = False,
+    ) -> Stage:
         self.controller.begin()
-        return self(ProfileFound(nick, rooms, locked, first_time))
+        return self(ProfileFound(nick, rooms, locked, first_time, at_start=at_start))
 
     def open(self, own: bytes = ALICE, mode: Mode = Mode.ASK, title: str = "Cabin weekend", number: int = 0) -> Stage:
         """Open a room that Alice made."""

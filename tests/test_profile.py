@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from chatcore.engines.reference import ReferenceEngine
 from chatcore.errors import PassphraseError, ProfileError, TextError
 from chatcore.invite import Invite, Mode, new_invite
 from chatcore.lock import Guard, find_lock
+from chatcore.members import StatementType, make_statement
 from chatcore.oskeyring import Keyring
 from chatcore.pins import Pin
 from chatcore.profile import FILE_NAME, Profile, RoomRecord, hold
+from chatcore.vaultfile import Kind
 
 if sys.platform != "win32":
     import fcntl
@@ -125,6 +128,65 @@ def test_what_was_saved_is_what_is_opened(tmp_path: Path, passphrase: str | None
     assert bob is not None
     assert bob.rooms == ()
     assert later.loss is None
+
+
+def test_that_rooms_are_opened_on_demand_alone_is_kept_and_goes_into_copies(tmp_path: Path) -> None:
+    profile = make(tmp_path / "one")
+    assert profile.at_start
+    profile.at_start = False
+    profile.save()
+    profile.export(tmp_path / "copy", PASSPHRASE)
+    profile.close()
+    assert not again(tmp_path / "one").at_start
+    brought = Profile.bring(tmp_path / "copy", tmp_path / "two", PASSPHRASE, ENGINE)
+    assert not brought.at_start
+    brought.at_start = True
+    brought.save()
+    brought.close()
+    assert again(tmp_path / "two", PASSPHRASE).at_start
+
+
+def test_if_that_choice_is_what_is_damaged_nothing_is_opened(tmp_path: Path) -> None:
+    profile = make(tmp_path)
+    profile.at_start = False
+    profile.save()
+    profile.close()
+    with contextlib.closing(sqlite3.connect(file_of(tmp_path))) as base, base:
+        base.execute("UPDATE item SET value = x'00' WHERE kind = ?", (Kind.CHOICE,))
+    profile = Profile.open(tmp_path, None, ENGINE)
+    assert profile.loss is not None
+    profile.save()
+    profile.close()
+    assert not profile.at_start
+    assert not again(tmp_path).at_start
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "member"),
+    [
+        (Mode.OPEN, [], True),
+        (Mode.ASK, [], False),
+        (Mode.ASK, [("JOIN", 1)], False),
+        (Mode.ASK, [("JOIN", 1), ("ADMIT", 2)], True),
+        (Mode.ASK, [("JOIN", 1), ("ADMIT", 2), ("LEAVE", 3)], False),
+        (Mode.ASK, [("LEAVE", 3), ("JOIN", 4), ("ADMIT", 2)], True),
+        (Mode.OPEN, [("JOIN", 3), ("LEAVE", 3)], False),
+        (Mode.OPEN, [("LEAVE", 0)], False),
+    ],
+)
+def test_whether_one_belonged_to_a_room_is_seen_from_what_was_said(
+    mode: Mode, said: list[tuple[str, int]], member: bool
+) -> None:
+    room = replace(invite(), mode=mode)
+    statements = [b"", b"\x04 of a later version"]
+    for kind, time_ms in said:
+        signer = key("identity alice" if kind == "ADMIT" else "identity bob")
+        what = make_statement(StatementType[kind], room.room_id, signer, fp("bob"), time_ms, "Bob")
+        statements.append(what.raw)
+    record = RoomRecord(room, 0, tuple(statements))
+    assert record.has(fp("bob")) is member
+    assert record.has(fp("alice")), "it is her room"
+    assert record.has(fp("carol")) is (mode is Mode.OPEN)
 
 
 def test_what_isnt_there_any_more_leaves_the_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tkinter import filedialog
 
@@ -85,6 +86,20 @@ def test_a_copy_wants_a_passphrase_of_its_own(screen: Screen, monkeypatch: pytes
     page.set_busy("")
     page.set_problem("There is no room on the disk. Make room.")
     assert "There is no room on the disk." in screen.reads()
+
+
+def test_whether_rooms_are_opened_at_the_start_is_a_tick_that_says_what_it_costs(screen: Screen) -> None:
+    page = screen.windows.show_profile(replace(state(Guard.NOBODY), at_start=True))
+    assert {profile.AT_START, profile.AT_START_NOTE} <= set(screen.reads())
+    screen.press(profile.AT_START)
+    assert screen.last() == events.OpenAtStart(False)
+    screen.key("space", page.at_start.Widget)
+    assert screen.last() == events.OpenAtStart(True)
+    page.set_busy("Writing the copy…")
+    told = len(screen.told)
+    screen.press(profile.AT_START)
+    assert page.at_start.value
+    assert [event for event in screen.told[told:] if isinstance(event, events.OpenAtStart)] == []
 
 
 def test_the_end_of_it_is_asked_about_and_escape_goes_back(screen: Screen) -> None:

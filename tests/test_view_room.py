@@ -436,6 +436,19 @@ def test_a_knock_in_another_room_is_marked_in_the_column(opened: Open, size: tup
     assert row.badge == ("!" if size[0] < 820 else "2")
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (480, 420)])
+def test_a_room_that_is_not_connected_is_marked_in_the_column(opened: Open, size: tuple[int, int]) -> None:
+    room = opened(size=size)
+    club = replace(ROOM.rooms[1], detail="Not connected", tone=Tone.WARN)
+    book = replace(ROOM.rooms[2], detail="Can't be opened", tone=Tone.BAD)
+    room.page.set_rooms((ROOM.rooms[0], club, book))
+    rows = [row for row in room.page.left.list.rows() if not row.heading]
+    assert [(row.text_colour, row.text_icon) for row in rows] == [
+        ("", ""), (theme.LIGHT.warn, "offline"), (theme.LIGHT.bad, "warning"),
+    ]  # fmt: skip
+    assert [row.badge for row in rows] == ["", "2", "!" if size[0] < 820 else ""], "what is unread still counts"
+
+
 def test_the_gear_offers_the_words_the_look_and_two_ways_out(opened: Open) -> None:
     room = opened()
     for words, act in room.page.gear_entries():

@@ -182,7 +182,6 @@ def test_from_one_invite_to_a_conversation(street: Street, relay: EmbeddedRelay)
     alice("sees", "1 message waits for people who are away")
 
     again = street("bob")  # the same profile: no knock, no name, no invite
-    again("presses", "Open")
     again("sees", "Still there")
     alice("sees", "bob is back")
     alice("sees", "Arrived")
@@ -260,7 +259,6 @@ def test_a_room_on_this_computer_is_there_again_after_a_restart(street: Street) 
     alice.leaves_the_screen()
 
     alice = street("alice")
-    alice("presses", "Open")
     alice("sees", "Connected")
     bob = street("bob")
     come_in(bob, alice, invite, "At home")
@@ -308,8 +306,6 @@ def test_a_profile_with_a_passphrase_is_asked_for_it(street: Street, relay: Embe
 
     alice = street("alice")
     alice("types", "Passphrase", "open sesame", "Return")
-    alice("sees", "Welcome to Parley")
-    alice("presses", "Open")
     alice("sees", "Connected")
     alice.leaves_the_screen()
 

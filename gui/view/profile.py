@@ -7,10 +7,11 @@ from typing import Any
 
 from chatcore.lock import Guard
 from gui import art, theme
-from gui.events import Emit, EraseProfile, ExportProfile, ImportProfile, Protect
+from gui.events import Emit, EraseProfile, ExportProfile, ImportProfile, OpenAtStart, Protect
 from gui.profile_words import ONE_PLACE
 from gui.psg import sg
 from gui.shown import Check, ProfileState, Tone
+from gui.view.choice import Choice
 from gui.view.form import INNER, LEAST, SIZE, FormPage
 from gui.view.kit import Kit, Rows, show
 from gui.view.page_window import make_window
@@ -22,6 +23,11 @@ NOT_THE_SAME = "These two passphrases aren't the same. Type it again, for it can
 TYPE_ONE = "Type a passphrase first: without one everybody could open it."
 COPY_NOTE = "Everything in one file, sealed with a passphrase of its own."
 BRING_NOTE = "The file that Parley wrote as a copy of your profile, and the passphrase that you gave it."
+AT_START = "Connect to all rooms at start"
+AT_START_NOTE = (
+    "You are in all your rooms from the start, and the one you looked at last is shown. A relay with several of them "
+    "then sees that they are one computer's; without this you choose each room by yourself."
+)
 ERASE_NOTE = "Your identity, your rooms and all that was said in them leave this disk. It can't be undone."
 
 
@@ -58,6 +64,7 @@ class ProfilePage(FormPage):
         self.erase = kit.button(
             "Erase everything", kind="danger", command=lambda: self._tell(EraseProfile()), height=42, expand_x=True
         )
+        self.at_start = Choice(kit, AT_START, value=state.at_start, changed=self._open_at_start, pad=(0, (0, 6)))
         self.done = Remark(kit, wrap=INNER - 30)
         name = kit.clip(state.name, kit.font(theme.BIG, bold=True), kit.px(INNER))
         return self.frame(
@@ -72,6 +79,9 @@ class ProfilePage(FormPage):
                 [self.set],
                 [self.keyring],
                 [self.remove],
+                [self.label("When Parley starts")],
+                [self.at_start],
+                [self.note(AT_START_NOTE)],
                 [self.label("A copy")],
                 [self.note(COPY_NOTE)],
                 [self.file],
@@ -114,6 +124,11 @@ class ProfilePage(FormPage):
         if not self.busy:
             self.set_problem("")
             self.emit(event)
+
+    def _open_at_start(self) -> None:
+        if self.busy:
+            self.at_start.set(not self.at_start.value)
+        self._tell(OpenAtStart(self.at_start.value))
 
     def _twice(self, first: str, second: str, again: Any) -> str:
         """Return a passphrase that was typed twice, or nothing after saying what is wrong."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from gui import theme
 from gui.events import AnotherRoom, Emit, OpenRecent
 from gui.psg import safe_name
-from gui.shown import RoomRow, RoomState
+from gui.shown import RoomRow, RoomState, Tone
 from gui.view.elements import Panel
 from gui.view.kit import Kit, show
 from gui.view.menu import popup
@@ -101,9 +101,17 @@ class RoomsColumn(Panel):
         self.list.set_rows(rows, slim=self._narrow)
 
     def _row(self, room: RoomRow) -> Row:
-        p, badge = self.kit.p, str(room.unread) if room.unread else ""
+        badge = str(room.unread) if room.unread else ""
+        colour, icon = mark(self.kit, room)
         return Row(
             room.room_id, safe_name(room.title), safe_name(room.detail), fp=room.room_id, square=True, when=room.when,
-            chosen=room.room_id == self.state.room_id, text_colour=p.accent_text if room.knock else "",
-            text_icon="door" if room.knock else "", badge="!" if room.knock and self._narrow else badge,
+            chosen=room.room_id == self.state.room_id, text_colour=colour, text_icon=icon,
+            badge="!" if (room.knock or room.tone is Tone.BAD) and self._narrow else badge,
         )  # fmt: skip
+
+
+def mark(kit: Kit, room: RoomRow) -> tuple[str, str]:
+    """Return colour and icon of what is said of a room, where it is more than plain."""
+    if room.knock:
+        return kit.p.accent_text, "door"
+    return {Tone.WARN: (kit.p.warn, "offline"), Tone.BAD: (kit.p.bad, "warning")}.get(room.tone, ("", ""))

@@ -29,6 +29,7 @@ from gui.view.choice import Choice
 from gui.view.kit import Kit, Rows, show
 from gui.view.page_window import make_window
 from gui.view.parts import Remark, centred, on_text, press_on_return
+from gui.view.rooms import mark
 from gui.view.scroller import INSET, Scroller
 
 SIZE, LEAST = (600, 812), (480, 420)
@@ -325,8 +326,9 @@ class _RoomRow:
         self.face.set(art.avatar(kit.p, room.room_id, kit.px(36), square=True))
         self.title.update(kit.clip(room.title, kit.font(theme.BODY, bold=True), kit.px(230)))
         detail = kit.clip(safe_name(room.detail), kit.font(theme.SMALL), kit.px(230))
-        knock, plain, marked = room.knock, kit.p.soft, kit.p.accent_text
-        self.detail.update(detail, colour=marked if knock else plain, icon="door" if knock else "")
+        plain, marked = kit.p.soft, kit.p.accent_text
+        colour, icon = mark(kit, room)
+        self.detail.update(detail, colour=colour or plain, icon=icon)
         self.when.update(f"{room.unread} new" if room.unread else room.when, colour=marked if room.unread else plain)
         self.open.set_words("Show" if room.is_open else "Open", fit=True)
         show(self.forget, not room.is_open)
