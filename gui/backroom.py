@@ -6,14 +6,12 @@ order; the answers go into the window's queue.  What the core says goes there st
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,23 +23,18 @@ from chatcore.errors import ParleyError, ProfileError, StateError
 from chatcore.events import Knocked, RoomEvent, RoomMoved, RosterChanged, StatementsChanged
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.lock import Guard
-from chatcore.ownfile import NO_PROFILE, erase_directory
 from chatcore.pins import Page
-from chatcore.profile import Profile, RoomRecord, hold
+from chatcore.profile import Profile, RoomRecord
 from chatcore.proxy import Proxy
 from chatcore.seal import fingerprint
-from gui import look, report
+from gui import report
 from gui.acquainted import Acquainted
 from gui.news import (
     AppEvent,
     Failed,
     FromRoom,
-    KeyringAsked,
     MoveAnswered,
     NotOpened,
-    ProfileFound,
-    ProfileKnown,
-    Remembered,
     ReportWritten,
     RoomClosed,
     RoomOpened,
@@ -50,7 +43,7 @@ from gui.news import (
 )
 from gui.opening import Opening
 from gui.own_relay import OwnRelay
-from gui.profile_words import CHANGED, COPIED, NO_FILE
+from gui.profile_desk import RELAY_DIRECTORY, ProfileDesk
 from gui.proxy_desk import ProxyDesk
 from gui.words_desk import WordsDesk
 
@@ -62,9 +55,6 @@ UNEXPECTED = (
 )
 OPEN_ALREADY = "This room is open already: you find it in the list of rooms."
 NOT_REMEMBERED = "This room is no longer in your profile. Ask for its invite again."
-SLOW_S = 0.7  # a keyring that takes longer may be asking the person to unlock it
-COPY_NAME = "parley-copy.parley"
-RELAY_DIRECTORY = "relay"  # below the profile's: key and certificate of this computer's relay
 
 
 @dataclass(slots=True)
@@ -82,17 +72,14 @@ class Backroom:
 
     def __init__(self, directory: Path, put: Callable[[AppEvent], None], proxy: Proxy | None = None) -> None:
         """`proxy` holds for this run, whatever is kept."""
-        self._directory, self._put = directory, put
+        self._put = put
         self._engine = OpenSSLEngine()
         self._client = Client(self._from_core, engine=self._engine)
-        self._profile: Profile | None = None
-        self._let_go: Callable[[], None] | None = None  # of the profile's directory
-        self._visitor: Profile | None = None  # for one visit, beside the profile or without one
         self._rooms: dict[bytes, OpenRoom] = {}
         self._looked_at = b""  # the room that is before the person's eyes
         self._desk = WordsDesk()
         self._proxies = ProxyDesk(directory, proxy)
-        self._dark: bool | None = None  # the look that was chosen in this run
+        self._profiles = ProfileDesk(directory, self._engine, put, self._proxies)
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
         self._relay = OwnRelay(directory / RELAY_DIRECTORY)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -113,12 +100,9 @@ class Backroom:
         self._thread.join(5.0)
         self._client.stop()
         self._desk.stop()
-        if self._profile is not None:
-            self._profile.close()
+        self._profiles.close()
         self._relay.stop()
-        if self._let_go is not None:
-            self._let_go()
-            self._let_go = None
+        self._profiles.let_go()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -148,190 +132,56 @@ class Backroom:
 
     def look(self) -> None:
         """Look for the profile."""
-        self._jobs.put(self._look)
+        self._jobs.put(self._profiles.look)
 
     def unlock(self, passphrase: str) -> None:
         """Open the profile."""
-        self._jobs.put(lambda: self._open_profile(passphrase))
+        self._jobs.put(lambda: self._profiles.open(passphrase))
 
     def forget(self, room_id: bytes) -> None:
         """Take a room off the profile."""
-        self._jobs.put(lambda: self._forget(room_id))
+        self._jobs.put(lambda: self._profiles.forget(room_id))
 
     def keep_look(self, dark: bool) -> None:
         """Keep the look, beside the profile: where there is none, nothing is written before there is."""
-        self._jobs.put(lambda: self._keep_look(dark))
-
-    def _keep_look(self, dark: bool | None) -> None:
-        self._dark = dark
-        if dark is not None and Profile.exists(self._directory):
-            look.keep(self._directory, dark=dark)
-
-    def _look(self) -> None:
-        if self._profile is None and Profile.exists(self._directory):
-            self._hold()
-            guard = Profile.guard_at(self._directory)
-            if guard is Guard.PASSPHRASE:
-                self._put(ProfileFound(locked=True, proxied=self._proxies.on))
-                return
-            with self._patience(guard):
-                self._open_profile(None)
-            return
-        self._say_profile()
-
-    @contextlib.contextmanager
-    def _patience(self, guard: Guard) -> Iterator[None]:
-        """Say what is waited for where a keyring takes its time; there is no window before the profile is open."""
-        timer = threading.Timer(SLOW_S, lambda: self._put(KeyringAsked()))
-        timer.daemon = True
-        if guard is Guard.KEYRING:
-            timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _hold(self) -> None:
-        if self._let_go is None:
-            self._let_go = hold(self._directory)
-
-    def _open_profile(self, passphrase: str | None) -> None:
-        self._profile = Profile.open(self._directory, passphrase, self._engine)
-        self._say_profile()
-
-    def _say_profile(self) -> None:
-        profile = self._profile
-        if profile is None:
-            self._put(ProfileFound(first_time=True, proxied=self._proxies.on))
-            return
-        own = fingerprint(profile.identity.modulus)
-        rooms = tuple(
-            Remembered(
-                room.invite.room_id,
-                room.invite.title,
-                room.relay.place,
-                room.last_visit_ms,
-                room.relay.is_here,
-                room.has(own),
-            )
-            for room in profile.rooms
-        )
-        self._put(
-            ProfileFound(
-                profile.nick,
-                rooms,
-                loss=profile.loss,
-                guard=profile.guard,
-                proxied=self._proxies.on,
-                at_start=profile.at_start,
-            )
-        )
-        profile.loss = None
-
-    def _forget(self, room_id: bytes) -> None:
-        if self._profile is not None:
-            self._profile.erase(room_id)
-        self._say_profile()
-
-    def _who(self, name: str, anonymous: bool, passphrase: str) -> Profile:
-        """Return the profile to be used, made if there is none; the name is kept in it."""
-        if anonymous:
-            if self._visitor is None:
-                self._visitor = Profile.anonymous(self._engine, name)
-            return self._visitor
-        if self._profile is None:
-            self._profile = Profile.create(self._directory, name, passphrase or None, self._engine)
-            self._hold()
-            self._keep_look(self._dark)
-        elif self._profile.nick != name:
-            self._profile.nick = name
-            self._profile.save()
-        return self._profile
+        self._jobs.put(lambda: self._profiles.keep_look(dark))
 
     # -- who can open it, copies, the end
 
     def ask_profile(self) -> None:
         """Say who can open the profile."""
-        self._jobs.put(lambda: self._say_known(""))
+        self._jobs.put(lambda: self._profiles.say_known(""))
 
     def protect(self, guard: Guard, passphrase: str, current: str) -> None:
         """Have the profile guarded otherwise."""
-        self._jobs.put(lambda: self._protect(guard, passphrase, current))
+        self._jobs.put(lambda: self._profiles.protect(guard, passphrase, current))
 
     def open_at_start(self, on: bool) -> None:
         """Keep whether rooms are opened when the program has begun."""
-        self._jobs.put(lambda: self._open_at_start(on))
+        self._jobs.put(lambda: self._profiles.open_at_start(on))
 
     def export_profile(self, path: str, passphrase: str) -> None:
         """Write a copy of the profile."""
-        self._jobs.put(lambda: self._export(path, passphrase))
+        self._jobs.put(lambda: self._profiles.export(path, passphrase))
 
     def import_profile(self, path: str, passphrase: str) -> None:
         """Make a copy the profile."""
-        self._jobs.put(lambda: self._import(path, passphrase))
+        self._jobs.put(lambda: self._profiles.bring(path, passphrase))
 
     def erase_profile(self) -> None:
         """Leave nothing of the profile."""
         self._jobs.put(self._erase_profile)
 
-    def _own(self) -> Profile:
-        if self._profile is None:
-            raise ProfileError(NO_PROFILE.format(self._directory))
-        return self._profile
-
-    def _say_known(self, done: str) -> None:
-        own = self._own()
-        copy_path = os.path.join(os.path.expanduser("~"), COPY_NAME)
-        self._put(ProfileKnown(own.guard, own.keyring_offered, copy_path, done, own.at_start))
-
-    def _protect(self, guard: Guard, passphrase: str, current: str) -> None:
-        own, before = self._own(), self._own().guard
-        try:
-            own.protect(guard, passphrase, current)
-        except ProfileError:
-            if own.guard is not before:  # it holds, but isn't all that was wanted: the page first, then why
-                self._say_known("")
-            raise
-        self._say_known(CHANGED[guard])
-
-    def _open_at_start(self, on: bool) -> None:
-        own = self._own()
-        own.at_start = on
-        own.save()
-
-    def _export(self, path: str, passphrase: str) -> None:
-        if not path.strip():
-            raise ProfileError(NO_FILE)
-        place = Path(os.path.expanduser(path.strip()))
-        self._own().export(place, passphrase)
-        self._say_known(COPIED.format(place))
-
-    def _import(self, path: str, passphrase: str) -> None:
-        if not path.strip():
-            raise ProfileError(NO_FILE)
-        self._profile = Profile.bring(Path(os.path.expanduser(path.strip())), self._directory, passphrase, self._engine)
-        self._hold()
-        self._keep_look(self._dark)
-        self._say_profile()
-
     def _erase_profile(self) -> None:
-        """Take the relay's key along: it stands in the same directory."""
-        own = self._own()
+        """Take the relays' key along: it stands in the same directory."""
+        own = self._profiles.own()
         self._opening.forget()
         for room_id in [room_id for room_id, room in self._rooms.items() if room.who is own]:
             self._end(room_id, for_good=False)
             self._put(RoomClosed(room_id))
         self._client.settle()
         self._relay.give_up()
-        own.erase_all()
-        self._profile = None
-        self._proxies.erase()
-        look.keep(self._directory, dark=False)
-        erase_directory(self._directory, RELAY_DIRECTORY)
-        if self._let_go is not None:
-            self._let_go()
-            self._let_go = None
-        self._say_profile()
+        self._profiles.erase()
 
     # -- the way to relays ---------------------------------------------------------------------------------------------
 
@@ -357,7 +207,9 @@ class Backroom:
 
     def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
         """Open the room of an invite."""
-        self._jobs.put(lambda: self._join(name, Invite.parse(invite_text), self._who(name, anonymous, passphrase)))
+        self._jobs.put(
+            lambda: self._join(name, Invite.parse(invite_text), self._profiles.who(name, anonymous, passphrase))
+        )
 
     def create(
         self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
@@ -381,7 +233,7 @@ class Backroom:
     def _create(
         self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
     ) -> None:
-        who = self._who(name, anonymous, passphrase)
+        who = self._profiles.who(name, anonymous, passphrase)
         line = self._relay.start(0, kept=not who.is_anonymous) if relay_line is None else relay_line
         owner = fingerprint(who.identity.modulus)
         invite = new_invite(owner, mode, RelayAddress.parse(line), title, secret=secrets.token_bytes(32))
@@ -390,22 +242,18 @@ class Backroom:
     def _open_recent(self, room_id: bytes, name: str) -> None:
         if room_id in self._rooms:
             return  # it was opened behind the window in this very moment
-        record = self._record(room_id)
+        record = self._profiles.record(room_id)
         if record is None:
             raise ProfileError(NOT_REMEMBERED)
-        self._join(name, record.invite, self._who(name, False, ""))
-
-    def _record(self, room_id: bytes) -> RoomRecord | None:
-        rooms = self._profile.rooms if self._profile is not None else ()
-        return next((room for room in rooms if room.invite.room_id == room_id), None)
+        self._join(name, record.invite, self._profiles.who(name, False, ""))
 
     def _open_behind(self, room_id: bytes, name: str) -> None:
         """Open a room that nobody waits for; whatever is wrong with it stays its own affair."""
-        record = self._record(room_id)
+        record = self._profiles.record(room_id)
         if room_id in self._rooms or record is None:
             return  # it was chosen meanwhile, or erased
         try:
-            self._join(name, record.invite, self._who(name, False, ""), behind=True)
+            self._join(name, record.invite, self._profiles.who(name, False, ""), behind=True)
         except ParleyError:
             self._put(NotOpened(room_id))
         except Exception as error:

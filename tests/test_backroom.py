@@ -45,7 +45,7 @@ from chatcore.profile import Loss, Profile
 from chatcore.proxy import Proxy
 from chatcore.roomvault import RoomVault
 from chatcore.vault import Vault
-from gui import backroom, look
+from gui import backroom, look, profile_desk
 from gui.news import (
     Failed,
     KeyringAsked,
@@ -384,7 +384,7 @@ def test_it_is_said_that_the_keyring_is_asked_when_it_takes_its_time(
 
     slow, unlocked = Slow(), threading.Event()
     monkeypatch.setattr(oskeyring, "_of_the_system", lambda: slow)
-    monkeypatch.setattr(backroom, "SLOW_S", 0.01)
+    monkeypatch.setattr(profile_desk, "SLOW_S", 0.01)
     unlocked.set()
     profile = Profile.create(tmp_path / "alice", "alice", None, OpenSSLEngine())
     profile.protect(Guard.KEYRING)
