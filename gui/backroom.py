@@ -1,4 +1,4 @@
-"""What lies behind the window: profile, client, the relay of this computer, words.  A shell; no toolkit.
+"""What lies behind the window: client, profile, rooms, relays of this computer, words.  A shell; no toolkit.
 
 What takes time (making a key, opening a locked profile, starting a relay, working out words) is done by one thread, in
 order; the answers go into the window's queue.  What the core says goes there straight from the client's thread.
@@ -10,25 +10,22 @@ import logging
 import queue
 import secrets
 import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from chatcore import doctor
+from chatcore.cable import Timing
 from chatcore.client import Client
 from chatcore.engines.openssl import OpenSSLEngine
-from chatcore.errors import ParleyError, ProfileError, StateError
+from chatcore.errors import ParleyError, ProfileError
 from chatcore.events import Knocked, RoomEvent, RoomMoved, RosterChanged, StatementsChanged
 from chatcore.invite import Invite, Mode, RelayAddress, new_invite
 from chatcore.lock import Guard
 from chatcore.pins import Page
-from chatcore.profile import Profile, RoomRecord
 from chatcore.proxy import Proxy
 from chatcore.seal import fingerprint
 from gui import report
-from gui.acquainted import Acquainted
 from gui.news import (
     AppEvent,
     Failed,
@@ -37,7 +34,6 @@ from gui.news import (
     NotOpened,
     ReportWritten,
     RoomClosed,
-    RoomOpened,
     RoomWordsReady,
     WordsReady,
 )
@@ -45,6 +41,7 @@ from gui.opening import Opening
 from gui.own_relay import OwnRelay
 from gui.profile_desk import RELAY_DIRECTORY, ProfileDesk
 from gui.proxy_desk import ProxyDesk
+from gui.room_desk import RoomDesk
 from gui.words_desk import WordsDesk
 
 log = logging.getLogger("parley.gui")
@@ -53,35 +50,29 @@ UNEXPECTED = (
     "Something went wrong inside Parley, and what you asked for may be half done. "
     "Try again; if it stays so, start Parley anew."
 )
-OPEN_ALREADY = "This room is open already: you find it in the list of rooms."
 NOT_REMEMBERED = "This room is no longer in your profile. Ask for its invite again."
-
-
-@dataclass(slots=True)
-class OpenRoom:
-    """A room that is open: as whom, whom one knows there, and when it was last before the person's eyes."""
-
-    invite: Invite
-    who: Profile
-    people: Acquainted
-    seen_ms: int
 
 
 class Backroom:
     """Implements `gui.pages.Behind`.  `put` queues an event for the window and returns at once."""
 
-    def __init__(self, directory: Path, put: Callable[[AppEvent], None], proxy: Proxy | None = None) -> None:
-        """`proxy` holds for this run, whatever is kept."""
+    def __init__(
+        self,
+        directory: Path,
+        put: Callable[[AppEvent], None],
+        proxy: Proxy | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        """`proxy` holds for this run, whatever is kept; `timing` is the client's patience."""
         self._put = put
         self._engine = OpenSSLEngine()
-        self._client = Client(self._from_core, engine=self._engine)
-        self._rooms: dict[bytes, OpenRoom] = {}
-        self._looked_at = b""  # the room that is before the person's eyes
+        self._client = Client(self._from_core, engine=self._engine, timing=timing)
         self._desk = WordsDesk()
         self._proxies = ProxyDesk(directory, proxy)
         self._profiles = ProfileDesk(directory, self._engine, put, self._proxies)
         self._unkept: set[bytes] = set()  # rooms with news of their members that wait to be written down
         self._relay = OwnRelay(directory / RELAY_DIRECTORY)
+        self._rooms = RoomDesk(self._client, self._relay, self._proxies, put)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._opening = Opening(self._jobs.put)
         self._thread = threading.Thread(target=self._work, name="parley-backroom", daemon=True)
@@ -95,7 +86,7 @@ class Backroom:
     def stop(self) -> None:
         """Keep what is to be kept, end the client, the thread and the relay of this computer."""
         self._opening.stop()
-        self._jobs.put(self._keep_rooms)
+        self._jobs.put(self._rooms.keep_all)
         self._jobs.put(None)
         self._thread.join(5.0)
         self._client.stop()
@@ -117,16 +108,16 @@ class Backroom:
     def _from_core(self, room_id: bytes, event: RoomEvent) -> None:
         self._put(FromRoom(room_id, event))
         if isinstance(event, RoomMoved):
-            self._jobs.put(lambda: self._moved(room_id, event))
+            self._jobs.put(lambda: self._rooms.moved(room_id, event))
         if isinstance(event, StatementsChanged) and room_id not in self._unkept:
             self._unkept.add(room_id)  # a program that is killed must not forget who belongs to the room
             self._jobs.put(lambda: self._keep(room_id))
         if isinstance(event, (RosterChanged, Knocked)):
-            self._jobs.put(lambda: self._with_people(room_id, lambda people: people.take(event)))
+            self._jobs.put(lambda: self._rooms.meet(room_id, lambda people: people.take(event)))
 
-    def _with_people(self, room_id: bytes, job: Callable[[Acquainted], None]) -> None:
-        if room_id in self._rooms:
-            job(self._rooms[room_id].people)
+    def _keep(self, room_id: bytes) -> None:
+        self._unkept.discard(room_id)
+        self._rooms.keep(room_id)
 
     # -- the profile ---------------------------------------------------------------------------------------------------
 
@@ -176,8 +167,8 @@ class Backroom:
         """Take the relays' key along: it stands in the same directory."""
         own = self._profiles.own()
         self._opening.forget()
-        for room_id in [room_id for room_id, room in self._rooms.items() if room.who is own]:
-            self._end(room_id, for_good=False)
+        for room_id in [room.invite.room_id for room in self._rooms if room.who is own]:
+            self._rooms.close(room_id)
             self._put(RoomClosed(room_id))
         self._client.settle()
         self._relay.give_up()
@@ -208,7 +199,7 @@ class Backroom:
     def join(self, name: str, invite_text: str, anonymous: bool, passphrase: str) -> None:
         """Open the room of an invite."""
         self._jobs.put(
-            lambda: self._join(name, Invite.parse(invite_text), self._profiles.who(name, anonymous, passphrase))
+            lambda: self._rooms.open(name, Invite.parse(invite_text), self._profiles.who(name, anonymous, passphrase))
         )
 
     def create(
@@ -228,7 +219,7 @@ class Backroom:
 
     def look_at(self, room_id: bytes) -> None:
         """Keep which room is before the person's eyes."""
-        self._jobs.put(lambda: self._look_at(room_id))
+        self._jobs.put(lambda: self._rooms.look_at(room_id))
 
     def _create(
         self, name: str, title: str, mode: Mode, relay_line: str | None, anonymous: bool, passphrase: str
@@ -237,99 +228,28 @@ class Backroom:
         line = self._relay.start(0, kept=not who.is_anonymous) if relay_line is None else relay_line
         owner = fingerprint(who.identity.modulus)
         invite = new_invite(owner, mode, RelayAddress.parse(line), title, secret=secrets.token_bytes(32))
-        self._join(name, invite, who)
+        self._rooms.open(name, invite, who)
 
     def _open_recent(self, room_id: bytes, name: str) -> None:
-        if room_id in self._rooms:
+        if self._rooms[room_id] is not None:
             return  # it was opened behind the window in this very moment
         record = self._profiles.record(room_id)
         if record is None:
             raise ProfileError(NOT_REMEMBERED)
-        self._join(name, record.invite, self._profiles.who(name, False, ""))
+        self._rooms.open(name, record.invite, self._profiles.who(name, False, ""))
 
     def _open_behind(self, room_id: bytes, name: str) -> None:
         """Open a room that nobody waits for; whatever is wrong with it stays its own affair."""
         record = self._profiles.record(room_id)
-        if room_id in self._rooms or record is None:
+        if self._rooms[room_id] is not None or record is None:
             return  # it was chosen meanwhile, or erased
         try:
-            self._join(name, record.invite, self._profiles.who(name, False, ""), behind=True)
+            self._rooms.open(name, record.invite, self._profiles.who(name, False, ""), behind=True)
         except ParleyError:
             self._put(NotOpened(room_id))
         except Exception as error:
             log.error("the backroom failed: %s", type(error).__name__)
             self._put(NotOpened(room_id))
-
-    def _look_at(self, room_id: bytes) -> None:
-        before, self._looked_at = self._looked_at, room_id
-        self._see(before)
-        self._keep(room_id)
-
-    def _see(self, room_id: bytes) -> None:
-        """Keep that this room was before the person's eyes until now."""
-        if room_id in self._rooms:
-            self._rooms[room_id].seen_ms = _now_ms()
-            self._keep(room_id)
-
-    def _join(self, name: str, invite: Invite, who: Profile, *, behind: bool = False) -> None:
-        if invite.room_id in self._rooms:
-            raise StateError(OPEN_ALREADY)
-        self._client.go_through(self._proxies.now())  # which raises where nobody can know: nothing is dialled then
-        own = fingerprint(who.identity.modulus)
-        room_id = invite.room_id
-        record = next((room for room in who.rooms if room.invite.room_id == room_id), RoomRecord(invite))
-        relay = replace(record, invite=invite).relay
-        here = next((one for one in (relay, invite.relay) if one.is_here), None)
-        if own == invite.owner_fp and here is not None:
-            self._relay.start_again(here.port, kept=not who.is_anonymous)
-        store = None if who.is_anonymous else who.room(room_id)
-        self._put(
-            RoomOpened(
-                room_id,
-                invite.at(relay).to_text(),
-                invite.title,
-                invite.mode,
-                own,
-                name,
-                invite.owner_fp,
-                relay.is_here,
-                record.last_visit_ms,
-                record.has(own),
-                behind,
-            )
-        )
-        self._client.open_room(invite, who.identity, name, record.statements, store)
-        people = Acquainted(room_id, who, self._put, _now_ms)
-        self._rooms[room_id] = OpenRoom(invite, who, people, record.last_visit_ms or _now_ms())
-        self._keep(room_id)
-
-    def _keep(self, room_id: bytes) -> None:
-        """Write down when the room was looked at, and what is known of its members."""
-        self._unkept.discard(room_id)
-        if room_id in self._rooms:
-            self._remember(room_id).save()
-
-    def _remember(self, room_id: bytes) -> Profile:
-        room = self._rooms[room_id]
-        who = room.who
-        statements = self._client.statements(room_id)
-        if not statements:
-            statements = next((one.statements for one in who.rooms if one.invite.room_id == room_id), ())
-        if room_id == self._looked_at:
-            room.seen_ms = _now_ms()
-        who.remember(room.invite, room.seen_ms, statements)
-        return who
-
-    def _moved(self, room_id: bytes, event: RoomMoved) -> None:
-        """Keep where the room was: where it is stands in the owner's statement."""
-        if room_id in self._rooms:
-            room = self._rooms[room_id]
-            room.invite = room.invite.at(event.before)
-            self._keep(room_id)
-
-    def _keep_rooms(self) -> None:
-        for who in {id(who): who for who in map(self._remember, self._rooms)}.values():
-            who.save()
 
     # -- in a room -----------------------------------------------------------------------------------------------------
 
@@ -338,30 +258,26 @@ class Backroom:
         self._jobs.put(lambda: self._words(room_id, fp))
 
     def _words(self, room_id: bytes, fp: bytes) -> None:
-        if room_id in self._rooms:
-            room = self._rooms[room_id]
+        room = self._rooms[room_id]
+        if room is not None:
             own = fingerprint(room.who.identity.modulus)
             self._desk.ask(room.invite, frozenset((own, fp)), lambda words: self._put(WordsReady(room_id, fp, words)))
 
     def work_out_room_words(self, room_id: bytes, fps: frozenset[bytes]) -> None:
         """Work out the words of these people."""
-        if room_id in self._rooms:
-            invite = self._rooms[room_id].invite
-            self._desk.ask(invite, fps, lambda words: self._put(RoomWordsReady(room_id, fps, words)), instead=room_id)
+        room = self._rooms[room_id]
+        if room is not None:
+            self._desk.ask(
+                room.invite, fps, lambda words: self._put(RoomWordsReady(room_id, fps, words)), instead=room_id
+            )
 
     def words_compared(self, room_id: bytes, fps: Sequence[bytes], page: Page, same: bool) -> None:
         """Keep that words were compared with these people."""
-        self._jobs.put(lambda: self._know(room_id, lambda people: people.compared(fps, page, same)))
+        self._jobs.put(lambda: self._rooms.know(room_id, lambda people: people.compared(fps, page, same)))
 
     def settle_key(self, room_id: bytes, fp: bytes) -> None:
         """Keep that the other key of a known name is right."""
-        self._jobs.put(lambda: self._know(room_id, lambda people: people.settle(fp)))
-
-    def _know(self, room_id: bytes, job: Callable[[Acquainted], None]) -> None:
-        """Keep what is known of somebody now, and say so in every room in which they are."""
-        self._with_people(room_id, job)
-        for room in self._rooms.values():
-            room.people.say()
+        self._jobs.put(lambda: self._rooms.know(room_id, lambda people: people.settle(fp)))
 
     def say(self, room_id: bytes, text: str, answers: bytes = b"", listed: frozenset[bytes] | None = None) -> None:
         """Say something to those who are listed; raises TextError or StateError at once."""
@@ -411,35 +327,18 @@ class Backroom:
         threading.Thread(target=ask, name="parley-look", daemon=True).start()
 
     def _move(self, room_id: bytes, relay: RelayAddress, failure: str, proxy: Proxy | None) -> None:
-        if not failure and room_id in self._rooms:
+        if not failure and self._rooms[room_id] is not None:
             self._client.go_through(proxy)
             self._client.move(room_id, relay)
         self._put(MoveAnswered(room_id, failure))
 
     def leave(self, room_id: bytes) -> None:
         """Leave a room for good; it leaves the list of recent rooms too."""
-        self._jobs.put(lambda: self._end(room_id, for_good=True))
+        self._jobs.put(lambda: self._rooms.leave(room_id))
 
     def close_room(self, room_id: bytes) -> None:
         """Give up one's seat and stay a member."""
-        self._jobs.put(lambda: self._end(room_id, for_good=False))
-
-    def _end(self, room_id: bytes, for_good: bool) -> None:
-        if room_id not in self._rooms:
-            return
-        if for_good:
-            self._client.leave(room_id)
-            self._rooms.pop(room_id).who.erase(room_id)
-            return
-        try:
-            self._keep(room_id)
-        finally:
-            self._client.close_room(room_id)
-            del self._rooms[room_id]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        self._jobs.put(lambda: self._rooms.close(room_id))
 
 
 def _as_sentence(text: str) -> str:

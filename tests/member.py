@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from chatcore.cable import Timing
-from chatcore.client import Client
 from chatcore.errors import StateError, TextError
 from chatcore.events import (
     Alarm,
@@ -52,9 +51,8 @@ class Member:
         told = json.loads(sys.stdin.readline())
         self.nick, self.invite, self.talkative = told["nick"], told["invite"], told["talkative"]
         self.events: queue.SimpleQueue[tuple[float, AppEvent | str | float | None]] = queue.SimpleQueue()
-        self.back = Backroom(Path(told["profile"]), self.put)
-        if told["timing"]:
-            self.back._client = Client(self.back._from_core, engine=self.back._engine, timing=Timing(**told["timing"]))
+        timing = Timing(**told["timing"]) if told["timing"] else None
+        self.back = Backroom(Path(told["profile"]), self.put, timing=timing)
         self.room_id = b""
         self.here = self.owed = 0
         self.wanted: list[str] = []  # to be said as soon as one may

@@ -45,7 +45,7 @@ from chatcore.profile import Loss, Profile
 from chatcore.proxy import Proxy
 from chatcore.roomvault import RoomVault
 from chatcore.vault import Vault
-from gui import backroom, look, profile_desk
+from gui import backroom, look, profile_desk, room_desk
 from gui.news import (
     Failed,
     KeyringAsked,
@@ -441,7 +441,7 @@ def test_what_cannot_be_is_said_in_one_sentence(meet: Meet, relay: EmbeddedRelay
     alice.back.join("alice", opened.invite_text[:-9], False, "")
     assert alice.wait(Failed).sentence == CUT_SHORT
     alice.back.join("alice", opened.invite_text, False, "")
-    assert alice.wait(Failed).sentence == backroom.OPEN_ALREADY
+    assert alice.wait(Failed).sentence == room_desk.OPEN_ALREADY
     alice.back.open_recent(b"?" * 32, "alice")
     assert alice.wait(Failed).sentence == backroom.NOT_REMEMBERED
     (tmp_path / "file").write_text("in the way")
