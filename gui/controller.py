@@ -26,6 +26,7 @@ from gui.proxy import TITLE as PROXY_TITLE
 from gui.proxy import OpenProxy, ProxyKnown, SetProxy
 from gui.room_acts import act
 from gui.room_controller import RoomController
+from gui.room_news import take
 from gui.safetext import safe_name
 from gui.shown import Check, CreateState, StartState
 
@@ -425,7 +426,7 @@ class Controller:
             return  # it was closed a moment ago
         match event:
             case news.FromRoom():
-                room.core(event.event)
+                take(room, event.event, self._now_ms())
             case news.WordsReady():
                 room.knocks.take_words(event.fp, event.words)
             case news.RoomWordsReady():

@@ -16,7 +16,7 @@ def act(room: RoomController, view: View, event: events.InsideAct) -> None:
         case events.Send():
             room.say(event.text)
         case events.Answer():
-            room.answer(event.mid)
+            room.writing.answer(event.mid)
         case events.OpenSteady():
             room.show_steady()
         case events.SetSteady():

@@ -9,40 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
-from chatcore.errors import StateError, TextError
 from chatcore.events import (
-    Alarm,
     Connection,
     ConnectionChanged,
-    ConnectionReport,
-    Damaged,
-    Gap,
-    GoesOut,
-    Knocked,
-    KnockEnded,
-    LetIn,
-    ListsAgree,
-    ListsDiffer,
-    MemberJoined,
-    MemberLeft,
-    MessageArrived,
     MessageReceived,
-    MessageSent,
-    NotDelivered,
-    Noticed,
-    NotSaid,
-    OtherVersion,
-    PresenceChanged,
-    ReadersLearned,
-    RoomEvent,
     RoomMoved,
-    RosterChanged,
-    SealedBlocks,
-    StatementsChanged,
-    SteadyChanged,
-    TakenBack,
     Waiting,
 )
 from chatcore.invite import Invite, Mode
@@ -61,7 +34,6 @@ from gui.shown import (
     Delivery,
     Header,
     Quiet,
-    Quoted,
     RoomRow,
     RoomState,
     Status,
@@ -72,8 +44,7 @@ from gui.shown import (
 from gui.steady import Steady
 from gui.trial import Trial
 from gui.trust import Trust
-
-SETTLE_MS = 10_000  # who is met so soon after connecting was here all along: no line about each
+from gui.writing import Writing
 
 Shown = TypeVar("Shown")
 
@@ -97,7 +68,7 @@ class RoomController:
         self.title = sentences.room_title(opened.title)
         self.history = History()
         self.roster = Roster(opened, self.history, self._rename)
-        self._lists = Lists(self.history, self.roster, now_ms)
+        self.lists = Lists(self.history, self.roster, now_ms)
         self.name = self.roster.name
         self.trial = Trial(view, behind, opened, self.name, now_ms)
         self.steady = Steady(view, behind, self.room_id, self.title)
@@ -109,127 +80,23 @@ class RoomController:
         self._waiting: Waiting | None = None
         self._connection = ConnectionChanged(Connection.CONNECTING)
         self._told: dict[str, object] = {}  # what the page shows, so that it is told only what is new
-        self._connected_ms = 0
+        self.connected_ms = 0  # when it was connected last
         self._tries = 0  # in vain, since it was connected last
         self.knocks = Knocks(view, behind, opened, self.name, self.trust.warning)
         self.readers = Readers(view, behind, opened, self.history, self.roster, self.trust.is_compared, now_ms)
-        self._alarms: dict[str, Banner] = {}
+        self.alarms: dict[str, Banner] = {}
+        self.writing = Writing(behind, self.room_id, self.history, self.name)
         self._invite_shown = False
-        self._answering = b""  # the message that is answered with what is said next
         self._people_shown = True
         self._seen_ms = min(opened.seen_ms or now_ms(), now_ms())  # what came until then is read
-        self._draft = self._refusal = ""  # what stands in the composer, and why it isn't sent, while no page has it
         self._seen = False  # the page is shown, and its window has the keyboard
         self.unread = 0
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
-    def core(self, event: RoomEvent) -> None:
-        """Take in what the core says."""
-        match event:
-            case ConnectionChanged():
-                self._connect(event)
-            case RosterChanged():
-                self.roster.members = event.members
-                self.roster.learn({member.fp: member.nick for member in event.members})
-                self.trust.roster(event.members)
-            case MemberJoined():
-                self.roster.learn({event.fp: event.nick})
-                self.trust.came(event.fp, event.at_ms)
-                if event.fp != self.opened.own_fp:
-                    self.knocks.end(event.fp)  # let in from elsewhere, while the sheet is open here
-                self.roster.joined(event)
-            case MemberLeft():
-                self.roster.learn({event.fp: event.nick})
-                self.trust.left(event.fp, event.at_ms)
-                self.roster.left(event)
-            case PresenceChanged():
-                self.roster.learn({event.fp: event.nick})
-                # What follows from one's own connection coming or going is said by that.
-                if self._connection.state is Connection.CONNECTED:
-                    self.roster.came_or_went(event, settled=event.at_ms - self._connected_ms > SETTLE_MS)
-            case Knocked():
-                self.roster.learn({event.fp: event.nick})
-                self.knocks.came(event)
-            case KnockEnded():
-                self.knocks.lose(event.fp)
-            case Waiting():
-                self._wait(event)
-            case LetIn():
-                self.unread += self._waiting is not None and not self._seen
-                self.inside, self._waiting = True, None
-            case MessageSent():
-                self.history.sent(event, self.opened.own_fp)
-                self._draft = self._draft.removeprefix(event.text)
-                if self._page is not None:
-                    self._page.composer_taken(event.text)
-                if event.answers is not None and event.answers.mid == self._answering:
-                    self.answer(b"")
-            case NotSaid():
-                self._refuse(event.text, sentences.came_meanwhile(map(self.name, event.others)))
-            case GoesOut():
-                self.history.goes_out(event)
-            case SteadyChanged():
-                self.steady.period_s = event.period_s
-                if self.roster.members:  # else it was set at an earlier visit: no news
-                    self.history.line(
-                        sentences.rhythm_set(self.name(self.opened.owner_fp), event.period_s), self._now_ms()
-                    )
-            case RoomMoved():
-                self._moved(event)
-            case MessageReceived():
-                self._receive(event)
-            case ReadersLearned():
-                self.history.learn_readers(event)
-                self._lists.learn_readers(event)
-                self.readers.renew(event.mids)
-            case ListsDiffer():
-                self._lists.differ(event)
-            case ListsAgree():
-                self._lists.agree(event.fp)
-            case OtherVersion():
-                self.roster.learn({event.sender: event.nick})
-                author = "" if event.author == self.opened.own_fp else self.roster.name_or(event.author, "somebody")
-                text = sentences.other_version(self.name(event.sender), author, event.away)
-                self.history.line(text, self._now_ms(), Tone.PLAIN if event.away else Tone.WARN)
-            case MessageArrived():
-                self.history.arrived(event)
-                self.readers.renew(event.mids)
-            case NotDelivered():
-                self.history.not_delivered(event)
-                if not event.earlier:
-                    text = sentences.not_delivered(self.name(event.to), len(event.mids), event.left)
-                    self.history.line(text, self._now_ms(), Tone.WARN)
-                self.readers.renew(event.mids)
-            case TakenBack():
-                message = self.history.take_back(event)
-                if message is not None and not event.earlier:
-                    self.history.line(sentences.taken_back(message, event.spared, self.name), self._now_ms())
-                self.readers.renew((event.mid,))
-            case Gap():
-                self.roster.learn({event.sender: event.nick})
-                text = sentences.gap(self.name(event.sender), event.count, event.before_visit)
-                self.history.line(text, self._now_ms(), Tone.PLAIN if event.before_visit else Tone.WARN)
-            case Damaged():
-                self.history.line(sentences.damaged(event.lines), self._now_ms(), Tone.BAD)
-            case Alarm():
-                self.roster.learn({event.fp: event.nick})
-                self._alarms[f"alarm {event.kind.value}"] = sentences.alarm(event.kind, self.name(event.fp))
-            case Noticed():
-                if line := self.trial.notice(event):
-                    self.history.line(line, event.to_ms)
-            case ConnectionReport():
-                self.trial.take(event)
-            case SealedBlocks():
-                self.readers.take(event)
-            case StatementsChanged():
-                pass  # it is kept where the room is
-            case _:
-                assert_never(event)
-
     def trouble(self, sentence: str) -> None:
         """Say that something behind the window didn't work."""
-        self._alarms["trouble"] = Banner("trouble", Tone.WARN, "Something didn't work", sentence, closable=True)
+        self.alarms["trouble"] = Banner("trouble", Tone.WARN, "Something didn't work", sentence, closable=True)
 
     def take_known(self, news: PeopleKnown) -> None:
         """Take in what the profile knows of the people."""
@@ -237,32 +104,44 @@ class RoomController:
             self.history.line(line, self._now_ms(), Tone.BAD)
         self.knocks.show_again()
 
-    def _connect(self, event: ConnectionChanged) -> None:
+    @property
+    def connected(self) -> bool:
+        """Whether one has a seat in it now."""
+        return self._connection.state is Connection.CONNECTED
+
+    def connect(self, event: ConnectionChanged) -> None:
+        """Take in how the room stands to its relay."""
         if event.state is Connection.CONNECTED and self._connection.state is not Connection.CONNECTED:
-            self._connected_ms = self._now_ms()
+            self.connected_ms = self._now_ms()
         self._connection = event
-        self._alarms.pop("connection", None)
+        self.alarms.pop("connection", None)
         if event.state is Connection.CONNECTED:
             self._tries = 0
         elif event.retry_s:
             self._tries += 1
         if event.state is Connection.STOPPED and event.reason:
-            self._alarms["connection"] = Banner("connection", Tone.BAD, "Parley has stopped connecting", event.reason)
-        elif event.reason and (self._tries > 1 or not self._connected_ms):  # a short break needs no banner
-            self._alarms["connection"] = Banner("connection", Tone.WARN, "Not connected", event.reason)
+            self.alarms["connection"] = Banner("connection", Tone.BAD, "Parley has stopped connecting", event.reason)
+        elif event.reason and (self._tries > 1 or not self.connected_ms):  # a short break needs no banner
+            self.alarms["connection"] = Banner("connection", Tone.WARN, "Not connected", event.reason)
 
     def _rename(self, fp: bytes, name: str) -> None:
         if self._page is not None:
             self._page.log.rename(fp, name)
 
-    def _wait(self, event: Waiting) -> None:
+    def wait(self, event: Waiting) -> None:
+        """Take in that one stands at the door."""
         self.inside, self._waiting = False, event
         if event.keeper:
             self.roster.learn({event.keeper_fp: event.keeper})
         if not self.knocks.words(event.keeper_fp):
             self._behind.work_out_words(self.room_id, event.keeper_fp)
 
-    def _moved(self, event: RoomMoved) -> None:
+    def let_in(self) -> None:
+        """Take in that one belongs to the room."""
+        self.unread += self._waiting is not None and not self._seen
+        self.inside, self._waiting = True, None
+
+    def moved(self, event: RoomMoved) -> None:
         """What is copied from now on leads to the new relay."""
         self.move.relay = event.relay
         invite = Invite.parse(self.opened.invite_text).at(event.relay)
@@ -272,39 +151,20 @@ class RoomController:
         if not event.earlier:
             self.history.line(move.moved(self.name(self.opened.owner_fp), event.relay), self._now_ms())
 
-    def _receive(self, event: MessageReceived) -> None:
+    def receive(self, event: MessageReceived) -> None:
+        """Take in what somebody said."""
         self.roster.learn({event.sender: event.nick})
         self.history.received(event)
         if event.readers is not None:
-            self._lists.wrote_to_ours(event.sender)
+            self.lists.wrote_to_ours(event.sender)
         if not self._seen and event.received_ms >= self._seen_ms:  # else it is told again, from the disk
             self.unread += 1
 
     # -- what the person does ------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """Say something; what can't be said stays in the composer, with the reason."""
-        try:
-            self._behind.say(self.room_id, text, self._answering, frozenset(self.roster.fps))
-        except (TextError, StateError) as refusal:
-            self._refuse(text, str(refusal))
-
-    def _refuse(self, text: str, sentence: str) -> None:
-        if self._page is not None:
-            self._page.composer_refused(text, sentence)
-        else:
-            self._refusal = sentence
-
-    def answer(self, mid: bytes) -> None:
-        """Answer a message with what is said next, or (none) nothing after all."""
-        if not mid or self.history.message(mid) is not None:
-            self._answering = mid
-            if self._page is not None:
-                self._page.set_answering(self._answered())
-
-    def _answered(self) -> Quoted | None:
-        message = self.history.message(self._answering)
-        return Quoted(message.mid, message.sender, self.name(message.sender), message.text) if message else None
+        """Say something to those whom one sees."""
+        self.writing.say(text, frozenset(self.roster.fps))
 
     def show_invite(self, copied: str = "") -> None:
         """Show the invite sheet."""
@@ -345,8 +205,7 @@ class RoomController:
 
     def ask_to_leave(self) -> None:
         """Ask whether to leave for good."""
-        connected = self._connection.state is Connection.CONNECTED
-        self._view.show_confirm(sentences.leave_question(self.title, self.opened, connected))
+        self._view.show_confirm(sentences.leave_question(self.title, self.opened, self.connected))
 
     def sheet_closed(self, sheet: Sheet) -> None:
         """Note that a sheet is no longer shown."""
@@ -367,7 +226,7 @@ class RoomController:
 
     def dismiss(self, key: str) -> None:
         """Put a banner away."""
-        self._alarms.pop(key, None)
+        self.alarms.pop(key, None)
         if key == "noticed":
             self.trial.dismiss()
 
@@ -392,11 +251,12 @@ class RoomController:
         self.roster.settle_hues()
         self._told.clear()
         if not self.inside:
+            self.writing.hidden()
             self._page, self._door = None, self._view.show_waiting(self._waiting_state())
             self._view.set_title(f"Knocking — {self.title}")
             return
         self._door = None
-        draft, self._draft = self._draft, ""
+        draft = self.writing.hand_over()
         self._page = self._view.show_room(
             RoomState(
                 self.room_id,
@@ -413,35 +273,29 @@ class RoomController:
                 self._quiet(),
                 self._people_shown,
                 draft,
-                self._answered(),
+                self.writing.answered,
                 self._rooms(),
                 self.roster.hues.of,
             )
         )
-        if self._refusal:
-            self._page.composer_refused(draft, self._refusal)
-            self._refusal = ""
+        self.writing.shown(self._page, draft)
         self._title(self._rooms())
 
     def hide(self) -> None:
         """Another page is to be shown: keep what stands in the composer.  Sheets go with the page."""
-        self._keep_draft()
+        self.writing.hidden()
         self._page = self._door = None
         self.focus(False)
         for sheet in Sheet:
             self.sheet_closed(sheet)
 
-    def _keep_draft(self) -> None:
-        if self._page is not None:
-            self._draft = self._page.draft()
-
     def row(self) -> RoomRow:
         """Return what is said of the room where rooms are listed."""
         at_door = next(iter(self.knocks), None)
         text, at_ms = sentences.newest(self.history.newest, self.name)
-        if self._draft.strip() and not self.unread:
-            text = sentences.draft(self._draft)
-        tone, alarm = Tone.PLAIN, self._alarms.get("connection")
+        if self.writing.draft.strip() and not self.unread:
+            text = sentences.draft(self.writing.draft)
+        tone, alarm = Tone.PLAIN, self.alarms.get("connection")
         if at_door is not None:
             text = knocking(self.name(at_door))
         elif alarm is not None:
@@ -464,7 +318,7 @@ class RoomController:
 
     def show_again(self) -> None:
         """Show everything anew, sheets too: the theme has changed."""
-        self._keep_draft()
+        self.writing.hidden()
         self.show()
         if self._invite_shown:
             self.show_invite()
@@ -522,13 +376,13 @@ class RoomController:
         going, waiting = self.history.outstanding(self.roster.here)
         last = self.history.last_own
         sent = last is not None and last.tick is Tick.ALL
-        trouble = any(key.startswith("alarm") for key in self._alarms) or bool(self._lists)
+        trouble = any(key.startswith("alarm") for key in self.alarms) or bool(self.lists)
         trouble = trouble or bool(self.trust.warnings(self.roster.fps))
         return sentences.status(self._connection, going, waiting, sent, trouble)
 
     def _delivery(self) -> Delivery | None:
-        connected = self._connection.state is Connection.CONNECTED
-        return sentences.delivery(self.history.last_own, self.name, self.roster.here, connected, self._now_ms())
+        own, here = self.history.last_own, self.roster.here
+        return sentences.delivery(own, self.name, here, self.connected, self._now_ms())
 
     def _composer(self) -> Composer:
         composer = sentences.composer(self.title, self.roster.alone, self._connection.state is Connection.STOPPED)
@@ -539,7 +393,7 @@ class RoomController:
 
     def _banners(self) -> tuple[Banner, ...]:
         keys = self.trust.banners(self.roster.fps, self.knocks)
-        return (*keys, *self._alarms.values(), *self.knocks.banners(), *self.trial.banners())
+        return (*keys, *self.alarms.values(), *self.knocks.banners(), *self.trial.banners())
 
     def _quiet(self) -> Quiet | None:
         stopped = self._connection.state is Connection.STOPPED  # then there is no room to invite anybody to
