@@ -17,7 +17,7 @@ from chatcore.invite import Mode
 from chatcore.lock import Guard
 from chatcore.names import clean_name
 from gui import events, news, profile_words, sentences
-from gui.checks import check_invite, check_name, check_room, is_web_link, link_question
+from gui.checks import check_invite, check_room, is_web_link, link_question
 from gui.events import Sheet
 from gui.news import AppEvent
 from gui.open_rooms import OpenRooms
@@ -29,6 +29,7 @@ from gui.room_controller import RoomController
 from gui.room_news import take
 from gui.safetext import safe_name
 from gui.shown import Check, CreateState, StartState
+from gui.start import Start
 
 
 class Page(Enum):
@@ -69,19 +70,17 @@ class Controller:
     ) -> None:
         self._view, self._behind, self._now_ms, self._dark = view, behind, now_ms, dark
         self._page = Page.NOTHING
-        self._start = self._listed = StartState(
-            name, proxied=proxied, invite_text=invite_text, invite_check=check_invite(invite_text)
-        )
         self._create = CreateState()
         self._begun = events.BeginCreate("")
         self._profile = news.ProfileFound()
         self._known = news.ProfileKnown(Guard.NOBODY, False)
         self._proxy = ProxyKnown()
-        self._start_page: StartView | None = None
         self._other_page: CreateView | None = None
         self._busy = False
         self._wanted = b""  # the room that is to be shown when it is open
         self._rooms = OpenRooms(view, behind, now_ms)
+        filled = StartState(name, proxied=proxied, invite_text=invite_text, invite_check=check_invite(invite_text))
+        self._start = Start(view, self._rooms, filled)
         self._focused = True
         self._open = True
 
@@ -93,8 +92,8 @@ class Controller:
         """Show what changed; call when no more events are queued."""
         if self._room is not None:
             self._room.flush()
-        elif self._page is Page.START and self._start_page is not None:
-            self._list_rooms(self._start_page)
+        elif self._page is Page.START and self._start.list_rooms():
+            self._set_title()
 
     @property
     def _room(self) -> RoomController | None:
@@ -121,8 +120,7 @@ class Controller:
         match event:
             case news.KeyringAsked():
                 if self._page is Page.NOTHING:  # and it stays so: this is no page to do anything on
-                    self._start_page = self._view.show_start(self._start)
-                    self._start_page.set_busy(profile_words.KEYRING_ASKED)
+                    self._start.show().set_busy(profile_words.KEYRING_ASKED)
                     self._busy = True
             case news.ProfileFound():
                 self._profile_found(event)
@@ -135,7 +133,8 @@ class Controller:
             case news.RoomClosed():
                 self._rooms.drop(event.room_id)
             case events.NameEdited() | events.InviteEdited():
-                self._edited(event)
+                if self._page in (Page.START, Page.NOTHING):
+                    self._start.edited(event)
             case events.Join():
                 self._join(event)
             case events.BeginCreate():
@@ -155,7 +154,7 @@ class Controller:
                 self._wait_for("Opening your profile…")
                 self._behind.unlock(event.passphrase)
             case events.SkipUnlock():
-                self._start = replace(self._start, anonymous=True, problem="")
+                self._start.change(anonymous=True, problem="")
                 self._show_start()
             case news.ProfileKnown():
                 self._known = event
@@ -191,9 +190,8 @@ class Controller:
         begins = self._page in (Page.NOTHING, Page.UNLOCK)
         gone_on = self._page in (Page.ROOM, Page.CREATE, Page.PROXY, Page.OPENING)
         gone_on = gone_on or (self._page is Page.IMPORT and found.first_time)
-        self._start = replace(
-            self._start,
-            name="" if erased else self._start.name or found.nick,
+        self._start.change(
+            name="" if erased else self._start.state.name or found.nick,
             first_time=found.first_time,
             proxied=found.proxied,
             has_profile=not found.first_time and not found.locked,
@@ -206,19 +204,19 @@ class Controller:
             self._view.set_title("Parley")
         elif begins and found.at_start and not found.loss and self._open_rooms():
             pass
-        elif self._page is Page.START and self._start_page is not None and _has_place(self._listed, self._to_list()):
-            self._list_rooms(self._start_page)
+        elif self._page is Page.START and self._start.has_place:
+            pass  # what is new in the rooms is shown by `flush`
         elif not gone_on:
             self._show_start()
 
     def _open_rooms(self) -> bool:
         """Have the rooms of the profile opened; say whether one of them is to be shown, in place of the start page."""
         try:
-            name = clean_name(self._start.name)
+            name = clean_name(self._start.state.name)
         except TextError:
             return False  # one has to choose another first
         rooms = self._rooms.expect()
-        if rooms and not self._start.invite_text:
+        if rooms and not self._start.state.invite_text:
             self._wanted, *rooms = rooms
             self._page, self._busy = Page.OPENING, True
             self._behind.open_recent(self._wanted, name)
@@ -226,54 +224,19 @@ class Controller:
             self._behind.open_behind(rooms, name)
         return self._page is Page.OPENING
 
-    def _to_list(self) -> StartState:
-        front = self._rooms.front
-        return replace(self._start, rooms=self._rooms.rows(), back=front.title if front is not None else "")
-
     def _show_start(self) -> None:
         self._leave_room()
-        self._page, self._busy, self._listed = Page.START, False, self._to_list()
-        self._start_page = self._view.show_start(self._listed)
+        self._page, self._busy = Page.START, False
+        self._start.show()
         self._set_title()
-
-    def _list_rooms(self, page: StartView) -> None:
-        """Show what is new in the rooms."""
-        rooms = self._rooms.rows()
-        if rooms != self._listed.rooms:
-            self._listed = replace(self._listed, rooms=rooms)
-            page.set_rooms(rooms)
-            self._set_title()
 
     def _set_title(self, page: str = "") -> None:
         self._view.set_title(sentences.window_title(page, self._rooms.unread))
 
-    def _edited(self, event: events.NameEdited | events.InviteEdited) -> None:
-        if self._page not in (Page.START, Page.NOTHING) or self._start_page is None:
-            return
-        if isinstance(event, events.NameEdited):
-            self._start = replace(self._start, name=event.name, name_check=check_name(event.name))
-            self._start_page.set_name_check(self._start.name_check)
-        else:
-            self._start = replace(self._start, invite_text=event.text, invite_check=check_invite(event.text))
-            self._start_page.set_invite_check(self._start.invite_check)
-
-    def _checked_name(self, text: str) -> str:
-        """Return the name as it is used, or nothing after saying what is wrong with it."""
-        try:
-            return clean_name(text)
-        except TextError as refusal:
-            self._start = replace(self._start, name=text, name_check=Check(False, str(refusal)))
-            if self._start_page is not None:
-                self._start_page.set_name_check(self._start.name_check)
-            return ""
-
     def _join(self, event: events.Join) -> None:
-        check = check_invite(event.invite_text)
-        name = self._checked_name(event.name)
-        if self._start_page is not None and not check.ok:
-            self._start_page.set_invite_check(check if check.sentence else Check(False, sentences.NO_INVITE))
-        if name and check.ok:
-            self._start = replace(self._start, name=name, anonymous=event.anonymous, problem="")
+        name = self._start.check_join(event)
+        if name:
+            self._start.change(name=name, anonymous=event.anonymous, problem="")
             self._wait_for("Joining the room…")
             self._behind.join(name, event.invite_text, event.anonymous, event.passphrase)
 
@@ -283,7 +246,8 @@ class Controller:
             self._show_room(room)
             return
         # From another room, it is by the name of the profile: the one there may be that of an anonymous visit.
-        name = self._checked_name(event.name) if self._room is None else self._profile.nick or self._start.name
+        nick = self._profile.nick or self._start.state.name
+        name = self._start.check_name(event.name) if self._room is None else nick
         if not name or self._busy:
             return
         if self._room is None:
@@ -348,17 +312,17 @@ class Controller:
 
     def _show_proxy(self) -> None:
         self._page, self._busy = Page.PROXY, False
-        self._start = replace(self._start, proxied=bool(self._proxy.address or self._proxy.problem))
+        self._start.change(proxied=bool(self._proxy.address or self._proxy.problem))
         self._other_page = self._view.show_proxy(self._proxy)
         self._set_title(PROXY_TITLE)
 
     # -- making a room -------------------------------------------------------------------------------------------------
 
     def _begin_create(self, event: events.BeginCreate) -> None:
-        name = self._checked_name(event.name)
+        name = self._start.check_name(event.name)
         if name:
             self._begun = replace(event, name=name)
-            self._start = replace(self._start, name=name, anonymous=event.anonymous, problem="")
+            self._start.change(name=name, anonymous=event.anonymous, problem="")
             self._create = CreateState(host_here=event.host_here)
             self._show_create()
 
@@ -383,7 +347,7 @@ class Controller:
     # -- what was asked for, and came ----------------------------------------------------------------------------------
 
     def _current(self) -> StartView | CreateView | None:
-        return self._start_page if self._page is Page.START else self._other_page
+        return self._start.page if self._page is Page.START else self._other_page
 
     def _wait_for(self, sentence: str) -> None:
         self._busy = True
@@ -399,10 +363,10 @@ class Controller:
             self._wanted = b""
         page = self._current()
         if self._page is Page.NOTHING:  # the profile can't be read: one can still visit without it
-            self._start = replace(self._start, problem=sentence, anonymous=True)
+            self._start.change(problem=sentence, anonymous=True)
             self._show_start()
         elif self._page is Page.OPENING:
-            self._start = replace(self._start, problem=sentence)
+            self._start.change(problem=sentence)
             self._show_start()
         elif self._room is not None:
             self._room.trouble(sentence)
@@ -415,9 +379,9 @@ class Controller:
         if event.behind and event.room_id != self._wanted:
             return
         self._wanted = b""
-        self._start = replace(self._start, invite_text="", invite_check=Check(), problem="")
+        self._start.change(invite_text="", invite_check=Check(), problem="")
         self._show_room(room)
-        if not self._start.anonymous:
+        if not self._start.state.anonymous:
             self._behind.look()  # it may be the first of a profile that was just made
 
     def _from_room(self, event: news.RoomNews) -> None:
@@ -461,7 +425,7 @@ class Controller:
         self._leave_room()
         self._rooms.drop(room.room_id)
         self._show_start()
-        if not self._start.anonymous:
+        if not self._start.state.anonymous:
             self._behind.look()
 
     # -- the rest ------------------------------------------------------------------------------------------------------
@@ -474,7 +438,7 @@ class Controller:
         if self._page not in (Page.CREATE, Page.PROFILE, Page.IMPORT, Page.PROXY):
             return
         if self._page is Page.PROFILE:
-            self._start = replace(self._start, unprotected=self._known.guard is Guard.NOBODY)
+            self._start.change(unprotected=self._known.guard is Guard.NOBODY)
         self._show_start()
 
     def _toggle_theme(self) -> None:
@@ -511,10 +475,4 @@ class Controller:
             self._view.close_sheet(Sheet.CONFIRM)
             self._view.open_link(event.url)
             return
-        self._view.show_confirm(link_question(event.url, self._start.proxied))
-
-
-def _has_place(shown: StartState, now: StartState) -> bool:
-    """Say whether a start page that is already shown can take in what is so now; else it is shown anew."""
-    offers = [(one.first_time, one.has_profile, one.unprotected, one.proxied, one.back) for one in (shown, now)]
-    return offers[0] == offers[1] and len(now.rooms) <= len(shown.rooms)
+        self._view.show_confirm(link_question(event.url, self._start.state.proxied))
