@@ -119,6 +119,14 @@ class Courier:
             outbox.renumber()
         self._ledger.begin_log(self._log, ((fp, outbox.owed()) for fp, outbox in self._outboxes.items()))
 
+    def part_from_copy(self) -> None:
+        """Somebody speaks with our identity: with a copy of what is kept of us, perhaps, and of the log with it.
+
+        It goes on with the same numbers, and of two messages under one number the second is taken for the first.
+        """
+        if self._earlier:
+            self._begin_log()
+
     def _is_here(self, fp: bytes) -> bool:
         return fp == self._fp or fp in self._sending
 

@@ -41,7 +41,10 @@ class Greetings:
         fp = greeting.fp
         if fp == self._fp:
             self._alarm(AlarmKind.OWN_IDENTITY_ELSEWHERE, fp, greeting.nick)
-            self._drop(link, now)
+            if link.first:
+                self._drop(link, now)
+            else:
+                link.greet(now)  # so that whoever came later is told as well; nothing else ever goes there
         elif self._members.may_join(fp):
             self._answer(link, fp, now)
         elif self._is_owner:

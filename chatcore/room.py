@@ -20,7 +20,7 @@ from chatcore.content import Content, ContentKind
 from chatcore.courier import Courier
 from chatcore.engines import Engine, PrivateKey
 from chatcore.errors import CryptoError, StateError, WireError
-from chatcore.events import RoomEvent
+from chatcore.events import AlarmKind, RoomEvent
 from chatcore.gossip import Gossip
 from chatcore.greetings import Greetings
 from chatcore.hello import Self
@@ -82,7 +82,7 @@ class Room:
             self.fp, self._members, self._seats, self._courier, self._gossip, random, self._news.alarm, self._gone
         )
         self._greetings = Greetings(
-            self.fp, invite.owner_fp, self._members, self._talks.answer, self._talks.drop, self._news.alarm, self._emit
+            self.fp, invite.owner_fp, self._members, self._talks.answer, self._talks.drop, self._meet_copy, self._emit
         )
         self._changed = True  # statements or seats: what follows from them, and from talks, is worked out in _settle
         self._was_member = self._left = self._open = False
@@ -436,6 +436,10 @@ class Room:
             if content.kind in (ContentKind.MSG, ContentKind.ACK):
                 self._settle(now)  # what came before it, in the same bytes, may be what it rests on
             self.ignored += not self._talks.hear(talk, content, now)
+
+    def _meet_copy(self, kind: AlarmKind, fp: bytes, nick: str) -> None:
+        self._courier.part_from_copy()
+        self._news.alarm(kind, fp, nick)
 
     def _emit(self, event: RoomEvent) -> None:
         self._events.append(event)

@@ -268,8 +268,9 @@ def alarm(kind: AlarmKind, name: str) -> Banner:
             return Banner(
                 f"alarm {kind.value}",
                 Tone.BAD,
-                "Your identity is in use on another computer",
-                "Unless that is you: leave this room, and ask for a new invite with a new identity.",
+                "Your identity is in use elsewhere, too",
+                "If that is you, close Parley in one of the two places: what others write reaches only one of them. "
+                "If it isn't, leave this room, and ask for a new invite with a new identity.",
             )
         case AlarmKind.ACKNOWLEDGED_ELSEWHERE:
             return Banner(
