@@ -114,7 +114,7 @@ def scratch(path: Path) -> Iterator[Path]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=_SCRATCH, dir=path.parent)
     os.close(handle)
-    parts = [Path(name + end) for end in ("", *BESIDE)]
+    parts = [Path(name + end) for end in ("", *BESIDE, _WHOLE)]
     try:
         yield parts[0]
     except BaseException:
@@ -151,6 +151,16 @@ def put(new: Path, path: Path, *, replace: bool) -> None:
     sync_directory(path.parent)
 
 
+def put_back(path: Path, data: bytes) -> None:
+    """Write what was there before SQLite took it away, as far as that can be done."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            _sync(handle)
+
+
 def keep_text(path: Path, text: str) -> None:
     """Keep some words of ASCII in a file, all of them or what it held before; if there are none, none.
 
@@ -168,32 +178,36 @@ def keep_text(path: Path, text: str) -> None:
 
 
 def finish(path: Path) -> None:
-    """Put a file in the place of another, if a program was killed while it did that.  Raises ProfileError.
+    """Put a file in the place of another; the next start does it if this one is killed.  Raises ProfileError.
 
-    What SQLite kept beside the old one has to go first: read together with the new one it would spoil it.  All of the
-    old one is overwritten when it has gone, as far as that can be done: it may have lain open to everybody what is
-    sealed by now.
+    The new one is safe on the disk, under a name of its own, and takes the place of the old one last of all: what is
+    overwritten here nobody needs any more, and for as long as it isn't, it has a name by which it is found.  It may
+    have lain open to everybody what is sealed by now.  What SQLite kept beside the old one goes first: read together
+    with the new one it would spoil it.  No links, no open files that lose their names: every file system can do this.
     """
     whole = path.with_name(path.name + _WHOLE)
     if not os.path.lexists(whole):
         return
     _check(whole, os.lstat(whole))
-    with explained(path), contextlib.ExitStack() as stack:
+    with explained(path):
         beside = [path.with_name(path.name + end) for end in BESIDE]
-        old = [stack.enter_context(file) for one in (path, *beside) if (file := _about_to_go(one)) is not None]
+        with contextlib.ExitStack() as stack:
+            old = [stack.enter_context(file) for one in (path, *beside) if (file := _about_to_go(one)) is not None]
+            if not os.path.lexists(whole):
+                return  # another window was faster: what is open here may be the new one
+            for file in old:
+                with contextlib.suppress(OSError):
+                    _blank(file)
         for one in beside:
             one.unlink(missing_ok=True)
-        os.replace(whole, path)  # whoever is late, as another window may be, fails here, and overwrites nothing new
+        os.replace(whole, path)
         sync_directory(path.parent)
-        for file in old:
-            with contextlib.suppress(OSError):
-                _blank(file)
 
 
 def _about_to_go(path: Path) -> BinaryIO | None:
-    """Open a file that is about to lose its name; None where it isn't one's own, or can't go while it is open."""
+    """Open a file that is to be overwritten; None where it isn't one's own, or can't be."""
     try:
-        return open(path, "rb+", buffering=0) if os.name == "posix" and _is_own(path) else None
+        return open(path, "rb+", buffering=0) if _is_own(path) else None
     except OSError:
         return None
 

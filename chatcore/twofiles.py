@@ -28,7 +28,7 @@ from chatcore.lock import SALT_SIZE, Lock, stretch
 from chatcore.pins import People
 from chatcore.salvage import committed
 from chatcore.vault import LOCKED, NOT_THIS_ONE, Damage, Vault
-from chatcore.vaultfile import DAMAGED, OTHER_VERSION, Row
+from chatcore.vaultfile import DAMAGED, OTHER_VERSION, Row, overwrite_log
 
 ROOMS_NAME = "rooms.parley"
 FORMAT = "parley profile"
@@ -89,6 +89,7 @@ def read_rooms(path: Path, lock: Lock, keys: bytes) -> tuple[list[Row], Damage |
         if verdict == "ok" and in_log >= committed(log):
             rows = base.execute("SELECT room, kind, key, value FROM item ORDER BY seq").fetchall()
             well = True
+            overwrite_log(path, base)  # else SQLite takes it away as it is
     return (rows, None) if well else Vault.believe(path, lock, keys, log)
 
 

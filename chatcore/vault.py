@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import os
 import sqlite3
 import threading
 from collections import Counter
@@ -23,7 +24,7 @@ from chatcore import ownfile
 from chatcore.errors import CryptoError, PassphraseError, ProfileError, VaultError
 from chatcore.lock import Guard, Lock
 from chatcore.oskeyring import Keyring
-from chatcore.salvage import Place, carve, committed, newest
+from chatcore.salvage import Place, carve, committed
 from chatcore.seal import LABEL, SealKeys, open_record, seal_record
 from chatcore.vaultfile import (
     DAMAGED,
@@ -34,12 +35,13 @@ from chatcore.vaultfile import (
     Kind,
     MalformedError,
     Row,
+    begin,
     connect,
     explained,
-    found_lock,
     look,
     overwrite_log,
     peek,
+    prepare,
     write_anew,
 )
 
@@ -110,38 +112,56 @@ class Vault:
 
         Raises PassphraseError, and ProfileError for everything else; then the file is as it was.
         """
-        peek(path)  # before SQLite writes into what isn't ours
+        lock = peek(path)
+        keys = _unlock(path, lock, passphrase, keyring)  # before SQLite touches what isn't ours, or is damaged
         beside = path.with_name(path.name + "-wal")
         log = ownfile.read(beside) if beside.exists() else b""
-        try:
-            base = connect(path)
-        except MalformedError:
-            return cls._open_damaged(path, passphrase, keyring, log)
-        try:
-            lock, well = look(path, base, log)
-            if lock is None or not well:
-                base.close()
-                return cls._open_damaged(path, passphrase, keyring, log)
-            if log:
-                overwrite_log(path, base)  # the program was killed, perhaps just when it wanted to do this
-            return cls(path, base, lock, _unlock(path, lock, passphrase, keyring))
-        except BaseException:
+        with contextlib.ExitStack() as failed:
+            base = failed.enter_context(contextlib.closing(begin(path)))
+            try:
+                prepare(path, base)
+                found, well = look(path, base, log)
+            except MalformedError:
+                found, well = None, False
+            if found is not None and well:
+                if log:
+                    overwrite_log(path, base)  # the program was killed, perhaps just when it wanted to do this
+                if found != lock:
+                    keys = _unlock(path, found, passphrase, keyring)
+                failed.pop_all()
+                return cls(path, base, found, keys)
+            damage = cls._replace(path, base, lock, keys, log)
+        return cls._made_anew(path, lock, keys, damage)
+
+    @classmethod
+    def _replace(cls, path: Path, base: sqlite3.Connection, lock: Lock, keys: bytes, log: bytes) -> Damage:
+        """Have a new file of all that opens take the place of one that SQLite has open.
+
+        When SQLite closes it, it takes the log away, with what only we can read in it: so that has to wait for the new
+        file, but not where a file that is open can't be replaced.  If it comes to nothing, the log is put back.
+        """
+        if os.name != "posix":
             base.close()
+        before = os.lstat(path)
+        try:
+            return cls._write_anew(path, lock, keys, log)
+        except BaseException:
+            in_place = os.path.samestat(before, os.lstat(path))  # a new file would be spoiled by the old log
+            base.close()
+            if log and in_place:
+                ownfile.put_back(path.with_name(path.name + "-wal"), log)
             raise
 
     @classmethod
-    def _open_damaged(cls, path: Path, passphrase: str | None, keyring: Keyring, log: bytes) -> Vault:
-        lock = found_lock(path, newest(log)) or found_lock(path, ownfile.read(path))
-        if lock is None:
-            raise VaultError(DAMAGED.format(path))
-        return cls._made_anew(path, lock, _unlock(path, lock, passphrase, keyring), log)
-
-    @classmethod
-    def _made_anew(cls, path: Path, lock: Lock, keys: bytes, log: bytes) -> Vault:
+    def _write_anew(cls, path: Path, lock: Lock, keys: bytes, log: bytes) -> Damage:
         rows, damage = cls.believe(path, lock, keys, log)
         if not any(row[1] == Kind.IDENTITY for row in rows):
             raise VaultError(DAMAGED.format(path))
         write_anew(path, lock, rows, replace=True)
+        return damage
+
+    @classmethod
+    def _made_anew(cls, path: Path, lock: Lock, keys: bytes, damage: Damage) -> Vault:
         vault = cls(path, connect(path), lock, keys)
         vault.damage = damage
         return vault
@@ -169,7 +189,8 @@ class Vault:
         Raises ProfileError.
         """
         self.close()
-        return Vault._made_anew(self._path, self.lock, self.keys, b"")
+        damage = Vault._write_anew(self._path, self.lock, self.keys, b"")
+        return Vault._made_anew(self._path, self.lock, self.keys, damage)
 
     def _believe(self, image: bytes, log: bytes) -> tuple[list[Row], Damage]:
         """Return the rows that open of a damaged file, with a mark in each room, and what is lost."""

@@ -110,24 +110,35 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises MalformedError for one that has to be made anew, VaultError for everything else.
     """
-    with explained(path):
-        base = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
-        try:
-            base.execute("PRAGMA trusted_schema = OFF")
-            base.execute("PRAGMA locking_mode = EXCLUSIVE")
-            base.execute("PRAGMA journal_mode = WAL")
-            base.execute("PRAGMA synchronous = NORMAL")  # see `Vault.settle`
-            base.execute("PRAGMA secure_delete = ON")
-            base.execute("PRAGMA temp_store = MEMORY")  # what it sets aside would stay in /var/tmp, keys and all
-            base.execute("BEGIN IMMEDIATE")  # takes the lock now, not at the first message
-            laid_out = {sql for (sql,) in base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-            base.execute("COMMIT")
-            if laid_out != set(_SCHEMA):
-                raise MalformedError(SPOILED.format(path))
-        except BaseException:
-            base.close()
-            raise
+    base = begin(path)
+    try:
+        prepare(path, base)
+    except BaseException:
+        base.close()
+        raise
     return base
+
+
+def begin(path: Path) -> sqlite3.Connection:
+    """Begin with a file; nothing of it is read, nor is it locked, before it is prepared.  Raises VaultError."""
+    with explained(path):
+        return sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+
+
+def prepare(path: Path, base: sqlite3.Connection) -> None:
+    """Do the rest of `connect`.  Raises like it."""
+    with explained(path):
+        base.execute("PRAGMA trusted_schema = OFF")
+        base.execute("PRAGMA locking_mode = EXCLUSIVE")
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = NORMAL")  # see `Vault.settle`
+        base.execute("PRAGMA secure_delete = ON")
+        base.execute("PRAGMA temp_store = MEMORY")  # what it sets aside would stay in /var/tmp, keys and all
+        base.execute("BEGIN IMMEDIATE")  # takes the lock now, not at the first message
+        laid_out = {sql for (sql,) in base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+        base.execute("COMMIT")
+        if laid_out != set(_SCHEMA):
+            raise MalformedError(SPOILED.format(path))
 
 
 def look(path: Path, base: sqlite3.Connection, log: bytes) -> tuple[Lock | None, bool]:
@@ -156,8 +167,11 @@ def overwrite_log(path: Path, base: sqlite3.Connection) -> None:
         ((busy, written, moved),) = base.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
         if busy or written != moved:
             raise VaultError(ownfile.IN_USE.format(path))
-        if written > 0:
-            ownfile.blank(path.with_name(path.name + "-wal"))
+        if (
+            written >= 0
+        ):  # a log is in use, though SQLite may see nothing in it: whoever blanked it may have been killed
+            with contextlib.suppress(FileNotFoundError):
+                ownfile.blank(path.with_name(path.name + "-wal"))
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
