@@ -318,6 +318,7 @@ def test_what_is_said_with_a_goodbye_still_counts(state: Path, loop: str) -> Non
     ):
         assert alice.frame() == Frame(Kind.PRESENT, address=bob.seat)
         assert isinstance(bob.sock, ssl.SSLSocket)
+        bob.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the goodbye would wait, and come alone
         with standing_still(relay):
             bob.send(send_frame(alice.seat, 7))
             bob.sock.settimeout(0)
