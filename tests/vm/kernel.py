@@ -19,7 +19,7 @@ from typing import Any
 from machine import CACHE, ENVIRONMENT, HERE, NEEDED, THERE, Machine, debian, open_way, run
 
 KERNEL = ["linux-image-cloud-amd64", "initramfs-tools", "zstd", "udev", "qemu-guest-agent", "systemd-timesyncd"]
-CLOUD = ["cloud-init", "netplan.io"]  # which do nothing in a computer that is given no user data
+CLOUD = ["cloud-init", "netplan.io", "e2fsprogs"]  # which do nothing in a computer that is given no user data
 LATER = ["curl"]
 DISK_MIB = 2000  # a file with holes: some 500 MiB
 MEMORY_MIB = 1024
