@@ -225,6 +225,10 @@ class Profile:
             self._stores[room_id] = RoomVault(self._kept(), room_id)
         return self._stores[room_id]
 
+    def record(self, room_id: bytes) -> RoomRecord | None:
+        """Return how to get to a room, and who is in it; None for one that isn't kept."""
+        return next((room for room in self.rooms if room.invite.room_id == room_id), None)
+
     def remember(self, invite: Invite, last_visit_ms: int, statements: Iterable[bytes] = ()) -> None:
         """Keep a room, in front of the others; `save` writes it."""
         self.rooms = [room for room in self.rooms if room.invite.room_id != invite.room_id]

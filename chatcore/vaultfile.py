@@ -167,9 +167,8 @@ def overwrite_log(path: Path, base: sqlite3.Connection) -> None:
         ((busy, written, moved),) = base.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
         if busy or written != moved:
             raise VaultError(ownfile.IN_USE.format(path))
-        if (
-            written >= 0
-        ):  # a log is in use, though SQLite may see nothing in it: whoever blanked it may have been killed
+        # A log is in use, though SQLite may see nothing in it: whoever blanked it may have been killed.
+        if written >= 0:
             with contextlib.suppress(FileNotFoundError):
                 ownfile.blank(path.with_name(path.name + "-wal"))
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -245,10 +245,9 @@ class Backroom:
             return  # it was chosen meanwhile, or erased
         try:
             self._rooms.open(name, record.invite, self._profiles.who(name, False, ""), behind=True)
-        except ParleyError:
-            self._put(NotOpened(room_id))
         except Exception as error:
-            log.error("the backroom failed: %s", type(error).__name__)
+            if not isinstance(error, ParleyError):
+                log.error("the backroom failed: %s", type(error).__name__)
             self._put(NotOpened(room_id))
 
     # -- in a room -----------------------------------------------------------------------------------------------------

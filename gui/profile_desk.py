@@ -136,8 +136,7 @@ class ProfileDesk:
 
     def record(self, room_id: bytes) -> RoomRecord | None:
         """Return what the profile knows of a room."""
-        rooms = self._profile.rooms if self._profile is not None else ()
-        return next((room for room in rooms if room.invite.room_id == room_id), None)
+        return self._profile.record(room_id) if self._profile is not None else None
 
     def keep_look(self, dark: bool | None) -> None:
         """Keep the look, beside the profile: where there is none, nothing is written before there is."""

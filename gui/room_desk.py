@@ -55,7 +55,7 @@ class RoomDesk:
             raise StateError(OPEN_ALREADY)
         self._client.go_through(self._proxies.now())  # which raises where nobody can know: nothing is dialled then
         own = fingerprint(who.identity.modulus)
-        record = next((room for room in who.rooms if room.invite.room_id == room_id), RoomRecord(invite))
+        record = who.record(room_id) or RoomRecord(invite)
         relay = replace(record, invite=invite).relay
         here = next((one for one in (relay, invite.relay) if one.is_here), None)
         if own == invite.owner_fp and here is not None:
@@ -83,28 +83,26 @@ class RoomDesk:
 
     def look_at(self, room_id: bytes) -> None:
         """Keep which room is before the person's eyes from now on, and until when the one before was."""
-        try:
-            self.keep(self._looked_at)
-        finally:
-            self._looked_at = room_id
-        self.keep(room_id)
+        before, self._looked_at = self._looked_at, room_id
+        if before in self._open:
+            self._open[before].seen_ms = _now_ms()
+        self.keep(before, room_id)
 
-    def keep(self, room_id: bytes) -> None:
-        """Write down when a room was looked at, and what is known of its members.  Raises ProfileError."""
-        if room_id in self._open:
-            self._remember(room_id).save()
+    def keep(self, *room_ids: bytes) -> None:
+        """Write down when rooms were looked at, and what is known of their members.  Raises ProfileError."""
+        for who in {id(who): who for who in map(self._remember, filter(self._open.__contains__, room_ids))}.values():
+            who.save()
 
     def keep_all(self) -> None:
         """Do so for all of them."""
-        for who in {id(who): who for who in map(self._remember, self._open)}.values():
-            who.save()
+        self.keep(*self._open)
 
     def _remember(self, room_id: bytes) -> Profile:
         room = self._open[room_id]
         who = room.who
         statements = self._client.statements(room_id)
-        if not statements:
-            statements = next((one.statements for one in who.rooms if one.invite.room_id == room_id), ())
+        if not statements and (kept := who.record(room_id)) is not None:
+            statements = kept.statements
         if room_id == self._looked_at:
             room.seen_ms = _now_ms()
         who.remember(room.invite, room.seen_ms, statements)

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from backroom_help import Meet
     from screen import Screen
+
+    from relay.embedded import EmbeddedRelay
 
 # The machines that run this are shared: how long an example takes says nothing about the code.
 settings.register_profile("ci", deadline=None, database=None)
@@ -46,6 +49,33 @@ def screen() -> Generator[Screen]:
     yield made
     made.windows.close()
     made.update()
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Generator[EmbeddedRelay]:
+    """A relay of this computer, which runs."""
+    from relay.embedded import EmbeddedRelay
+
+    made = EmbeddedRelay(tmp_path / "relay")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def meet(tmp_path: Path) -> Generator[Meet]:
+    """What makes people with a backroom, each with a directory named after them; they are ended with the test."""
+    from backroom_help import Somebody
+
+    people: list[Somebody] = []
+
+    def make(name: str) -> Somebody:
+        people.append(Somebody(tmp_path / name))
+        return people[-1]
+
+    yield make
+    for somebody in people:
+        somebody.back.stop()
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
-from backroom_help import Meet, Somebody, room_of
+from backroom_help import Meet, room_of
 from client_help import free_port
 from vault_help import MemoryBackend
 
@@ -58,27 +58,6 @@ from gui.news import (
     WordsReady,
 )
 from relay.embedded import EmbeddedRelay
-
-
-@pytest.fixture
-def meet(tmp_path: Path) -> Generator[Meet]:
-    people: list[Somebody] = []
-
-    def make(name: str) -> Somebody:
-        people.append(Somebody(tmp_path / name))
-        return people[-1]
-
-    yield make
-    for somebody in people:
-        somebody.back.stop()
-
-
-@pytest.fixture
-def relay(tmp_path: Path) -> Generator[EmbeddedRelay]:
-    made = EmbeddedRelay(tmp_path / "relay")
-    made.start()
-    yield made
-    made.stop()
 
 
 def test_a_first_start_finds_nothing_and_makes_nothing(meet: Meet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,27 +27,6 @@ from gui.news import Failed, NotOpened, ProfileFound, ProfileKnown, RoomClosed, 
 from gui.opening import Opening
 from gui.own_relay import OwnRelay
 from relay.embedded import EmbeddedRelay
-
-
-@pytest.fixture
-def meet(tmp_path: Path) -> Generator[Meet]:
-    people: list[Somebody] = []
-
-    def make(name: str) -> Somebody:
-        people.append(Somebody(tmp_path / name))
-        return people[-1]
-
-    yield make
-    for somebody in people:
-        somebody.back.stop()
-
-
-@pytest.fixture
-def relay(tmp_path: Path) -> Generator[EmbeddedRelay]:
-    made = EmbeddedRelay(tmp_path / "relay")
-    made.start()
-    yield made
-    made.stop()
 
 
 def begin(somebody: Somebody) -> ProfileFound:

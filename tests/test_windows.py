@@ -120,14 +120,6 @@ def street(tmp_path: Path) -> Generator[Street]:
         someone.end()
 
 
-@pytest.fixture
-def relay(tmp_path: Path) -> Generator[EmbeddedRelay]:
-    made = EmbeddedRelay(tmp_path / "relay")
-    made.start()
-    yield made
-    made.stop()
-
-
 def make_room(owner: Someone, relay: EmbeddedRelay, title: str = "Cabin weekend", choice: str = "") -> str:
     """Make a room on a relay, and return its invite, as it stands on the invite sheet."""
     owner("types", NAME, owner.name)
