@@ -29,6 +29,7 @@ KERNEL_READ_BYTES = 4 * 1024 * 1024, 128 * 1024  # most, and least, that the ker
 AT_ONCE_S = 0.5  # of what a seat may send in that time: a long text, not all of a file
 STRANGER_BYTES = 16 * 1024  # of a handshake that is read at once; the rest stays in the kernel until its turn
 STEP_BYTES = 16 * 1024  # that go through TLS at once, about a record: its buffers never give back what they once took
+_SEND = socket.socket.send  # not bound to its socket: of each reader that would be one more thing to have at hand
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing
 
 
@@ -126,13 +127,13 @@ class Connection(asyncio.BufferedProtocol):
         del self.seat  # in whose circle all this would stay until it is searched for
 
     @property
-    def send(self) -> Way:
+    def way(self) -> Way:
         """Return the way straight to the socket."""
-        return self.sock.send
+        return _SEND, self.sock
 
     def keep(self, rest: bytes) -> None:
         """Hand the transport what the socket didn't take."""
-        self.seat.set_way(self._pass)  # before anything else can be written: order
+        self.seat.set_way((Connection._pass, self))  # before anything else can be written: order
         self.transport.write(rest)
         if not self.transport.get_write_buffer_size():
             self.seat.set_way(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from chatcore.wire import ADDRESS_SIZE, FRAME_SIZE, HEADER, NO_ADDRESS, VERSION, Kind
@@ -14,22 +14,32 @@ BYTES_PER_SEAT = 32 * FRAME_SIZE
 FRAME_WORDS = FRAME_SIZE // ADDRESS_SIZE  # a frame is 34 words of 8 bytes: head, address, 32 of block
 SEND_HEAD = HEADER.pack(VERSION, Kind.SEND, 0, 0, NO_ADDRESS)[:ADDRESS_SIZE]
 _CHUNK = 64
-_MOST_ROUNDS = 32
-_NEAR_BYTES = 1 << 18  # of a larger buffer, what lies one round further is out of the processor's caches
-_join = b"".join
+_bytes = memoryview.tobytes
 _CUT = [struct.Struct(f"{FRAME_SIZE}s" * count).unpack_from for count in range(_CHUNK + 1)]
 
 
 class Intake:
-    """The read buffer that all seats share, seen as bytes and as words."""
+    """The read buffer that all seats share, seen as bytes, as words, and as rows of one frame each."""
 
-    __slots__ = ("sends", "view", "words")
+    __slots__ = ("_rows", "_sends", "_turns", "_words", "fields", "view")
 
     def __init__(self, size_bytes: int = INTAKE_BYTES) -> None:
         frames = max(2, size_bytes // FRAME_SIZE)
         self.view = memoryview(bytearray(frames * FRAME_SIZE))
-        self.words = self.view.cast("Q")
-        self.sends = memoryview(SEND_HEAD * frames).cast("Q")
+        self._words = self.view.cast("Q")
+        self._sends = memoryview(SEND_HEAD * frames).cast("Q")
+        self._rows = self.view.cast("B", (frames, FRAME_SIZE))
+        # Views of the one buffer, which are the same for each read of the same length: so they are kept.
+        self.fields = lru_cache(512)(self._fields)
+        self._turns = lru_cache(32)(self._take_turns)
+
+    def _fields(self, frames: int) -> tuple[memoryview, memoryview, memoryview]:
+        """Return, as words: the heads of the first frames, their addresses, and the heads if all of them are SEND."""
+        end = frames * FRAME_WORDS
+        return self._words[0:end:FRAME_WORDS], self._words[1:end:FRAME_WORDS], self._sends[:frames]
+
+    def _take_turns(self, frames: int, around: int) -> tuple[memoryview, ...]:
+        return tuple(self._rows[at:frames:around] for at in range(min(frames, around)))
 
     def cut(self, frames: int) -> Sequence[bytes]:
         """Return the first frames of the buffer, each as its own bytes."""
@@ -44,32 +54,7 @@ class Intake:
 
     def deal(self, frames: int, around: int) -> Sequence[bytes]:
         """Return the first frames of the buffer as they are dealt out to so many in turns: one piece for each."""
-        if frames <= around:
-            return self.cut(frames)
-        if frames <= _CHUNK:
-            return [*map(_join, map(_CUT[frames](self.view).__getitem__, _turns(around)))]
-        if around == 1:
-            return [bytes(self.view[: frames * FRAME_SIZE])]
-        rounds, more = divmod(frames, around)
-        if rounds >= _MOST_ROUNDS or frames * FRAME_SIZE > _NEAR_BYTES:
-            cut = self.cut(frames)
-            return [_join(cut[at::around]) for at in range(around)]
-        # Each is cut and joined before the next: the memory between stays the same, and at hand.
-        pieces = [_join(_every(rounds + 1, around)(self.view, at * FRAME_SIZE)) for at in range(more)]
-        take = _every(rounds, around)
-        return pieces + [_join(take(self.view, at * FRAME_SIZE)) for at in range(more, around)]
-
-
-@lru_cache(256)
-def _turns(around: int) -> tuple[slice, ...]:
-    return tuple(slice(at, None, around) for at in range(around))
-
-
-@lru_cache(256)
-def _every(count: int, around: int) -> Callable[[memoryview, int], tuple[bytes, ...]]:
-    """Return what cuts so many frames out, each `around` frames behind the one before."""
-    gap = f"{(around - 1) * FRAME_SIZE}x"
-    return struct.Struct(gap.join([f"{FRAME_SIZE}s"] * count)).unpack_from
+        return self.cut(frames) if frames <= around else [*map(_bytes, self._turns(frames, around))]
 
 
 def budget(seats: int) -> int:

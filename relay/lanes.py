@@ -9,21 +9,24 @@ of `send` follow one another directly.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
 from operator import call
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chatcore.wire import FRAME_SIZE
 
 if TYPE_CHECKING:
     from relay.seat import Seat
 
+SHORT_FRAMES = 128  # of a read
 WRITE_BYTES = 240 * FRAME_SIZE  # 64 KiB: more at once would stay in a port that fills up, in an order of its own
 
-Way = Callable[[bytes], int]
+Send = Callable[[Any, bytes], int]  # to what, and what; returns how many bytes were taken
+Way = tuple[Send, Any]
 Seal = Callable[[bytes], bytes]
 AS_IT_IS: Seal = bytes  # of bytes this makes the same bytes again
+NOWHERE: Way = (lambda _, data: len(data)), None  # takes all there is, and that is the end of it
 
 _T = TypeVar("_T")
 _clear = list.clear
@@ -33,12 +36,12 @@ _join = b"".join
 class Lanes:
     """The seats of a room, what waits for each, its seal and its way; made anew when one of them changes."""
 
-    __slots__ = ("_outs", "_seals", "_seats", "_ways")
+    __slots__ = ("_ends", "_outs", "_seals", "_seats", "_sends")
 
     def __init__(self, seats: Iterable[Seat]) -> None:
         self._seats = tuple(seats)
         self._outs = tuple(seat.out for seat in self._seats)
-        self._ways, self._seals = _ways_and_seals(self._seats)
+        self._sends, self._ends, self._seals = _ways_and_seals(self._seats)
 
     def flush(self) -> None:
         """Write what waits: one piece for each seat, unless that is very long."""
@@ -50,25 +53,26 @@ class Lanes:
             return
         if self._seals:
             pieces = [*map(call, compress(self._seals, self._outs), pieces)]
-        _send(compress(self._ways, self._outs), pieces, compress(self._seats, self._outs))
+        sending = map(call, compress(self._sends, self._outs), compress(self._ends, self._outs), pieces)
+        _send(sending, pieces, compress(self._seats, self._outs))
         deque(map(_clear, outs), 0)
 
 
-def _ways_and_seals(seats: Sequence[Seat]) -> tuple[list[Way], list[Seal]]:
-    """Return what takes what is for each seat now, and through what it goes before; no seals when none does anything.
+def _ways_and_seals(seats: Sequence[Seat]) -> tuple[list[Send], list[Any], list[Seal]]:
+    """Return both halves of each seat's way now, and the seals that are before it; no seals when none does anything.
 
     What is for a seat that is behind is put away as if that were its seal, and of the nothing that is left all is sent.
     """
-    ways: list[Way] = [seat.way if seat.waiting is None else len for seat in seats]
+    ways = [seat.way if seat.waiting is None else NOWHERE for seat in seats]
     seals = [seat.seal if seat.waiting is None else seat.wait for seat in seats]
-    return ways, seals if any(seal is not AS_IT_IS for seal in seals) else []
+    plain = all(seal is AS_IT_IS for seal in seals)
+    return [send for send, _ in ways], [end for _, end in ways], [] if plain else seals
 
 
-def _send(ways: Iterable[Way], pieces: Sequence[bytes], seats: Iterable[Seat]) -> None:
-    """Send each piece its way, and have the ports of these seats keep what wasn't taken."""
+def _send(sending: Iterator[int], pieces: Sequence[bytes], seats: Iterable[Seat]) -> None:
+    """Send each piece, as each step of `sending` does, and have the ports of these seats keep what wasn't taken."""
     sizes = [*map(len, pieces)]
     taken: list[int] = []
-    sending = map(call, ways, pieces)
     while len(taken) < len(sizes):
         try:
             taken.extend(sending)  # what was taken before one of them raises stays in the list
@@ -85,20 +89,17 @@ def _send(ways: Iterable[Way], pieces: Sequence[bytes], seats: Iterable[Seat]) -
 class Plan:
     """Whom a seat speaks to when it speaks to everybody: in which order, and on which ways; made anew as lanes are."""
 
-    __slots__ = ("_addresses", "_seals", "_seats", "_ways", "around")
+    __slots__ = ("_addresses", "_ends", "_seals", "_seats", "_sends", "around", "direct")
 
     def __init__(self, addresses: memoryview, seats: Sequence[Seat | None]) -> None:
         """`addresses` are words, all different; of those who are at another relay there is no seat."""
         here = [seat for seat in seats if seat is not None]
-        ways, seals = _ways_and_seals(here)
         self.around = len(addresses)
-        self._addresses = memoryview(addresses.tobytes() * 2).cast("Q")  # twice: a read may begin anywhere
-        self._seats, self._ways, self._seals = here, ways, seals
-
-    @property
-    def direct(self) -> bool:
-        """Whether all of them are here."""
-        return len(self._seats) == self.around
+        self.direct = len(here) == self.around  # all of them are here
+        # Again and again, since a read may begin anywhere; and so often that a short one is compared in one step.
+        self._addresses = memoryview(addresses.tobytes() * max(2, SHORT_FRAMES // self.around)).cast("Q")
+        self._seats = here
+        self._sends, self._ends, self._seals = _ways_and_seals(here)
 
     def place(self, addresses: memoryview) -> int:
         """Return where in this plan these addresses begin, again and again in its order; -1 if they are others."""
@@ -108,8 +109,11 @@ class Plan:
                 at = self._addresses[: self.around].tolist().index(addresses[0])
             except ValueError:
                 return -1
-        once = min(len(addresses), self.around)
-        fits = addresses[:once] == self._addresses[at : at + once] and addresses[once:] == addresses[:-once]
+        if len(addresses) <= len(self._addresses) - at:
+            fits = addresses == self._addresses[at : at + len(addresses)]
+        else:
+            once = self.around
+            fits = addresses[:once] == self._addresses[at : at + once] and addresses[once:] == addresses[:-once]
         return at if fits else -1
 
     def addresses(self, at: int, count: int) -> list[int]:
@@ -120,7 +124,8 @@ class Plan:
         """Write each of the seats from this place on its piece."""
         if seals := _from(at, self._seals):
             pieces = [*map(call, seals, pieces)]
-        _send(_from(at, self._ways), pieces, _from(at, self._seats))
+        sending = map(call, _from(at, self._sends), _from(at, self._ends), pieces)
+        _send(sending, pieces, _from(at, self._seats))
 
 
 def _from(at: int, of: list[_T]) -> list[_T]:

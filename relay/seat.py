@@ -6,8 +6,8 @@ What is fast here, and why it looks as it does:
   than the beginning of one frame.
 * A read is mostly one thing: SEND frames, one for each member.  Such a read is checked, re-addressed and cut with a
   handful of calls over the whole of it, not frame by frame.  All else takes the slow way, `Seat._sort`.
-* Frames wait in a list for each seat and are written once per turn of the loop.  One write per frame costs ten times as
-  much as soon as senders are faster than the loop.
+* What one read has for a seat is written in one piece, and what several have for it in one turn of the loop, too.  One
+  write per frame costs ten times as much as soon as senders are faster than the loop.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
-from collections.abc import Sequence
-from itertools import repeat
 from typing import TYPE_CHECKING, Protocol
 
 from chatcore.wire import (
@@ -29,7 +27,7 @@ from chatcore.wire import (
     Kind,
     Refusal,
 )
-from relay.intake import FRAME_WORDS, SEND_HEAD, budget
+from relay.intake import SEND_HEAD, budget
 from relay.lanes import WRITE_BYTES, Lanes, Plan, Seal, Way
 from relay.limits import Limits
 from relay.waiting import Waiting
@@ -43,7 +41,6 @@ LEAST_READ_BYTES = 16 * FRAME_SIZE  # of a seat that may send so much a second; 
 FAREWELL_S = 3  # how long a refused peer may take to read why
 
 _append = list.append
-_insert = list.insert
 _join = b"".join
 
 
@@ -55,7 +52,7 @@ class Port(Protocol):
         """What everything goes through before it is sent; AS_IT_IS if that is nothing."""
 
     @property
-    def send(self) -> Way:
+    def way(self) -> Way:
         """What sends, and returns how much was taken.  Raises OSError as a socket that doesn't block does."""
 
     def keep(self, rest: bytes) -> None:
@@ -82,7 +79,18 @@ def frame(kind: Kind, argument: int = 0, number: int = 0, address: bytes = NO_AD
 class Room(dict[int, list[bytes]]):
     """Address (as a word) -> what waits for that seat: whole frames.  Who isn't in here can't be reached from here."""
 
-    __slots__ = ("_lanes", "_talk", "dirty", "far", "mixed", "nowhere", "plans", "room_id", "seats", "steady")
+    __slots__ = (
+        "_lanes",
+        "dirty",
+        "far",
+        "front",
+        "nowhere",
+        "plans",
+        "room_id",
+        "seats",
+        "speaker",
+        "steady",
+    )
 
     def __init__(self, room_id: bytes, nowhere: list[bytes]) -> None:
         super().__init__()
@@ -91,10 +99,10 @@ class Room(dict[int, list[bytes]]):
         self.far: dict[int, FarSeat] = {}  # those at other relays, if there are any
         self.nowhere = nowhere
         self.dirty = False  # something waits
-        self.mixed = False  # and not only `_talk`
-        self._talk: tuple[Plan, int, Sequence[bytes]] | None = None  # what was read first in this turn: see `deal`
         self.plans: dict[int, Plan] = {}  # by who speaks
         self.steady = False  # something was written since anything changed
+        self.speaker: Seat | None = None  # who spoke last to everybody: see `Seat._forward`
+        self.front: memoryview | None = None  # what is read into at once from here, when there is no begun frame
         self._lanes: Lanes | None = None
 
     def __missing__(self, _address: int) -> list[bytes]:
@@ -103,7 +111,7 @@ class Room(dict[int, list[bytes]]):
 
     def change(self) -> None:
         """Forget what was made of who is here and on which ways: a seat has come, gone, or changed its way."""
-        self.settle()
+        self.speaker = self.front = None
         self.plans.clear()
         self.steady = False
         self._lanes = None
@@ -119,46 +127,17 @@ class Room(dict[int, list[bytes]]):
             return None
         return Plan(first, [*map(self.seats.get, words)])
 
-    def deal(self, plan: Plan, at: int, pieces: Sequence[bytes]) -> None:
-        """Take a piece for each of these seats.
-
-        What comes from one seat alone in a turn is written as it is; what others add makes lists of it all.
-        """
-        if self.dirty or not plan.direct:
-            self.settle()
-            deque(map(_append, map(self.__getitem__, plan.addresses(at, len(pieces))), pieces), 0)
-            self.mixed = True
-        else:
-            self._talk = plan, at, pieces
-
-    def settle(self) -> None:
-        """Put what came first before all else that waits."""
-        if self._talk is not None:
-            (plan, at, pieces), self._talk = self._talk, None
-            outs = map(self.__getitem__, plan.addresses(at, len(pieces)))
-            deque(map(_insert, outs, repeat(0), pieces), 0)
-            self.mixed = True
-
     def flush(self) -> None:
         """Write what waits for those who are here: one piece for each."""
         self.dirty = False
-        if self._talk is not None:
-            plan, at, pieces = self._talk
-            if self.mixed or len(pieces[0]) > WRITE_BYTES:
-                self.settle()
-            else:
-                self._talk = None
-                plan.send(at, pieces)
-        if self.mixed:
-            self.mixed = False
-            if not self.steady:  # news of who has come is no reason to make anything that lasts
-                self.steady = True
-                for seat in self.seats.values():
-                    seat.write_long()
-                return
-            if self._lanes is None:
-                self._lanes = Lanes(self.seats.values())
-            self._lanes.flush()
+        if not self.steady:  # news of who has come is no reason to make anything that lasts
+            self.steady = True
+            for seat in self.seats.values():
+                seat.write_long()
+            return
+        if self._lanes is None:
+            self._lanes = Lanes(self.seats.values())
+        self._lanes.flush()
 
 
 class Seat:
@@ -184,7 +163,7 @@ class Seat:
     def __init__(self, switch: Switch, port: Port, doom: tuple[Refusal, int] | None) -> None:
         self.switch = switch
         self.port = port
-        self._way: Way | None = None  # as soon as it is asked for
+        self._way: Way | None = None  # another one than the port's
         self.doom = doom  # decided at the door: it may say its join, and hears why not
         self.room: Room | None = None
         self.address = NO_ADDRESS
@@ -199,14 +178,14 @@ class Seat:
 
     def get_buffer(self) -> memoryview:
         """Return where the next bytes go: the shared buffer, behind what this seat has of a frame already."""
-        size, view = len(self.tail), self.switch.intake.view
-        if size or self.room is None:
-            view[:size] = self.tail
-            return view[size : self.most_bytes()]
-        fronts, seats = self.switch.fronts, len(self.room)
-        if (front := fronts.get(seats)) is None:
-            front = fronts[seats] = view[: self.most_bytes()]
-        return front
+        room = self.room
+        if room is None or self.tail:
+            view = self.switch.intake.view
+            view[: len(self.tail)] = self.tail
+            return view[len(self.tail) : self.most_bytes()]
+        if room.front is None:
+            room.front = self.switch.intake.view[: self.most_bytes()]
+        return room.front
 
     def most_bytes(self) -> int:
         """Return how much one wake-up may read."""
@@ -232,32 +211,39 @@ class Seat:
         else:
             self.quiet_s = 0
             self.switch.frames += frames
-            if intake.words[0 : frames * FRAME_WORDS : FRAME_WORDS] == intake.sends[:frames]:
+            heads, addresses, sends = intake.fields(frames)
+            if heads == sends:
                 if frames:
-                    self._forward(room, frames)
+                    self._forward(room, frames, addresses)
             else:
                 self._sort(room, 0, frames)
         self.tail = bytes(intake.view[size - rest : size]) if rest else b""
 
-    def _forward(self, room: Room, frames: int) -> None:
-        """Forward the first frames of the buffer, which are all SEND and nothing else."""
+    def _forward(self, room: Room, frames: int, addresses: memoryview) -> None:
+        """Forward the first frames of the buffer, which are all SEND and nothing else, to these addresses in it."""
         intake = self.switch.intake
-        addresses = intake.words[1 : frames * FRAME_WORDS : FRAME_WORDS]
-        plan, at = room.plans.get(self.word), -1
-        if plan is not None:
-            at = plan.place(addresses)
+        plan = room.plans.get(self.word)
+        at = -1 if plan is None else plan.place(addresses)
         if at < 0 and (plan := room.plan(addresses)) is not None:
             room.plans[self.word], at = plan, 0
         mine = memoryview(self.address * frames).cast("Q")
-        if plan is None or at < 0:
+        if plan is None:
             outs = [*map(room.__getitem__, addresses.tolist())]
             addresses[:] = mine
             deque(map(_append, outs, intake.cut(frames)), 0)
             self.switch.mark(room)
+            return
+        addresses[:] = mine
+        pieces = intake.deal(frames, plan.around)
+        # Who goes on speaking is written at once, while the processor has it at hand.  Of several who speak by turns,
+        # all that one turn of the loop has read goes together.  And laggards are weighed at the end of a turn only.
+        at_once = room.speaker is self and plan.direct and not room.dirty and not self.switch.laggards
+        if at_once and len(pieces[0]) <= WRITE_BYTES:
+            plan.send(at, pieces)
         else:
-            addresses[:] = mine
-            room.deal(plan, at, intake.deal(frames, plan.around))
-            self.switch.list(room)
+            room.speaker = self
+            deque(map(_append, map(room.__getitem__, plan.addresses(at, len(pieces))), pieces), 0)
+            self.switch.mark(room)
 
     def _knock(self, size: int) -> None:
         """Judge a stranger's first bytes, as soon as they can be judged; the rest of the read follows its join."""
@@ -295,8 +281,6 @@ class Seat:
         if self.closing:
             return
         self.switch.note(reason.name.lower())
-        if self.room is not None:
-            self.room.settle()
         before = self.waiting.take(self.waiting.frames) if self.waiting is not None else b""
         last = before + _join([*self.out, frame(Kind.REFUSED, reason, wait_s)])
         self.leave()
@@ -315,10 +299,8 @@ class Seat:
 
     @property
     def way(self) -> Way:
-        """What sends to the peer now; kept from here on, since for whoever asks there will be more."""
-        if self._way is None:
-            self._way = self.port.send
-        return self._way
+        """What sends to the peer now."""
+        return self._way or self.port.way
 
     @property
     def seal(self) -> Seal:
@@ -338,7 +320,8 @@ class Seat:
     def write_sealed(self, data: bytes) -> None:
         """Send, and let the port keep the rest."""
         try:
-            size = (self._way or self.port.send)(data)
+            send, end = self.way
+            size = send(end, data)
         except (BlockingIOError, InterruptedError):
             size = 0
         except OSError:  # the peer is gone, and the loop will say so

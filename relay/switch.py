@@ -25,6 +25,7 @@ from chatcore.wire import (
 )
 from relay.cluster import Cluster
 from relay.intake import Intake
+from relay.lanes import NOWHERE
 from relay.limits import Limits
 from relay.seat import Port, Room, Seat, frame, word_of
 
@@ -51,10 +52,9 @@ class Switch:
         note: Callable[[str], None],
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        self.fronts: dict[int, memoryview] = {}  # what a seat reads into at once, by how many are in its room
-        self.limits = limits
         self.intake = Intake()
         self.rooms: dict[bytes, Room] = {}
+        self.limits = limits
         self.seats: dict[Seat, None] = {}  # half as large as a set
         self.laggards: set[Seat] = set()
         self.note = note
@@ -79,7 +79,8 @@ class Switch:
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._limits = limits
-        self.fronts.clear()
+        for room in self.rooms.values():
+            room.front = None
 
     def open(self, port: Port, doom: tuple[Refusal, int] | None = None) -> Seat:
         """Take a new connection; `doom` is a refusal that it will hear in answer to its join."""
@@ -97,7 +98,7 @@ class Switch:
         """
         seat.closing = True
         seat.quiet_s = 0
-        seat.set_way(len)
+        seat.set_way(NOWHERE)
         self._gone.append(seat)
         if self._may_go == GONE_PER_TURN:
             self._later(self._let_more_go)
@@ -181,11 +182,6 @@ class Switch:
 
     def mark(self, room: Room) -> None:
         """Remember that frames wait in this room, and have them written at the end of this turn."""
-        room.mixed = True
-        self.list(room)
-
-    def list(self, room: Room) -> None:
-        """Have what waits in this room written at the end of this turn."""
         if not room.dirty:
             room.dirty = True
             if not self._dirty:

@@ -19,7 +19,7 @@ from types import TracebackType
 from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, Kind, join_block, parse_frame
 from relay.config import Config
 from relay.counts import counts
-from relay.lanes import AS_IT_IS, Seal
+from relay.lanes import AS_IT_IS, Seal, Way
 from relay.limits import Limits
 from relay.seat import Seat
 from relay.server import Server, loop_factory
@@ -67,6 +67,10 @@ class FakePort:
         self.closed = False
         self.was_reset = False
         self.unsent = 0
+
+    @property
+    def way(self) -> Way:
+        return type(self).send, self
 
     def send(self, data: bytes) -> int:
         self.written += data

@@ -6,10 +6,12 @@ import random
 import weakref
 
 import pytest
-from relay_help import Bench, FakePort, Guest, join_frame, send_frame
+from relay_help import ROOM, Bench, FakePort, Guest, join_frame, send_frame
 
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 from relay.intake import Intake
+from relay.lanes import WRITE_BYTES
+from relay.limits import Limits
 from relay.seat import Seat
 
 
@@ -145,7 +147,7 @@ class Flaky(FakePort):
     def keep(self, rest: bytes) -> None:
         assert not self.kept
         self.kept = rest
-        self.seat.set_way(self._pass)
+        self.seat.set_way((Flaky._pass, self))
         self.seat.set_behind(True)
 
     def _pass(self, data: bytes) -> int:
@@ -158,7 +160,7 @@ class Flaky(FakePort):
             self.written += self.kept
             self.kept = b""
             self.room_bytes = self.dice.randrange(40 * FRAME_SIZE)
-            self.seat.set_way(self.send)
+            self.seat.set_way(None)
             self.seat.set_behind(False)
         else:
             self.room_bytes = self.dice.randrange(40 * FRAME_SIZE)
@@ -216,3 +218,88 @@ def test_who_spoke_to_all_keeps_nothing_of_those_who_have_left() -> None:
     del bob
     bench.turn()
     assert gone() is None
+
+
+def say(speaker: Guest, others: list[Guest], number: int) -> None:
+    """Have one say something to others, and the turn of the loop not end yet."""
+    data = b"".join(send_frame(guest.address, number) for guest in others)
+    speaker.seat.get_buffer()[: len(data)] = data
+    speaker.seat.buffer_updated(len(data))
+
+
+def heard(guest: Guest) -> list[int]:
+    """Return the numbers of what one got since the last call."""
+    return [int.from_bytes(frame.block[:4], "big") for frame in guest.take() if frame.kind is Kind.SEND]
+
+
+def test_who_goes_on_speaking_is_written_at_once_and_of_several_all_that_one_turn_read_together() -> None:
+    bench = Bench()
+    alice, bob, carol, dave = (bench.join() for _ in range(4))
+    dave.take()
+    say(alice, [bob, carol, dave], 0)
+    assert heard(dave) == []  # she might be one of several
+    bench.turn()
+    assert heard(dave) == [0]
+    say(alice, [bob, carol, dave], 1)
+    assert heard(dave) == [1]
+    before = dave.port.writes
+    say(bob, [alice, carol, dave], 2)
+    say(alice, [bob, carol, dave], 3)
+    say(carol, [alice, bob, dave], 4)
+    say(carol, [alice, bob, dave], 5)
+    assert dave.port.writes == before
+    bench.turn()
+    assert heard(dave) == [2, 3, 4, 5]
+    assert dave.port.writes == before + 1
+    say(carol, [alice, bob, dave], 6)
+    assert heard(dave) == [6]
+    room = bench.switch.rooms[ROOM]
+    bench.switch.lost(carol.seat)
+    assert room.speaker is None  # and keeps nothing of her
+
+
+def test_what_is_written_at_once_overtakes_nothing_that_waits() -> None:
+    bench = Bench()
+    alice, bob, carol = (bench.join() for _ in range(3))
+    for number in range(2):
+        say(alice, [bob, carol], number)
+        bench.turn()
+    bob.take()
+    say(alice, [bob], 2)  # to one only: this waits for the end of the turn
+    say(alice, [bob, carol], 3)
+    bench.turn()
+    assert heard(bob) == [2, 3]
+
+
+def test_nothing_is_written_at_once_while_somebody_is_behind() -> None:
+    bench = Bench()
+    alice, bob, carol = (bench.join() for _ in range(3))
+    for number in range(2):
+        say(alice, [bob, carol], number)
+        bench.turn()
+    carol.seat.set_behind(True)
+    for number in range(2, 5):  # the second of these would be, were it not for her
+        heard(bob)
+        say(alice, [bob, carol], number)
+        assert heard(bob) == []
+        bench.turn()
+    assert heard(bob) == [4]
+    carol.port.unsent = Limits().max_unsent_bytes_per_seat + 1
+    say(alice, [bob, carol], 5)
+    bench.turn()
+    assert carol.port.was_reset
+
+
+def test_what_is_very_long_is_never_written_at_once() -> None:
+    """It goes in portions, between which a reader that doesn't keep up is noticed."""
+    bench = Bench(Limits().unlimited())
+    alice, bob = bench.join(), bench.join()
+    long = WRITE_BYTES // FRAME_SIZE + 1
+    for _ in range(2):
+        say(alice, [bob] * long, 0)
+        bench.turn()
+    before = bob.port.writes
+    say(alice, [bob] * long, 1)
+    assert bob.port.writes == before
+    bench.turn()
+    assert bob.port.writes == before + 2

@@ -524,10 +524,10 @@ def test_a_mistake_while_one_room_is_written_to_holds_up_no_other() -> None:
     bench = Bench()
     rooms = [[bench.join(bytes([number]) * 32) for _ in range(2)] for number in range(3)]
 
-    def fail(_data: bytes) -> int:
+    def fail(_port: Any, _data: bytes) -> int:
         raise ValueError("a mistake of ours")
 
-    rooms[0][1].seat.set_way(fail)
+    rooms[0][1].seat.set_way((fail, None))
     for alice, bob in rooms:
         bob.take()
         buffer = alice.seat.get_buffer()
@@ -563,18 +563,17 @@ def behind(bench: Bench) -> Guest:
 
 def drain(guest: Guest, most: int = 1 << 30) -> list[Frame]:
     """Let the port empty, and fill again at once, until nothing waits; return what came."""
-    way = guest.seat.way
     frames: list[Frame] = []
 
-    def fill(data: bytes) -> int:
+    def fill(_port: Any, data: bytes) -> int:
         guest.seat.set_behind(True)
-        return way(data)
+        return guest.port.send(data)
 
-    guest.seat.set_way(fill)
+    guest.seat.set_way((fill, None))
     while guest.seat.waiting is not None and len(frames) < most:
         guest.seat.set_behind(False)
         frames += guest.take()
-    guest.seat.set_way(way)
+    guest.seat.set_way(None)
     return frames
 
 
@@ -648,14 +647,13 @@ def test_a_port_that_fills_up_holds_little_of_a_long_write() -> None:
     bench = Bench(Limits().unlimited())
     reader, talker = bench.join(), bench.join()
     reader.take()
-    way = reader.seat.way
 
-    def fill(data: bytes) -> int:
+    def fill(_port: Any, data: bytes) -> int:
         if reader.port.writes >= 5:
             reader.seat.set_behind(True)
-        return way(data)
+        return reader.port.send(data)
 
-    reader.seat.set_way(fill)
+    reader.seat.set_way((fill, None))
     reader.port.writes = 3
     for number in range(5):  # all in one turn
         talker.seat.get_buffer()[: FRAME_SIZE * 481] = send_frame(reader.address, number) * 481
