@@ -9,7 +9,7 @@ of `send` follow one another directly.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from operator import call
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,12 +36,12 @@ _join = b"".join
 class Lanes:
     """The seats of a room, what waits for each, its seal and its way; made anew when one of them changes."""
 
-    __slots__ = ("_ends", "_outs", "_seals", "_seats", "_sends")
+    __slots__ = ("_ends", "_outs", "_seals", "_seats", "_send")
 
     def __init__(self, seats: Iterable[Seat]) -> None:
         self._seats = tuple(seats)
         self._outs = tuple(seat.out for seat in self._seats)
-        self._sends, self._ends, self._seals = _ways_and_seals(self._seats)
+        self._send, self._ends, self._seals = _ways_and_seals(self._seats)
 
     def flush(self) -> None:
         """Write what waits: one piece for each seat, unless that is very long."""
@@ -53,26 +53,32 @@ class Lanes:
             return
         if self._seals:
             pieces = [*map(call, compress(self._seals, self._outs), pieces)]
-        sending = map(call, compress(self._sends, self._outs), compress(self._ends, self._outs), pieces)
-        _send(sending, pieces, compress(self._seats, self._outs))
+        _send_all(self._send, compress(self._ends, self._outs), pieces, compress(self._seats, self._outs))
         deque(map(_clear, outs), 0)
 
 
-def _ways_and_seals(seats: Sequence[Seat]) -> tuple[list[Send], list[Any], list[Seal]]:
-    """Return both halves of each seat's way now, and the seals that are before it; no seals when none does anything.
+def _ways_and_seals(seats: Sequence[Seat]) -> tuple[Send, list[Any], list[Seal]]:
+    """Return what sends to all of them now, to what for each, and the seals before; no seals when none does anything.
 
     What is for a seat that is behind is put away as if that were its seal, and of the nothing that is left all is sent.
     """
     ways = [seat.way if seat.waiting is None else NOWHERE for seat in seats]
     seals = [seat.seal if seat.waiting is None else seat.wait for seat in seats]
     plain = all(seal is AS_IT_IS for seal in seals)
-    return [send for send, _ in ways], [end for _, end in ways], [] if plain else seals
+    alike = len({send for send, _ in ways}) == 1
+    return ways[0][0] if alike else _go, [end for _, end in ways] if alike else ways, [] if plain else seals
 
 
-def _send(sending: Iterator[int], pieces: Sequence[bytes], seats: Iterable[Seat]) -> None:
-    """Send each piece, as each step of `sending` does, and have the ports of these seats keep what wasn't taken."""
+def _go(way: Way, data: bytes) -> int:
+    send, end = way
+    return send(end, data)
+
+
+def _send_all(send: Send, ends: Iterable[Any], pieces: Sequence[bytes], seats: Iterable[Seat]) -> None:
+    """Send each end its piece, and have the ports of these seats keep what wasn't taken."""
     sizes = [*map(len, pieces)]
     taken: list[int] = []
+    sending = map(send, ends, pieces)
     while len(taken) < len(sizes):
         try:
             taken.extend(sending)  # what was taken before one of them raises stays in the list
@@ -89,7 +95,7 @@ def _send(sending: Iterator[int], pieces: Sequence[bytes], seats: Iterable[Seat]
 class Plan:
     """Whom a seat speaks to when it speaks to everybody: in which order, and on which ways; made anew as lanes are."""
 
-    __slots__ = ("_addresses", "_ends", "_seals", "_seats", "_sends", "around", "direct")
+    __slots__ = ("_addresses", "_ends", "_seals", "_seats", "_send", "around", "direct")
 
     def __init__(self, addresses: memoryview, seats: Sequence[Seat | None]) -> None:
         """`addresses` are words, all different; of those who are at another relay there is no seat."""
@@ -99,7 +105,7 @@ class Plan:
         # Again and again, since a read may begin anywhere; and so often that a short one is compared in one step.
         self._addresses = memoryview(addresses.tobytes() * max(2, SHORT_FRAMES // self.around)).cast("Q")
         self._seats = here
-        self._sends, self._ends, self._seals = _ways_and_seals(here)
+        self._send, self._ends, self._seals = _ways_and_seals(here)
 
     def place(self, addresses: memoryview) -> int:
         """Return where in this plan these addresses begin, again and again in its order; -1 if they are others."""
@@ -122,11 +128,13 @@ class Plan:
 
     def send(self, at: int, pieces: Sequence[bytes]) -> None:
         """Write each of the seats from this place on its piece."""
-        if seals := _from(at, self._seals):
+        ends, seals, seats = self._ends, self._seals, self._seats
+        if at:
+            ends, seals, seats = _from(at, ends), _from(at, seals), _from(at, seats)
+        if seals:
             pieces = [*map(call, seals, pieces)]
-        sending = map(call, _from(at, self._sends), _from(at, self._ends), pieces)
-        _send(sending, pieces, _from(at, self._seats))
+        _send_all(self._send, ends, pieces, seats)
 
 
 def _from(at: int, of: list[_T]) -> list[_T]:
-    return of[at:] + of[:at] if at else of
+    return of[at:] + of[:at]
