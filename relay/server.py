@@ -29,7 +29,7 @@ from relay.system import notify_service_manager, open_file_limit
 
 BACKLOG = 1024
 ACCEPTS_PER_TURN = 64
-ADMITTED_PER_TURN = 2  # each costs as much as some hundred deliveries, and those who talk shall not wait for a crowd
+ADMITTED_PER_TURN = 1  # it costs as much as some hundred deliveries, and those who talk shall not wait for a crowd
 ACCEPT_AGAIN_S = 0.25
 RESERVED_FILES = 64  # descriptors for all that isn't a connection
 STOP_S = 3.0

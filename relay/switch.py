@@ -29,7 +29,7 @@ from relay.lanes import NOWHERE
 from relay.limits import Limits
 from relay.seat import Port, Room, Seat, frame, word_of
 
-GONE_PER_TURN = 8  # are let go: when thousands go in one moment, those who stay must not wait for all of it
+GONE_PER_TURN = 4  # are let go: when thousands go in one moment, those who stay must not wait for all of it
 LAGGARDS_PER_TURN = 64  # are weighed at most, on average: a crowd that reads nothing must not cost all others theirs
 WAIT_ROOM_FULL_S = 30
 WAIT_SHUTDOWN_S = (2, 15)  # drawn for each seat, so that they don't all come back in the same second
