@@ -19,7 +19,7 @@ from chatcore.wire import FRAME_SIZE
 if TYPE_CHECKING:
     from relay.seat import Seat
 
-SHORT_FRAMES = 128  # of a read
+SHORT_FRAMES = 64  # of a read
 WRITE_BYTES = 240 * FRAME_SIZE  # 64 KiB: more at once would stay in a port that fills up, in an order of its own
 
 Send = Callable[[Any, bytes], int]  # to what, and what; returns how many bytes were taken
@@ -101,7 +101,7 @@ class Plan:
         """`addresses` are words, all different; of those who are at another relay there is no seat."""
         here = [seat for seat in seats if seat is not None]
         self.around = len(addresses)
-        self.direct = len(here) == self.around  # all of them are here
+        self.direct = len(here) == self.around and all(seat.waiting is None for seat in here)  # all here, nobody behind
         # Again and again, since a read may begin anywhere; and so often that a short one is compared in one step.
         self._addresses = memoryview(addresses.tobytes() * max(2, SHORT_FRAMES // self.around)).cast("Q")
         self._seats = here

@@ -237,9 +237,13 @@ class Seat:
         pieces = intake.deal(frames, plan.around)
         # Who goes on speaking is written at once, while the processor has it at hand.  Of several who speak by turns,
         # all that one turn of the loop has read goes together.  And laggards are weighed at the end of a turn only.
-        at_once = room.speaker is self and plan.direct and not room.dirty and not self.switch.laggards
+        at_once = room.speaker is self and plan.direct and not room.dirty
         if at_once and len(pieces[0]) <= WRITE_BYTES:
-            plan.send(at, pieces)
+            try:
+                plan.send(at, pieces)
+            except Exception as mistake:  # of ours: it shall not cost the speaker the connection
+                room.speaker = None
+                self.switch.raise_later(mistake)
         else:
             room.speaker = self
             deque(map(_append, map(room.__getitem__, plan.addresses(at, len(pieces))), pieces), 0)

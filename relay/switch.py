@@ -230,6 +230,14 @@ class Switch:
             seat.drop("laggard")
             total -= owed[seat]
 
+    def raise_later(self, mistake: Exception) -> None:
+        """Leave a mistake of ours to the loop, which logs it, at the end of this turn."""
+
+        def again() -> None:
+            raise mistake
+
+        self._later(again)
+
     def unsent_bytes(self) -> int:
         """Return how much waits for all whose port filled up."""
         return sum(seat.owed_bytes() for seat in self.laggards)

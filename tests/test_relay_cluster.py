@@ -118,6 +118,20 @@ def test_rooms_stay_apart() -> None:
     assert relays.hub.log[-1][0] != "blocks"
 
 
+def test_more_is_read_at_once_when_others_come_at_another_relay_and_less_when_they_go() -> None:
+    relays = Relays(2)
+    alice = relays.join(0)
+    alone = len(alice.seat.get_buffer())
+    others = [relays.join(1) for _ in range(20)]
+    assert len(alice.seat.get_buffer()) > 10 * alone
+    for guest in others[1:]:
+        relays.benches[1].switch.lost(guest.seat)
+        for _ in range(4):
+            relays.benches[1].turn()
+    relays.hub.run()
+    assert len(alice.seat.get_buffer()) == alone
+
+
 def test_who_leaves_is_seen_to_leave_and_an_empty_room_is_forgotten() -> None:
     relays = Relays(2)
     views = whole(relays, 0, 1, 1)

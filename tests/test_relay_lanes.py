@@ -6,7 +6,7 @@ import random
 import weakref
 
 import pytest
-from relay_help import ROOM, Bench, FakePort, Guest, join_frame, send_frame
+from relay_help import OTHER_ROOM, ROOM, Bench, FakePort, Guest, join_frame, send_frame
 
 from chatcore.wire import FRAME_SIZE, Frame, Kind, Refusal
 from relay.intake import Intake
@@ -269,6 +269,37 @@ def test_what_is_written_at_once_overtakes_nothing_that_waits() -> None:
     say(alice, [bob, carol], 3)
     bench.turn()
     assert heard(bob) == [2, 3]
+
+
+def test_who_is_behind_in_one_room_slows_no_other() -> None:
+    bench = Bench()
+    behind, alice, bob = bench.join(OTHER_ROOM), bench.join(), bench.join()
+    behind.seat.set_behind(True)
+    say(alice, [bob], 0)
+    bench.turn()
+    bob.take()
+    say(alice, [bob], 1)
+    assert heard(bob) == [1]
+
+
+def test_a_mistake_in_what_is_written_at_once_costs_the_speaker_nothing() -> None:
+    bench = Bench()
+    alice, bob, carol = (bench.join() for _ in range(3))
+
+    def fail(_port: object, _data: bytes) -> int:
+        raise ValueError("a mistake of ours")
+
+    carol.seat.set_way((fail, None))
+    bench.switch.rooms[ROOM].speaker = alice.seat  # as if she had spoken before
+    say(alice, [bob, carol], 1)
+    assert not alice.port.closed
+    with pytest.raises(ValueError, match="ours"):
+        bench.turn()
+    carol.seat.set_way(None)
+    say(alice, [bob, carol], 2)
+    bench.turn()
+    assert heard(bob)[-2:] == [1, 2]
+    assert heard(carol) == [2]
 
 
 def test_nothing_is_written_at_once_while_somebody_is_behind() -> None:
