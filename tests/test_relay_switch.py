@@ -510,8 +510,9 @@ def test_a_crowd_of_laggards_is_weighed_now_and_then_and_each_second() -> None:
     for guest in crowd:
         guest.port.unsent_bytes = partial(weigh, guest)  # type: ignore[method-assign]
         guest.seat.set_behind(True)
-    for _ in range(10):
-        alice.feed(send_frame(bob.address))
+    for number in range(10):  # by turns, so that it waits for the end of the turn
+        speaker, listener = (alice, bob) if number % 2 else (bob, alice)
+        speaker.feed(send_frame(listener.address))
     assert 200 <= len(weighed) <= 10 * LAGGARDS_PER_TURN + 200
     weighed.clear()
     crowd[7].port.unsent = Limits().max_unsent_bytes_per_seat + 1
