@@ -386,7 +386,6 @@ class Cluster:
             elif self._has_place(room):
                 far = holding.seats[word] = room.far[word] = FarSeat(record, relay)
                 room[word] = far.out
-                room.front = None  # more may be read at once now
                 self._kept += 1
                 self.far_seats += 1
                 since_ms, _ = RECORD.unpack(record)
@@ -405,7 +404,6 @@ class Cluster:
 
     def _remove(self, room: Room, far: FarSeat) -> None:
         del room[far.word], room.far[far.word]
-        room.front = None
         self._kept -= 1
         self.far_seats -= 1
         if room.seats:

@@ -39,7 +39,7 @@ class Intake:
         return self._words[0:end:FRAME_WORDS], self._words[1:end:FRAME_WORDS], self._sends[:frames]
 
     def _take_turns(self, frames: int, around: int) -> tuple[memoryview, ...]:
-        return tuple(self._rows[at:frames:around] for at in range(min(frames, around)))
+        return tuple(self._rows[at:frames:around] for at in range(around))
 
     def cut(self, frames: int) -> Sequence[bytes]:
         """Return the first frames of the buffer, each as its own bytes."""

@@ -83,7 +83,6 @@ class Room(dict[int, list[bytes]]):
         "_lanes",
         "dirty",
         "far",
-        "front",
         "nowhere",
         "plans",
         "room_id",
@@ -102,7 +101,6 @@ class Room(dict[int, list[bytes]]):
         self.plans: dict[int, Plan] = {}  # by who speaks
         self.steady = False  # something was written since anything changed
         self.speaker: Seat | None = None  # who spoke last to everybody: see `Seat._forward`
-        self.front: memoryview | None = None  # what is read into at once from here, when there is no begun frame
         self._lanes: Lanes | None = None
 
     def __missing__(self, _address: int) -> list[bytes]:
@@ -111,7 +109,7 @@ class Room(dict[int, list[bytes]]):
 
     def change(self) -> None:
         """Forget what was made of who is here and on which ways: a seat has come, gone, or changed its way."""
-        self.speaker = self.front = None
+        self.speaker = None
         self.plans.clear()
         self.steady = False
         self._lanes = None
@@ -178,14 +176,14 @@ class Seat:
 
     def get_buffer(self) -> memoryview:
         """Return where the next bytes go: the shared buffer, behind what this seat has of a frame already."""
-        room = self.room
-        if room is None or self.tail:
-            view = self.switch.intake.view
+        view = self.switch.intake.view
+        if self.room is None or self.tail:
             view[: len(self.tail)] = self.tail
             return view[len(self.tail) : self.most_bytes()]
-        if room.front is None:
-            room.front = self.switch.intake.view[: self.most_bytes()]
-        return room.front
+        fronts, seats = self.switch.fronts, len(self.room)
+        if (front := fronts.get(seats)) is None:
+            front = fronts[seats] = view[: self.most_bytes()]
+        return front
 
     def most_bytes(self) -> int:
         """Return how much one wake-up may read."""

@@ -52,9 +52,10 @@ class Switch:
         note: Callable[[str], None],
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
+        self.fronts: dict[int, memoryview] = {}  # what a seat reads into at once, by how many are in its room
+        self.limits = limits
         self.intake = Intake()
         self.rooms: dict[bytes, Room] = {}
-        self.limits = limits
         self.seats: dict[Seat, None] = {}  # half as large as a set
         self.laggards: set[Seat] = set()
         self.note = note
@@ -79,8 +80,7 @@ class Switch:
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._limits = limits
-        for room in self.rooms.values():
-            room.front = None
+        self.fronts.clear()
 
     def open(self, port: Port, doom: tuple[Refusal, int] | None = None) -> Seat:
         """Take a new connection; `doom` is a refusal that it will hear in answer to its join."""

@@ -108,12 +108,15 @@ class Guest:
     def feed(self, data: bytes, piece_bytes: int = 1 << 20) -> None:
         """Give bytes to the seat as a socket would: in pieces, through the shared buffer."""
         while data and not self.seat.closing:
-            buffer = self.seat.get_buffer()
-            size = min(len(buffer), len(data), piece_bytes)
-            buffer[:size] = data[:size]
-            self.seat.buffer_updated(size)
+            size = min(len(self.seat.get_buffer()), len(data), piece_bytes)
+            self.give(data[:size])
             data = data[size:]
         self.bench.turn()
+
+    def give(self, data: bytes) -> None:
+        """Give bytes to the seat in one read, and leave the turn of the loop unended."""
+        self.seat.get_buffer()[: len(data)] = data
+        self.seat.buffer_updated(len(data))
 
     def take(self) -> list[Frame]:
         """Return the frames written since the last call."""

@@ -84,20 +84,20 @@ def test_what_a_socket_does_not_take_is_kept_and_nobody_else_loses_by_it(way: st
     assert not gone.kept
 
 
+def say(speaker: Guest, others: list[Guest], number: int) -> None:
+    """Have one say something to others, and the turn of the loop not end yet."""
+    speaker.give(b"".join(send_frame(guest.address, number) for guest in others))
+
+
 def test_news_in_the_same_turn_comes_after_what_was_said_before_it() -> None:
     bench = Bench()
     alice, bob, carol = bench.join(), bench.join(), bench.join()
     for guest in (alice, bob, carol):
         guest.take()
 
-    def say(who: Guest, *frames: bytes) -> None:
-        data = b"".join(frames)
-        who.seat.get_buffer()[: len(data)] = data
-        who.seat.buffer_updated(len(data))
-
-    say(alice, send_frame(bob.address, 1), send_frame(carol.address, 1))
-    say(bob, send_frame(alice.address, 2), send_frame(carol.address, 2))
-    say(alice, send_frame(bob.address, 3), send_frame(carol.address, 3))
+    say(alice, [bob, carol], 1)
+    say(bob, [alice, carol], 2)
+    say(alice, [bob, carol], 3)
     bench.switch.lost(bob.seat)
     bench.turn()
     assert [(f.kind, f.block[3]) for f in carol.take()] == [
@@ -114,9 +114,7 @@ def test_who_is_refused_gets_first_what_was_said_to_all_in_this_turn() -> None:
     bench = Bench()
     alice, bob, carol = bench.join(), bench.join(), bench.join()
     bob.take()
-    data = send_frame(bob.address, 1) + send_frame(carol.address, 1)
-    alice.seat.get_buffer()[: len(data)] = data
-    alice.seat.buffer_updated(len(data))
+    say(alice, [bob, carol], 1)
     bob.seat.refuse(Refusal.MALFORMED)
     assert [f.kind for f in bob.take()] == [Kind.SEND, Kind.REFUSED]
     bench.turn()
@@ -188,8 +186,7 @@ def test_whatever_sockets_take_each_reader_gets_all_of_each_sender_in_order(seed
                 frames += [send_frame(other.address, said[who.address]) for other in others]
                 said[who.address] += 1
             data = b"".join(frames)
-            who.seat.get_buffer()[: len(data)] = data
-            who.seat.buffer_updated(len(data))
+            who.give(data)
             if dice.random() < 0.3:
                 dice.choice(ports).read()
         if dice.random() < 0.1:
@@ -218,13 +215,6 @@ def test_who_spoke_to_all_keeps_nothing_of_those_who_have_left() -> None:
     del bob
     bench.turn()
     assert gone() is None
-
-
-def say(speaker: Guest, others: list[Guest], number: int) -> None:
-    """Have one say something to others, and the turn of the loop not end yet."""
-    data = b"".join(send_frame(guest.address, number) for guest in others)
-    speaker.seat.get_buffer()[: len(data)] = data
-    speaker.seat.buffer_updated(len(data))
 
 
 def heard(guest: Guest) -> list[int]:
@@ -258,12 +248,18 @@ def test_who_goes_on_speaking_is_written_at_once_and_of_several_all_that_one_tur
     assert room.speaker is None  # and keeps nothing of her
 
 
-def test_what_is_written_at_once_overtakes_nothing_that_waits() -> None:
+def mid_speech() -> tuple[Bench, Guest, Guest, Guest]:
+    """Return three in a room, the first of whom speaks on and on: her next words would be written at once."""
     bench = Bench()
     alice, bob, carol = (bench.join() for _ in range(3))
     for number in range(2):
         say(alice, [bob, carol], number)
         bench.turn()
+    return bench, alice, bob, carol
+
+
+def test_what_is_written_at_once_overtakes_nothing_that_waits() -> None:
+    bench, alice, bob, carol = mid_speech()
     bob.take()
     say(alice, [bob], 2)  # to one only: this waits for the end of the turn
     say(alice, [bob, carol], 3)
@@ -303,11 +299,7 @@ def test_a_mistake_in_what_is_written_at_once_costs_the_speaker_nothing() -> Non
 
 
 def test_nothing_is_written_at_once_while_somebody_is_behind() -> None:
-    bench = Bench()
-    alice, bob, carol = (bench.join() for _ in range(3))
-    for number in range(2):
-        say(alice, [bob, carol], number)
-        bench.turn()
+    bench, alice, bob, carol = mid_speech()
     carol.seat.set_behind(True)
     for number in range(2, 5):  # the second of these would be, were it not for her
         heard(bob)

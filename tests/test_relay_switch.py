@@ -464,9 +464,7 @@ def test_what_comes_after_a_refusal_is_thrown_away() -> None:
     guest.feed(b"GET")
     guest.take()
     for piece in (join_frame(), b"x" * 271, bytes(4000)):
-        buffer = guest.seat.get_buffer()
-        buffer[: len(piece)] = piece
-        guest.seat.buffer_updated(len(piece))
+        guest.give(piece)
     bench.turn()
     assert guest.take() == []
     assert guest.seat.tail == b""
@@ -531,9 +529,7 @@ def test_a_mistake_while_one_room_is_written_to_holds_up_no_other() -> None:
     rooms[0][1].seat.set_way((fail, None))
     for alice, bob in rooms:
         bob.take()
-        buffer = alice.seat.get_buffer()
-        buffer[:FRAME_SIZE] = send_frame(bob.address)
-        alice.seat.buffer_updated(FRAME_SIZE)
+        alice.give(send_frame(bob.address))
     with pytest.raises(ValueError, match="ours"):
         bench.turn()
     bench.turn()
@@ -657,8 +653,7 @@ def test_a_port_that_fills_up_holds_little_of_a_long_write() -> None:
     reader.seat.set_way((fill, None))
     reader.port.writes = 3
     for number in range(5):  # all in one turn
-        talker.seat.get_buffer()[: FRAME_SIZE * 481] = send_frame(reader.address, number) * 481
-        talker.seat.buffer_updated(FRAME_SIZE * 481)
+        talker.give(send_frame(reader.address, number) * 481)
     bench.turn()
     assert reader.port.writes == 6
     assert len(reader.port.written) == 3 * WRITE_BYTES
