@@ -1,17 +1,19 @@
-"""Where strangers wait for their handshake: one at a time, and members come first.  Pure.
+"""Where strangers wait to be let in and for their handshake: one at a time, and members come first.  Pure.
 
-A handshake costs as much as hundreds of deliveries, and a stranger pays nothing for it.  Done as they come, a hundred
-of them hold up every room for as long as all of them take; so a crowd at the door waits for members, not they for it.
-While members talk, strangers get half of the time at most.
+Letting somebody in costs as much as a hundred deliveries, a handshake as much as hundreds, and a stranger pays nothing
+for it.  Done as they come, a hundred of them hold up every room for as long as all of them take; so a crowd at the door
+waits for members, not they for it.  While members talk, strangers get half of the time at most.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 PAUSE_S = 0.001  # at least: loops know no shorter one
+MOST_OWED_S = 0.05  # what took longer than that was a machine that stood still, and no stranger's doing
 TALK_S = 1.0  # members talk if they said something in the last so many seconds
 
 
@@ -38,6 +40,7 @@ class Porch:
         self._members = members
         self._said = 0  # by members, as far as was seen
         self._talked_s = -TALK_S
+        self._begun_s = math.inf  # the end of the last work, if nothing but strangers followed it
         self._owed_s = 0.0  # time that members are due
         self._waiting: deque[Callable[[], None]] = deque()
 
@@ -48,21 +51,30 @@ class Porch:
         """Have this done when its turn comes."""
         self._waiting.append(work)
         if len(self._waiting) == 1:
-            self._later(0.0, self._serve)
+            self._put_off(0.0)
+
+    def _put_off(self, pause_s: float) -> None:
+        self._begun_s = math.inf if pause_s else self._clock()
+        self._later(pause_s, self._serve)
 
     def _serve(self) -> None:
-        self._members.flush()
-        begun_s = self._clock()
+        try:
+            self._members.flush()
+        finally:  # a mistake of ours with members keeps no stranger out
+            self._serve_one()
+
+    def _serve_one(self) -> None:
+        now_s = self._clock()
         if self._said != self._members.frames:
-            self._said, self._talked_s = self._members.frames, begun_s
+            self._said, self._talked_s, self._begun_s = self._members.frames, now_s, math.inf
         try:
             self._waiting[0]()
         finally:
             self._waiting.popleft()
-            self._owed_s += self._clock() - begun_s
-            if begun_s >= self._talked_s + TALK_S:
-                self._owed_s = 0.0
+            # Since the last one, too, if no member spoke: whatever the loop did then, it did for strangers.
+            took_s = self._clock() - min(self._begun_s, now_s)
+            self._owed_s = min(self._owed_s + took_s, MOST_OWED_S) if now_s < self._talked_s + TALK_S else 0.0
             if self._waiting:
                 pause_s = self._owed_s if self._owed_s >= PAUSE_S else 0.0
                 self._owed_s -= pause_s
-                self._later(pause_s, self._serve)
+                self._put_off(pause_s)

@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, cast
 
 from chatcore.errors import ConfigError, RelayError, WireError
@@ -28,8 +29,7 @@ from relay.switch import Switch
 from relay.system import notify_service_manager, open_file_limit
 
 BACKLOG = 1024
-ACCEPTS_PER_TURN = 64
-ADMITTED_PER_TURN = 1  # it costs as much as some hundred deliveries, and those who talk shall not wait for a crowd
+TURNED_AWAY_AT_ONCE = 8  # of those who come too often; who is let in costs more, and is one stranger's turn
 ACCEPT_AGAIN_S = 0.25
 RESERVED_FILES = 64  # descriptors for all that isn't a connection
 STOP_S = 3.0
@@ -129,7 +129,7 @@ class Server:
         self.line = line_of(replace(self.config, port=self.port))
         self._meet_others()
         for listener in self._listeners:
-            self.loop.add_reader(listener, self._accept, listener)
+            self._watch(listener)
         self._beat_due_s = self.loop.time() + 1
         self._beat = self.loop.call_at(self._beat_due_s, self._on_beat)
         self.state = "ready"
@@ -176,28 +176,42 @@ class Server:
         if not self._listeners:
             raise RelayError("the relay can't listen on any address; look at `listen` in its configuration.")
 
-    def _accept(self, listener: socket.socket) -> None:
-        admitted = 0
-        for _ in range(ACCEPTS_PER_TURN):
-            if admitted == ADMITTED_PER_TURN and self.state != "stopping":
-                return
-            try:
-                sock, peer = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _OUT_OF_FILES:
-                    self.journal.fault(error)
-                # Asking again at once would burn a core until a descriptor is free.
+    def _watch(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self.loop.add_reader(listener, self._on_arrival, listener)
+
+    def _on_arrival(self, listener: socket.socket) -> None:
+        self.loop.remove_reader(listener)  # the rest of their line waits in the kernel
+        self.porch.wait(partial(self._let_in, listener))
+
+    def _let_in(self, listener: socket.socket) -> None:
+        if listener.fileno() < 0:
+            return
+        try:
+            self._accept(listener)
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            self._watch(listener)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
                 self.journal.note("exhausted")
-                self.loop.remove_reader(listener)
-                self.loop.call_later(ACCEPT_AGAIN_S, self._accept_again, listener)
-                return
+            else:
+                self.journal.fault(error)
+            # Asking again at once would burn a core until a descriptor is free.
+            self.loop.call_later(ACCEPT_AGAIN_S, self._watch, listener)
+        else:
+            self.porch.wait(partial(self._let_in, listener))
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Let in the first who may come in, or turn some away.  Raises OSError, BlockingIOError if nobody waits."""
+        for _ in range(TURNED_AWAY_AT_ONCE):
+            sock, peer = listener.accept()
             sock.setblocking(False)
             if not is_among(peer[0], self.config.proxy_from):
-                admitted += self._admit(sock, network_of(peer[0]))
+                if self._admit(sock, network_of(peer[0])):
+                    return
             elif self.door.hold():
                 self._spawn(self._introduce(sock, peer[0]))
+                return
             else:
                 self._turn_away(sock, "crowd")
 
@@ -256,10 +270,6 @@ class Server:
             sock.close()
             self.lost(connection)
 
-    def _accept_again(self, listener: socket.socket) -> None:
-        if listener.fileno() >= 0:
-            self.loop.add_reader(listener, self._accept, listener)
-
     def note(self, word: str) -> None:
         """Log one word."""
         self.journal.note(word)
@@ -295,7 +305,9 @@ class Server:
         self.switch.shut_down()
         if not self._passed:  # at those who come to such a socket looks whoever is started next
             for listener in self._listeners:
-                self._accept(listener)
+                with contextlib.suppress(OSError):
+                    for _ in range(BACKLOG):
+                        self._accept(listener)
         self._close_listeners()
         end_s = self.loop.time() + STOP_S
         while self.door.connections and self.loop.time() < end_s:

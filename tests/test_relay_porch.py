@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from relay.porch import PAUSE_S, TALK_S, Porch
+from relay.porch import MOST_OWED_S, PAUSE_S, TALK_S, Porch
 
 
 class Turns:
@@ -17,10 +17,13 @@ class Turns:
         self.said: list[str] = []
         self.now_s = 100.0
         self.frames = 0
+        self.trouble: Exception | None = None
         self.porch = Porch(lambda after_s, call: self.due.append((after_s, call)), lambda: self.now_s, self)
 
     def flush(self) -> None:
         self.said.append("members")
+        if self.trouble:
+            raise self.trouble
 
     def stranger(self, name: str, takes_s: float = 0.0) -> Callable[[], None]:
         def come() -> None:
@@ -32,7 +35,8 @@ class Turns:
     def turn(self) -> float:
         """Do what is due, and return how long it was put off."""
         due, self.due[:] = list(self.due), []
-        for _, call in due:
+        for after_s, call in due:
+            self.now_s += after_s
             call()
         return sum(after_s for after_s, _ in due)
 
@@ -59,7 +63,29 @@ def test_while_members_talk_strangers_get_half_of_the_time() -> None:
     begun_s, waited_s = loop.now_s, 0.0
     while loop.due:
         waited_s += loop.turn()
-    assert waited_s == pytest.approx(loop.now_s - begun_s, abs=2 * PAUSE_S)
+    assert waited_s == pytest.approx((loop.now_s - begun_s) / 2, abs=PAUSE_S)
+
+
+def test_what_a_stranger_leaves_to_be_done_is_paid_for_too() -> None:
+    loop = Turns()
+    loop.frames = 1
+    for _ in range(1000):
+        loop.porch.wait(loop.stranger("x"))
+    begun_s, waited_s = loop.now_s, 0.0
+    while loop.due:
+        waited_s += loop.turn()
+        loop.now_s += PAUSE_S / 20  # what the loop has to do with those it has let in
+    assert waited_s == pytest.approx((loop.now_s - begun_s) / 2, abs=2 * PAUSE_S)
+
+
+def test_what_members_give_to_do_is_not_strangers_to_pay() -> None:
+    loop = Turns()
+    for _ in range(100):
+        loop.porch.wait(loop.stranger("x"))
+    while loop.due:
+        assert loop.turn() == 0
+        loop.now_s += PAUSE_S / 4
+        loop.frames += 1
 
 
 def test_when_nobody_talks_strangers_wait_for_each_other_only() -> None:
@@ -88,3 +114,25 @@ def test_who_makes_trouble_does_not_stop_the_line() -> None:
         loop.turn()
     assert loop.said[-1] == "comes again"
     assert len(loop.porch) == 0
+
+
+def test_trouble_with_members_does_not_stop_the_line_either() -> None:
+    loop = Turns()
+    loop.trouble = ValueError()
+    for name in "ab":
+        loop.porch.wait(loop.stranger(name))
+        with pytest.raises(ValueError):  # noqa: PT011
+            loop.turn()
+    assert loop.said == ["members", "a", "members", "b"]
+
+
+def test_strangers_do_not_pay_for_a_machine_that_stood_still() -> None:
+    loop = Turns()
+    loop.frames = 1
+    for takes_s in (0.0, 0.0, 60.0, 0.0):
+        loop.porch.wait(loop.stranger("x", takes_s))
+    waited_s = 0.0
+    while loop.due:
+        waited_s += loop.turn()
+        loop.frames += 1
+    assert waited_s == MOST_OWED_S

@@ -41,7 +41,8 @@ from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, Kind, Refusal
 from relay import config as configuration
 from relay import keys
 from relay.config import Config
-from relay.limits import Limits
+from relay.limits import Limits, Verdict
+from relay.server import TURNED_AWAY_AT_ONCE
 from relay.switch import GONE_PER_TURN, WAIT_SHUTDOWN_S
 
 LOOPS = ["asyncio", "uvloop"] if importlib.util.find_spec("uvloop") else ["asyncio"]
@@ -373,6 +374,78 @@ def test_a_full_relay_says_so(state: Path) -> None:
         got = late.frame()
         assert (got.kind, got.argument) == (Kind.REFUSED, Refusal.RELAY_FULL)
         assert got.number > 0
+
+
+def at_the_door(port: int, count: int, stack: contextlib.ExitStack) -> list[BareClient]:
+    """Return so many who are connected, as far as the kernel goes, and say nothing."""
+    return [stack.enter_context(BareClient(port, tls=False)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_crowd_is_let_in_one_by_one_and_members_come_before_each(state: Path, loop: str) -> None:
+    config = make_config(state, tls=False, loop=loop, limits=Limits(max_connections_per_address=5))
+    with RelayThread(config) as relay, contextlib.ExitStack() as stack:
+        done: list[str] = []
+        flush, arrive = relay.server.switch.flush, relay.server.door.arrive
+
+        def members() -> None:
+            done.append("members")
+            flush()
+
+        def stranger(network: str, now_s: float) -> Verdict:
+            verdict = arrive(network, now_s)
+            done.append("let in" if verdict.enter else "turned away")
+            return verdict
+
+        def crowd() -> None:  # while the relay looks elsewhere, so all of them are there at once
+            relay.server.switch.flush = members  # type: ignore[method-assign]
+            relay.server.door.arrive = stranger  # type: ignore[method-assign]
+            at_the_door(relay.port, 30, stack)
+
+        relay.call(crowd)
+        until(lambda: done.count("let in") + done.count("turned away") == 30, "all are judged")
+        # Five, five who are told to wait, and those of whom the relay wants to know nothing.
+        turns = [["members", "let in"]] * 10
+        turns += [["members", *["turned away"] * TURNED_AWAY_AT_ONCE]] * (20 // TURNED_AWAY_AT_ONCE)
+        turns += [["members", *["turned away"] * (20 % TURNED_AWAY_AT_ONCE)]]
+        assert done[: 30 + len(turns)] == [word for turn in turns for word in turn]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_mistake_of_ours_at_the_door_keeps_nobody_out_after_it(state: Path, loop: str) -> None:
+    with RelayThread(make_config(state, tls=False, loop=loop)) as relay, contextlib.ExitStack() as stack:
+        arrive = relay.server.door.arrive
+        told: list[object] = []
+        relay.server.journal.fault = lambda error: told.append(type(error))  # type: ignore[method-assign]
+
+        def mistaken(network: str, now_s: float) -> Verdict:
+            relay.server.door.arrive = arrive  # type: ignore[method-assign]
+            raise ValueError
+
+        relay.server.door.arrive = mistaken  # type: ignore[method-assign]
+        first = stack.enter_context(client(relay))
+        assert first.at_end()
+        stack.enter_context(client(relay).join())
+        assert told == [ValueError]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_those_at_the_door_are_told_to_come_back_when_the_relay_ends(state: Path, loop: str) -> None:
+    with contextlib.ExitStack() as stack:
+        guests: list[BareClient] = []
+        config = make_config(state, tls=False, loop=loop)
+        with RelayThread(config, unlimited=True) as relay:
+
+            def crowd() -> None:
+                guests.extend(at_the_door(relay.port, 100, stack))
+                for guest in guests:
+                    guest.send(join_frame())
+                relay.stop.set()
+
+            relay.call(crowd)
+        for guest in guests:
+            got = guest.frame()
+            assert (got.kind, got.argument) == (Kind.REFUSED, Refusal.SHUTTING_DOWN)
 
 
 def test_a_relay_pass_is_asked_for(state: Path) -> None:

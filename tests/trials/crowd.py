@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import itertools
 import json
 import selectors
 import socket
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field
 from relay_help import any_certificate
 
 PATIENT = ("silent", "half", "trickle")
+KNOCK_S = 0.01
 
 
 def client_hello() -> bytes:
@@ -77,6 +79,8 @@ class Crowd:
                 self.meet(key.data, events)
             if self.kind == "trickle":
                 self.trickle(now_s)
+            elif self.kind == "knock":
+                self.give_up(now_s - KNOCK_S)
         took_s = time.monotonic() - began_s
         for stranger in self.here.values():
             stranger.sock.close()
@@ -142,6 +146,7 @@ class Crowd:
             claimed = ipaddress.ip_address(0xC6120000 + self.came % 60_000).packed
             stranger.sock.send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + claimed + bytes(8) + self.hello)
         elif self.kind == "knock":
+            self.answered += 1
             self.go(stranger)
 
     def trickle(self, now_s: float) -> None:
@@ -153,6 +158,12 @@ class Crowd:
                 except OSError:
                     continue  # which the selector sees, too
                 stranger.due, stranger.next_s = stranger.due[1:], now_s + 1
+
+    def give_up(self, since_s: float) -> None:
+        """Let those go who came before that and aren't connected yet: the kernel would ask again after a second."""
+        late = itertools.takewhile(lambda stranger: stranger.begun_s < since_s, self.here.values())
+        for stranger in list(late):
+            self.go(stranger)
 
     def go(self, stranger: Stranger) -> None:
         """End a connection; who isn't patient comes again."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from relay_help import BareClient, RelayThread, any_certificate, join_frame
@@ -47,10 +49,29 @@ def handshakes(sheet: Sheet, home: Path) -> None:
             found = flood(sheet, ground, "hello", addresses, 200)
             sheet.note(f"from {addresses:,}: connections/s", found["per_s"])
             sheet.note("handshakes/s", found["answered_per_s"])
-        found = flood(sheet, ground, "knock", MANY, 200, rounds=3)
-        sheet.note("connections/s that only come and go", found["per_s"])
+        found = flood(sheet, ground, "knock", MANY, MANY, rounds=3)
+        sheet.note("tries/s to connect and go", found["per_s"])
+        sheet.note("connections/s", found["answered_per_s"])
         sheet.must("the relay's memory after all, MiB", ground.rss_kib() / 1024, 96)
         sheet.must("lines in the log", ground.log_lines(), 40)
+    for kind, at_once in (("hello", 5 * MANY), ("knock", MANY)):
+        with Ground(home / kind) as ground:  # to which no address has come too often yet
+            strangers = crowd(ground, kind, 15, MANY, at_once)
+            time.sleep(1)
+            took_s = _newcomer(ground, 8)
+            sheet.note(f"among {at_once:,} of '{kind}' a newcomer is in after s", median(took_s))
+            sheet.must("at worst", max(took_s), 15)
+            told(strangers)
+
+
+def _newcomer(ground: Ground, times: int) -> list[float]:
+    """Return how long it takes somebody to get in, in seconds."""
+    done = subprocess.run(
+        [*ground.inside(first=False), sys.executable, "-m", "trials.newcomer", HERE, "7256", str(times)],
+        env=environment_of(), capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    found: list[float] = json.loads(done.stdout)
+    return found
 
 
 @case("S3", "200 connections from each address: IPv4, and a /64 of IPv6", slow=True, table=STRANGERS)
