@@ -416,7 +416,7 @@ def test_a_mistake_of_ours_at_the_door_keeps_nobody_out_after_it(state: Path, lo
     with RelayThread(make_config(state, tls=False, loop=loop)) as relay, contextlib.ExitStack() as stack:
         arrive = relay.server.door.arrive
         told: list[object] = []
-        relay.server.journal.fault = lambda error: told.append(type(error))  # type: ignore[method-assign]
+        relay.server.journal.fault = lambda exc: told.append(type(exc))  # type: ignore[method-assign]
 
         def mistaken(network: str, now_s: float) -> Verdict:
             relay.server.door.arrive = arrive  # type: ignore[method-assign]
