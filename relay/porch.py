@@ -2,12 +2,11 @@
 
 Letting somebody in costs as much as a hundred deliveries, a handshake as much as hundreds, and a stranger pays nothing
 for it.  Done as they come, a hundred of them hold up every room for as long as all of them take; so a crowd at the door
-waits for members, not they for it.  While members talk, strangers get half of the time at most.
+waits for members, not they for it.  While members talk, strangers get about half of the time.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -20,14 +19,16 @@ TALK_S = 1.0  # members talk if they said something in the last so many seconds
 class Members(Protocol):
     """Those inside."""
 
-    frames: int  # that they have sent
+    @property
+    def said(self) -> int:
+        """Tell how many frames they have sent."""
 
     def flush(self) -> None:
         """Write what waits for them."""
 
 
 class Porch:
-    """Work for strangers, in the order they came.
+    """Work for strangers, who stand in two lines: to be let in, and to shake hands.  The lines are served by turns.
 
     `later` runs a call after so many seconds, `clock` tells seconds.
     """
@@ -40,22 +41,28 @@ class Porch:
         self._members = members
         self._said = 0  # by members, as far as was seen
         self._talked_s = -TALK_S
-        self._begun_s = math.inf  # the end of the last work, if nothing but strangers followed it
         self._owed_s = 0.0  # time that members are due
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._done_s = 0.0  # when the last work was done
+        self._pausing = True  # since then, so that all the time is the members'
+        self._arrivals: deque[Callable[[], None]] = deque()
+        self._handshakes: deque[Callable[[], None]] = deque()
+        self._lines = [self._handshakes, self._arrivals]  # the one whose turn it is comes last
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._arrivals) + len(self._handshakes)
+
+    def arrive(self, work: Callable[[], None]) -> None:
+        """Have this done, which lets somebody in, when its turn comes."""
+        self._wait(self._arrivals, work)
 
     def wait(self, work: Callable[[], None]) -> None:
-        """Have this done when its turn comes."""
-        self._waiting.append(work)
-        if len(self._waiting) == 1:
-            self._put_off(0.0)
+        """Have this done, for somebody who is in already, when its turn comes."""
+        self._wait(self._handshakes, work)
 
-    def _put_off(self, pause_s: float) -> None:
-        self._begun_s = math.inf if pause_s else self._clock()
-        self._later(pause_s, self._serve)
+    def _wait(self, line: deque[Callable[[], None]], work: Callable[[], None]) -> None:
+        line.append(work)
+        if len(self) == 1:
+            self._later(0.0, self._serve)
 
     def _serve(self) -> None:
         try:
@@ -64,17 +71,22 @@ class Porch:
             self._serve_one()
 
     def _serve_one(self) -> None:
-        now_s = self._clock()
-        if self._said != self._members.frames:
-            self._said, self._talked_s, self._begun_s = self._members.frames, now_s, math.inf
+        now_s, said = self._clock(), self._members.said
+        if self._pausing:  # for as long as the loop took it to be
+            self._owed_s = max(0.0, self._owed_s - (now_s - self._done_s))
+        elif said == self._said:  # so whatever the loop did since then, it did for strangers
+            self._owed_s += now_s - self._done_s
+        if said != self._said:
+            self._said, self._talked_s = said, now_s
+        self._lines.reverse()
+        line = self._lines[0] or self._lines[1]
         try:
-            self._waiting[0]()
+            line[0]()
         finally:
-            self._waiting.popleft()
-            # Since the last one, too, if no member spoke: whatever the loop did then, it did for strangers.
-            took_s = self._clock() - min(self._begun_s, now_s)
-            self._owed_s = min(self._owed_s + took_s, MOST_OWED_S) if now_s < self._talked_s + TALK_S else 0.0
-            if self._waiting:
-                pause_s = self._owed_s if self._owed_s >= PAUSE_S else 0.0
-                self._owed_s -= pause_s
-                self._put_off(pause_s)
+            line.popleft()
+            self._owed_s += self._clock() - now_s
+            self._owed_s = min(self._owed_s, MOST_OWED_S) if now_s < self._talked_s + TALK_S else 0.0
+            pause_s = self._owed_s if self._owed_s >= PAUSE_S else 0.0
+            self._done_s, self._pausing = self._clock(), pause_s > 0 or not self
+            if self:
+                self._later(pause_s, self._serve)

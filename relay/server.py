@@ -178,18 +178,22 @@ class Server:
 
     def _watch(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
-            self.loop.add_reader(listener, self._on_arrival, listener)
+            try:
+                self.loop.add_reader(listener, self._on_arrival, listener)
+            except OSError as error:  # the kernel has no room for it
+                self.journal.fault(error)
+                self.loop.call_later(ACCEPT_AGAIN_S, self._watch, listener)
 
     def _on_arrival(self, listener: socket.socket) -> None:
         self.loop.remove_reader(listener)  # the rest of their line waits in the kernel
-        self.porch.wait(partial(self._let_in, listener))
+        self.porch.arrive(partial(self._let_in, listener))
 
     def _let_in(self, listener: socket.socket) -> None:
         if listener.fileno() < 0:
             return
         try:
             self._accept(listener)
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        except BlockingIOError:
             self._watch(listener)
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
@@ -199,12 +203,15 @@ class Server:
             # Asking again at once would burn a core until a descriptor is free.
             self.loop.call_later(ACCEPT_AGAIN_S, self._watch, listener)
         else:
-            self.porch.wait(partial(self._let_in, listener))
+            self.porch.arrive(partial(self._let_in, listener))
 
     def _accept(self, listener: socket.socket) -> None:
         """Let in the first who may come in, or turn some away.  Raises OSError, BlockingIOError if nobody waits."""
         for _ in range(TURNED_AWAY_AT_ONCE):
-            sock, peer = listener.accept()
+            try:
+                sock, peer = listener.accept()
+            except ConnectionAbortedError:
+                continue  # who was next has gone
             sock.setblocking(False)
             if not is_among(peer[0], self.config.proxy_from):
                 if self._admit(sock, network_of(peer[0])):
@@ -214,6 +221,15 @@ class Server:
                 return
             else:
                 self._turn_away(sock, "crowd")
+
+    def _let_all_in(self, listener: socket.socket) -> None:
+        try:
+            for _ in range(BACKLOG):
+                self._accept(listener)
+        except BlockingIOError:
+            pass
+        except Exception as error:
+            self.journal.fault(error)
 
     def _turn_away(self, sock: socket.socket, word: str) -> None:
         self.journal.note(word)
@@ -305,9 +321,7 @@ class Server:
         self.switch.shut_down()
         if not self._passed:  # at those who come to such a socket looks whoever is started next
             for listener in self._listeners:
-                with contextlib.suppress(OSError):
-                    for _ in range(BACKLOG):
-                        self._accept(listener)
+                self._let_all_in(listener)
         self._close_listeners()
         end_s = self.loop.time() + STOP_S
         while self.door.connections and self.loop.time() < end_s:

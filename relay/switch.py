@@ -188,6 +188,11 @@ class Switch:
                 self._later(self.flush)
             self._dirty.append(room)
 
+    @property
+    def said(self) -> int:
+        """Tell how many frames have come from seats, those at other relays included."""
+        return self.frames + (self.cluster.blocks_in if self.cluster is not None else 0)
+
     def flush(self) -> None:
         """Write what waits: one piece for each seat."""
         dirty, self._dirty = self._dirty, []

@@ -215,11 +215,19 @@ class RelayThread:
 class BareClient:
     """A blocking socket that speaks frames."""
 
-    def __init__(self, port: int, *, tls: bool, receive_bytes: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        tls: bool,
+        receive_bytes: int = 0,
+        host: str = "127.0.0.1",
+        patience_s: float = DEADLINE_S,
+    ) -> None:
         self.tcp = socket.socket()
         if receive_bytes:
             self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.tcp.settimeout(DEADLINE_S)
+        self.tcp.settimeout(patience_s)
         self.tcp.connect((host, port))
         self.local_port = self.tcp.getsockname()[1]
         self.sock: socket.socket = self.tcp

@@ -14,20 +14,25 @@ class Turns:
 
     def __init__(self) -> None:
         self.due: list[tuple[float, Callable[[], None]]] = []
-        self.said: list[str] = []
+        self.log: list[str] = []
         self.now_s = 100.0
-        self.frames = 0
+        self.frames = 0  # that members have sent
         self.trouble: Exception | None = None
+        self.haste = 1.0  # how much of a pause the loop waits for
         self.porch = Porch(lambda after_s, call: self.due.append((after_s, call)), lambda: self.now_s, self)
 
+    @property
+    def said(self) -> int:
+        return self.frames
+
     def flush(self) -> None:
-        self.said.append("members")
+        self.log.append("members")
         if self.trouble:
             raise self.trouble
 
     def stranger(self, name: str, takes_s: float = 0.0) -> Callable[[], None]:
         def come() -> None:
-            self.said.append(name)
+            self.log.append(name)
             self.now_s += takes_s
 
         return come
@@ -36,34 +41,60 @@ class Turns:
         """Do what is due, and return how long it was put off."""
         due, self.due[:] = list(self.due), []
         for after_s, call in due:
-            self.now_s += after_s
+            self.now_s += after_s * self.haste
             call()
-        return sum(after_s for after_s, _ in due)
+        return sum(after_s * self.haste for after_s, _ in due)
 
 
 def test_one_stranger_in_each_turn_and_members_before_each() -> None:
     loop = Turns()
     for name in "abc":
         loop.porch.wait(loop.stranger(name))
-    assert (loop.said, len(loop.porch)) == ([], 3)
+    assert (loop.log, len(loop.porch)) == ([], 3)
     loop.turn()
-    assert loop.said == ["members", "a"]
+    assert loop.log == ["members", "a"]
     loop.porch.wait(loop.stranger("d"))
     for _ in range(9):
         loop.turn()
-    assert "".join(loop.said) == "membersamembersbmemberscmembersd"
+    assert "".join(loop.log) == "membersamembersbmemberscmembersd"
     assert (loop.due, len(loop.porch)) == ([], 0)
 
 
-def test_while_members_talk_strangers_get_half_of_the_time() -> None:
+def test_those_who_want_in_and_those_who_are_in_take_turns() -> None:
+    loop = Turns()
+    for number in range(4):
+        loop.porch.wait(loop.stranger(f"hand {number}"))
+    for number in range(2):
+        loop.porch.arrive(loop.stranger(f"in {number}"))
+    while loop.due:
+        loop.turn()
+    assert loop.log[1::2] == ["in 0", "hand 0", "in 1", "hand 1", "hand 2", "hand 3"]
+
+
+@pytest.mark.parametrize("haste", [0.3, 1.0, 1.5])
+def test_while_members_talk_strangers_get_half_of_the_time(haste: float) -> None:
     loop = Turns()
     loop.frames = 1
+    loop.haste = haste
     for _ in range(100):
         loop.porch.wait(loop.stranger("x", PAUSE_S / 4))
     begun_s, waited_s = loop.now_s, 0.0
     while loop.due:
         waited_s += loop.turn()
-    assert waited_s == pytest.approx((loop.now_s - begun_s) / 2, abs=PAUSE_S)
+    half_s = (loop.now_s - begun_s) / 2
+    assert half_s - PAUSE_S <= waited_s <= half_s * max(1.0, haste) + PAUSE_S
+
+
+def test_while_no_stranger_waits_members_are_paid() -> None:
+    loop = Turns()
+    loop.frames = 1
+    for number in range(9):
+        for _ in range(1 + number // 8):
+            loop.porch.wait(loop.stranger("x", PAUSE_S * 3 / 4))
+        assert loop.turn() == 0
+        loop.now_s += PAUSE_S
+        loop.frames += 1
+    assert loop.turn() == 0  # though the nine together took longer than strangers may at once
 
 
 def test_what_a_stranger_leaves_to_be_done_is_paid_for_too() -> None:
@@ -112,7 +143,7 @@ def test_who_makes_trouble_does_not_stop_the_line() -> None:
         loop.turn()
     for _ in range(3):
         loop.turn()
-    assert loop.said[-1] == "comes again"
+    assert loop.log[-1] == "comes again"
     assert len(loop.porch) == 0
 
 
@@ -123,7 +154,7 @@ def test_trouble_with_members_does_not_stop_the_line_either() -> None:
         loop.porch.wait(loop.stranger(name))
         with pytest.raises(ValueError):  # noqa: PT011
             loop.turn()
-    assert loop.said == ["members", "a", "members", "b"]
+    assert loop.log == ["members", "a", "members", "b"]
 
 
 def test_strangers_do_not_pay_for_a_machine_that_stood_still() -> None:
