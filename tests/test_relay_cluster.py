@@ -170,6 +170,7 @@ def test_blocks_arrive_in_their_order_with_the_address_of_their_sender(count: in
     relays.hub.run()
     assert mark(bob) == list(range(0, count, 2))
     assert mark(carol) == list(range(1, count, 2))
+    assert [bench.switch.said for bench in relays.benches] == [count, count]  # strangers wait for either
     assert {source for source, _ in bob.blocks} == {alice.guest.address}
     batches = [len(data) for what, _, _, data in relays.hub.log if what == "blocks"]
     assert sum(batches) == count * FRAME_SIZE

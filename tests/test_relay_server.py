@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import os
@@ -19,6 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from relay_help import (
@@ -427,6 +430,34 @@ def test_a_mistake_of_ours_at_the_door_keeps_nobody_out_after_it(state: Path, lo
         assert first.at_end()
         stack.enter_context(client(relay).join())
         assert told == [ValueError]
+
+
+class FullKernel:
+    """A loop whose kernel has no room to watch another socket, once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loop, name)
+
+    def add_reader(self, *what: Any) -> None:
+        if not self.refused:
+            self.refused += 1
+            raise OSError(errno.ENOSPC, "max_user_watches")
+        self.loop.add_reader(*what)
+
+
+def test_a_listener_that_cant_be_watched_is_watched_later(state: Path) -> None:
+    with RelayThread(make_config(state, tls=False)) as relay, contextlib.ExitStack() as stack:
+        told: list[object] = []
+        relay.server.journal.fault = lambda exc: told.append(type(exc))  # type: ignore[method-assign]
+        full = FullKernel(relay.loop)
+        relay.server.loop = cast(asyncio.AbstractEventLoop, full)
+        for _ in range(3):
+            stack.enter_context(client(relay).join())
+        assert (full.refused, told) == (1, [OSError])
 
 
 @pytest.mark.parametrize("loop", LOOPS)
