@@ -19,7 +19,7 @@ import ssl
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ ADDRESSES: dict[ssl.SSLSocket, bytes] = {}
 
 @dataclass(frozen=True)
 class Costs:
-    """What one relay process needs; `vps` says of which machine."""
+    """What one relay process needs on one core."""
 
     message_us: float
     delivery_us: float
@@ -52,8 +52,14 @@ class Costs:
     base_mib: float
     kernel_kib: float = 10.0  # of a seat's socket
 
+    def on(self, slower: float) -> Costs:
+        """Return what it needs on a core that is so many times as slow."""
+        times = (self.message_us * slower, self.delivery_us * slower, self.handshake_us * slower)
+        return Costs(*times, self.seat_kib, self.base_mib, self.kernel_kib)
 
-MEASURED = Costs(message_us=110.0, delivery_us=8.3, handshake_us=1280.0, seat_kib=19.5, base_mib=47.0)
+
+CALM = Costs(message_us=25.0, delivery_us=5.0, handshake_us=1190.0, seat_kib=19.5, base_mib=42.5)
+BUSY = Costs(message_us=110.0, delivery_us=8.3, handshake_us=1280.0, seat_kib=19.5, base_mib=47.0)
 
 
 @dataclass(frozen=True)
@@ -228,22 +234,20 @@ def main() -> None:
     parser.add_argument("--terabytes", type=float, default=20.0, help="traffic in each month that costs nothing more")
     parser.add_argument("--euro", type=float, default=5.0, help="for it, in each month")
     options = parser.parse_args()
-    costs = MEASURED
+    machines = {"a calm core": CALM, "a core that others keep busy": BUSY}
     if options.measure:
         costs, points = measured(options.seconds)
         for name, seen, modelled in points:
             print(f"{name}: measured {seen:.0f}, modelled {modelled:.0f} ({modelled / seen:.2f})")
-    print(costs)
-    rented = replace(
-        costs,
-        message_us=costs.message_us * options.slower,
-        delivery_us=costs.delivery_us * options.slower,
-        handshake_us=costs.handshake_us * options.slower,
-    )
-    table(rented, options.gib, options.terabytes, options.euro)
+        machines = {"this one": costs}
+    for name, costs in machines.items():
+        print(f"{name}: {costs}")
+        table(costs.on(options.slower), options.gib, options.terabytes, options.euro)
+        print()
+    rented = next(iter(machines.values())).on(options.slower)
     people = People(8)
     rooms = most_rooms(rented, people)
-    print("\nrooms of 8, towards the end of the CPU:")
+    print("rooms of 8, towards the end of the CPU:")
     for share in (0.25, 0.5, 1.0, 1.2, 1.35):
         found = simulate(rented, people, int(rooms * share))
         times = f"p50 {found.p50_ms:.2f} ms, p99 {found.p99_ms:.2f} ms"
