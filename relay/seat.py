@@ -310,7 +310,9 @@ class Seat:
         return self.port.seal
 
     def set_way(self, way: Way | None) -> None:
-        """Go another way to the peer than the port's, or that again."""
+        """Go another way to the peer than the port's, or that again; who has hung up stays on the way to nowhere."""
+        if self.closing and self.room is not None:
+            return
         self._way = way
         if self.room is not None:
             self.room.change()

@@ -96,9 +96,13 @@ class Switch:
         Until then it counts for every limit, but nothing is taken from it or sent to it any more.  A second time does
         no harm.
         """
+        if seat.closing and seat.room is not None:
+            return  # it stands in the line already
+        seat.set_way(NOWHERE)
         seat.closing = True
         seat.quiet_s = 0
-        seat.set_way(NOWHERE)
+        seat.waiting = None
+        self.laggards.discard(seat)
         self._gone.append(seat)
         if self._may_go == GONE_PER_TURN:
             self._later(self._let_more_go)

@@ -341,6 +341,27 @@ def test_who_is_to_be_let_go_is_sent_nothing_more() -> None:
     assert bob.take() == []
 
 
+def test_for_who_is_to_be_let_go_nothing_waits_any_more() -> None:
+    bench = Bench()
+    alice, bob, *crowd = (bench.join() for _ in range(2 + GONE_PER_TURN))
+    bob.seat.set_behind(True)
+    alice.feed(send_frame(bob.address, 1) * 9)
+    assert bench.switch.unsent_bytes() == 9 * FRAME_SIZE
+    bob.take()
+    for guest in [*crowd, bob]:
+        bench.switch.hang_up(guest.seat)
+    assert bench.switch.unsent_bytes() == 0
+    bob.seat.set_way(None)  # its port is empty again, as what was in it has been taken
+    bob.seat.set_behind(False)
+    alice.give(send_frame(bob.address, 2))
+    bench.switch.flush()
+    assert bob.take() == []
+    assert not bob.port.closed
+    bench.turn()
+    assert bob.port.closed
+    assert not bench.pending
+
+
 def test_a_connection_that_is_closed_and_has_not_ended_after_a_moment_is_reset() -> None:
     """Its peer said goodbye and reads nothing: what waits for it would keep it for ever."""
     bench = Bench()
