@@ -40,6 +40,7 @@ class RoomDesk:
         self._client, self._relay, self._proxies, self._put = client, relay, proxies, put
         self._open: dict[bytes, OpenRoom] = {}
         self._looked_at = b""  # the room that is before the person's eyes
+        self._seen_ms = 0  # when any was, at last
 
     def __getitem__(self, room_id: bytes) -> OpenRoom | None:
         """Return a room that is open."""
@@ -85,8 +86,12 @@ class RoomDesk:
         """Keep which room is before the person's eyes from now on, and until when the one before was."""
         before, self._looked_at = self._looked_at, room_id
         if before in self._open:
-            self._open[before].seen_ms = _now_ms()
+            self._see(self._open[before])
         self.keep(before, room_id)
+
+    def _see(self, room: OpenRoom) -> None:
+        """Note that this room is before the person's eyes: later than any other, whatever the clock says."""
+        room.seen_ms = self._seen_ms = max(_now_ms(), self._seen_ms + 1)
 
     def keep(self, *room_ids: bytes) -> None:
         """Write down when rooms were looked at, and what is known of their members.  Raises ProfileError."""
@@ -104,7 +109,7 @@ class RoomDesk:
         if not statements and (kept := who.record(room_id)) is not None:
             statements = kept.statements
         if room_id == self._looked_at:
-            room.seen_ms = _now_ms()
+            self._see(room)
         who.remember(room.invite, room.seen_ms, statements)
         return who
 

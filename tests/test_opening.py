@@ -211,8 +211,11 @@ def test_what_is_chosen_or_erased_while_it_is_coming_is_opened_once_or_not_at_al
     assert erased not in alice.of
 
 
-def test_the_room_that_was_looked_at_last_is_the_newest_of_the_profile(meet: Meet, relay: EmbeddedRelay) -> None:
+def test_the_room_that_was_looked_at_last_is_the_newest_of_the_profile(
+    meet: Meet, relay: EmbeddedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice = meet("alice")
+    monkeypatch.setattr("gui.room_desk._now_ms", lambda: 1_800_000_000_000)  # a clock that doesn't move
     first, second, third = (room_of(alice, relay.line).room_id for _ in range(3))
     for room_id in (third, second, first, b"", second, b""):
         alice.back.look_at(room_id)
