@@ -90,7 +90,7 @@ class RoomDesk:
         self.keep(before, room_id)
 
     def _see(self, room: OpenRoom) -> None:
-        """Note that this room is before the person's eyes: later than any other, whatever the clock says."""
+        """Note that this room is before the person's eyes: later than any other in this session."""
         room.seen_ms = self._seen_ms = max(_now_ms(), self._seen_ms + 1)
 
     def keep(self, *room_ids: bytes) -> None:

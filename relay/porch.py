@@ -61,8 +61,11 @@ class Porch:
 
     def _wait(self, line: deque[Callable[[], None]], work: Callable[[], None]) -> None:
         line.append(work)
-        if len(self) == 1:
-            self._later(0.0, self._serve)
+        if len(self) == 1:  # what members weren't given yet they are given first: a crowd may come one by one
+            self._serve_later(self._owed_s - (self._clock() - self._done_s))
+
+    def _serve_later(self, owed_s: float) -> None:
+        self._later(owed_s if owed_s >= PAUSE_S else 0.0, self._serve)
 
     def _serve(self) -> None:
         try:
@@ -86,7 +89,6 @@ class Porch:
             line.popleft()
             self._owed_s += self._clock() - now_s
             self._owed_s = min(self._owed_s, MOST_OWED_S) if now_s < self._talked_s + TALK_S else 0.0
-            pause_s = self._owed_s if self._owed_s >= PAUSE_S else 0.0
-            self._done_s, self._pausing = self._clock(), pause_s > 0 or not self
+            self._done_s, self._pausing = self._clock(), self._owed_s >= PAUSE_S or not self
             if self:
-                self._later(pause_s, self._serve)
+                self._serve_later(self._owed_s)

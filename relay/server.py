@@ -195,11 +195,8 @@ class Server:
             self._accept(listener)
         except BlockingIOError:
             self._watch(listener)
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
-                self.journal.note("exhausted")
-            else:
-                self.journal.fault(error)
+        except Exception as error:  # whatever it is, others want to come in after it
+            self._note_trouble(error)
             # Asking again at once would burn a core until a descriptor is free.
             self.loop.call_later(ACCEPT_AGAIN_S, self._watch, listener)
         else:
@@ -228,7 +225,13 @@ class Server:
                 self._accept(listener)
         except BlockingIOError:
             pass
-        except Exception as error:
+        except Exception as error:  # whatever it is, those inside are to hear of the end
+            self._note_trouble(error)
+
+    def _note_trouble(self, error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
+            self.journal.note("exhausted")
+        else:
             self.journal.fault(error)
 
     def _turn_away(self, sock: socket.socket, word: str) -> None:

@@ -85,6 +85,20 @@ def test_while_members_talk_strangers_get_half_of_the_time(haste: float) -> None
     assert half_s - PAUSE_S <= waited_s <= half_s * max(1.0, haste) + PAUSE_S
 
 
+def test_a_crowd_that_comes_one_by_one_gets_no_more() -> None:
+    loop = Turns()
+    loop.frames = 1
+    begun_s, served_s = loop.now_s, 0.0
+    for _ in range(100):
+        loop.porch.wait(loop.stranger("x", 1.2 * PAUSE_S))
+        loop.turn()
+        served_s += 1.2 * PAUSE_S
+        loop.now_s += PAUSE_S / 20  # until the next one comes, who had waited for an answer to the one before
+        loop.frames += 1
+    assert not loop.due
+    assert served_s == pytest.approx((loop.now_s - begun_s) / 2, rel=0.05)
+
+
 def test_while_no_stranger_waits_members_are_paid() -> None:
     loop = Turns()
     loop.frames = 1

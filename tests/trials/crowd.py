@@ -146,7 +146,7 @@ class Crowd:
             claimed = ipaddress.ip_address(0xC6120000 + self.came % 60_000).packed
             stranger.sock.send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + claimed + bytes(8) + self.hello)
         elif self.kind == "knock":
-            self.answered += 1
+            self.answered += not stranger.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             self.go(stranger)
 
     def trickle(self, now_s: float) -> None:

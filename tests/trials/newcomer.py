@@ -2,7 +2,7 @@
 
     python -m trials.newcomer HOST PORT TIMES
 
-Who doesn't get in within 10 s tries anew, as the client does.
+Who gets no answer for 10 s tries anew, as the client does.
 Prints one JSON list: the seconds from the first word to the kernel until the relay's welcome, each time.
 """
 
