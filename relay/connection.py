@@ -56,7 +56,7 @@ class Connection(asyncio.BufferedProtocol):
     what the socket doesn't take, and everything after it until that is gone.
     """
 
-    __slots__ = ("bucket", "doom", "house", "network", "seat", "sock", "transport")
+    __slots__ = ("bucket", "doom", "early", "house", "network", "seat", "sock", "transport")
 
     transport: asyncio.Transport
     seat: Seat
@@ -67,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         self.sock = sock
         self.network: str | None = network  # as long as it counts there
         self.doom = doom
+        self.early = b""  # what came while it was a stranger, until its turn
         self.bucket: Bucket | None = None
         self.rule()
 
@@ -95,13 +96,32 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go."""
-        return self.seat.get_buffer()
+        buffer = self.seat.get_buffer()
+        return buffer if self.seat.room is not None else buffer[:STRANGER_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes that came."""
+        """Take the bytes that came; those of a stranger when its turn has come, for a crowd may join in one moment."""
         if self.bucket is not None:
             self._pay(nbytes)
-        self.seat.buffer_updated(nbytes)
+        if self.seat.room is not None or self.seat.closing:
+            self.seat.buffer_updated(nbytes)
+            return
+        if not self.early:
+            self.house.porch.wait(self._hear)
+        self.early += bytes(self.seat.get_buffer()[:nbytes])
+        self.transport.pause_reading()
+
+    def _hear(self) -> None:
+        data, self.early = self.early, b""
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        while data:
+            buffer = self.seat.get_buffer()
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            self.seat.buffer_updated(size)
+            data = data[size:]
 
     def _pay(self, size: int) -> None:
         """Read no more for a while when this seat sends faster than it may: TCP then slows its sender down."""
@@ -188,23 +208,23 @@ class TlsConnection(Connection):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next sealed bytes go."""
-        return self.house.sealed[: self.seat.most_bytes() if self._ready else STRANGER_BYTES]
+        return self.house.sealed[: STRANGER_BYTES if self.seat.room is None else self.seat.most_bytes()]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take sealed bytes and hand on what they open to; those of a handshake when its turn has come."""
+        """Take sealed bytes and hand on what they open to; those of a stranger when its turn has come."""
         if self.seat.closing:  # nobody will look at it, so it isn't worth opening
             return
         if self.bucket is not None:
             self._pay(nbytes)
         sealed = self.house.sealed[:nbytes]
-        if self._ready:
+        if self.seat.room is not None:
             self._open(sealed)
         else:
             self._incoming.write(sealed)
             self.transport.pause_reading()
-            self.house.porch.wait(self._shake_hands)
+            self.house.porch.wait(self._hear_sealed)
 
-    def _shake_hands(self) -> None:
+    def _hear_sealed(self) -> None:
         if not self.transport.is_closing():
             self.transport.resume_reading()
             self._open(memoryview(b""))

@@ -1,4 +1,4 @@
-"""Where strangers wait to be let in and for their handshake: one at a time, and members come first.  Pure.
+"""Where strangers wait to be let in, to shake hands and to join: one at a time, and members come first.  Pure.
 
 Letting somebody in costs as much as a hundred deliveries, a handshake as much as hundreds, and a stranger pays nothing
 for it.  Done as they come, a hundred of them hold up every room for as long as all of them take; so a crowd at the door
@@ -28,7 +28,7 @@ class Members(Protocol):
 
 
 class Porch:
-    """Work for strangers, who stand in two lines: to be let in, and to shake hands.  The lines are served by turns.
+    """Work for strangers, who stand in two lines: to be let in, and to be heard.  The lines are served by turns.
 
     `later` runs a call after so many seconds, `clock` tells seconds.
     """

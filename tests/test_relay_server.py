@@ -44,7 +44,9 @@ from chatcore.wire import FRAME_SIZE, NO_PASS, Frame, Kind, Refusal
 from relay import config as configuration
 from relay import keys
 from relay.config import Config
+from relay.connection import Connection
 from relay.limits import Limits, Verdict
+from relay.seat import Seat
 from relay.server import TURNED_AWAY_AT_ONCE
 from relay.switch import GONE_PER_TURN, WAIT_SHUTDOWN_S
 
@@ -430,6 +432,57 @@ def test_a_mistake_of_ours_at_the_door_keeps_nobody_out_after_it(state: Path, lo
         assert first.at_end()
         stack.enter_context(client(relay).join())
         assert told == [ValueError]
+
+
+def test_those_who_join_in_one_moment_are_seated_one_by_one_and_members_come_before_each(relay: RelayThread) -> None:
+    done: list[str] = []
+    with contextlib.ExitStack() as stack:
+        guests = [stack.enter_context(client(relay)) for _ in range(9)]
+        until(lambda: len(relay.server.switch.seats) == 9, "all are in")
+        flush, join = relay.server.switch.flush, relay.server.switch.join
+
+        def members() -> None:
+            done.append("members")
+            flush()
+
+        def stranger(seat: Seat, data: bytes) -> None:
+            done.append("joins")
+            join(seat, data)
+
+        def crowd() -> None:  # while the relay looks elsewhere, so all of it is there at once
+            relay.server.switch.flush = members  # type: ignore[method-assign]
+            relay.server.switch.join = stranger  # type: ignore[method-assign]
+            for mark, guest in enumerate(guests):
+                guest.send(join_frame() + send_frame(bytes(8), mark) * 3)
+
+        relay.call(crowd)
+        until(lambda: done.count("joins") == 9, "all have joined")
+        assert "joins joins" not in " ".join(done)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_a_stranger_pours_arrives_whole_and_in_order(state: Path, loop: str) -> None:
+    """Though it is read again before its turn."""
+    with RelayThread(make_config(state, tls=False, loop=loop)) as relay, client(relay).join() as alice:
+        relay.call(lambda: setattr(relay.server.porch, "_later", lambda _, call: relay.loop.call_later(0.3, call)))
+        with client(relay) as bob:
+            bob.send(join_frame() + b"".join(send_frame(alice.seat, mark) for mark in range(700)))
+            until(lambda: len(relay.server.switch.seats) == 2, "bob is in")
+            port = cast(Connection, [*relay.server.switch.seats][1].port)
+            until(lambda: bool(port.early), "his first words wait")
+            waiting = len(port.early)
+            relay.call(port.transport.resume_reading)
+            until(lambda: len(port.early) != waiting, "more of them wait, too")
+            marks = [int.from_bytes(got.block[:4], "big") for got in iter_sent(alice, 700)]
+        assert marks == list(range(700))
+
+
+def iter_sent(guest: BareClient, count: int) -> Iterator[Frame]:
+    """Return so many blocks that come."""
+    while count:
+        if (got := guest.frame()).kind is Kind.SEND:
+            count -= 1
+            yield got
 
 
 class FullKernel:
