@@ -45,11 +45,11 @@ class Porch:
         self._done_s = 0.0  # when the last work was done
         self._pausing = True  # since then, so that all the time is the members'
         self._arrivals: deque[Callable[[], None]] = deque()
-        self._handshakes: deque[Callable[[], None]] = deque()
-        self._lines = [self._handshakes, self._arrivals]  # the one whose turn it is comes last
+        self._inside: deque[Callable[[], None]] = deque()
+        self._lines = [self._inside, self._arrivals]  # the one whose turn it is comes last
 
     def __len__(self) -> int:
-        return len(self._arrivals) + len(self._handshakes)
+        return len(self._arrivals) + len(self._inside)
 
     def arrive(self, work: Callable[[], None]) -> None:
         """Have this done, which lets somebody in, when its turn comes."""
@@ -57,7 +57,7 @@ class Porch:
 
     def wait(self, work: Callable[[], None]) -> None:
         """Have this done, for somebody who is in already, when its turn comes."""
-        self._wait(self._handshakes, work)
+        self._wait(self._inside, work)
 
     def _wait(self, line: deque[Callable[[], None]], work: Callable[[], None]) -> None:
         line.append(work)
