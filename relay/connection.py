@@ -27,7 +27,6 @@ KERNEL_SEND_BYTES = 512 * 1024  # else the kernel would keep several megabytes f
 KERNEL_WAITING_BYTES = 64 * 1024  # of these, what is not on its way yet: what waits should wait here, in a fair order
 KERNEL_READ_BYTES = 4 * 1024 * 1024, 128 * 1024  # most, and least, that the kernel keeps of what a seat sent too fast
 AT_ONCE_S = 0.5  # of what a seat may send in that time: a long text, not all of a file
-STRANGER_BYTES = 16 * 1024  # of a handshake that is read at once; the rest stays in the kernel until its turn
 STEP_BYTES = 16 * 1024  # that go through TLS at once, about a record: its buffers never give back what they once took
 _SEND = socket.socket.send  # not bound to its socket: of each reader that would be one more thing to have at hand
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with a reset, keep nothing
@@ -96,8 +95,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go."""
-        buffer = self.seat.get_buffer()
-        return buffer if self.seat.room is not None else buffer[:STRANGER_BYTES]
+        return self.seat.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take the bytes that came; those of a stranger when its turn has come, for a crowd may join in one moment."""
@@ -105,17 +103,23 @@ class Connection(asyncio.BufferedProtocol):
             self._pay(nbytes)
         if self.seat.room is not None or self.seat.closing:
             self.seat.buffer_updated(nbytes)
-            return
-        if not self.early:
-            self.house.porch.wait(self._hear)
-        self.early += bytes(self.seat.get_buffer()[:nbytes])
+        else:
+            self.early += bytes(self.seat.get_buffer()[:nbytes])
+            self._wait()
+
+    def _wait(self) -> None:
+        """Read no more from a stranger until its turn has come."""
         self.transport.pause_reading()
+        self.house.porch.wait(self._on_turn)
+
+    def _on_turn(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._hear()
 
     def _hear(self) -> None:
+        """Take what a stranger said before its turn."""
         data, self.early = self.early, b""
-        if self.transport.is_closing():
-            return
-        self.transport.resume_reading()
         while data:
             buffer = self.seat.get_buffer()
             size = min(len(buffer), len(data))
@@ -208,7 +212,7 @@ class TlsConnection(Connection):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next sealed bytes go."""
-        return self.house.sealed[: STRANGER_BYTES if self.seat.room is None else self.seat.most_bytes()]
+        return self.house.sealed[: self.seat.most_bytes()]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take sealed bytes and hand on what they open to; those of a stranger when its turn has come."""
@@ -221,13 +225,11 @@ class TlsConnection(Connection):
             self._open(sealed)
         else:
             self._incoming.write(sealed)
-            self.transport.pause_reading()
-            self.house.porch.wait(self._hear_sealed)
+            self._wait()
 
-    def _hear_sealed(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
-            self._open(memoryview(b""))
+    def _hear(self) -> None:
+        """Open what a stranger said before its turn."""
+        self._open(memoryview(b""))
 
     def _open(self, sealed: memoryview) -> None:
         try:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 STUCK_S = 5  # for whom too much waits may lose blocks for so long without reading any, and then the seat
 LEAST_READ_BYTES = 16 * FRAME_SIZE  # of a seat that may send so much a second; more at once would only come in gusts
+STRANGER_BYTES = 16 * 1024  # of who hasn't joined yet, at once; the rest stays in the kernel until its turn
 FAREWELL_S = 3  # how long a refused peer may take to read why
 
 _append = list.append
@@ -187,7 +188,9 @@ class Seat:
 
     def most_bytes(self) -> int:
         """Return how much one wake-up may read."""
-        return int(min(budget(0 if self.room is None else len(self.room)), max(LEAST_READ_BYTES, self.pace() / 16)))
+        stranger = self.room is None and not self.closing
+        most = STRANGER_BYTES if stranger else budget(0 if self.room is None else len(self.room))
+        return int(min(most, max(LEAST_READ_BYTES, self.pace() / 16)))
 
     def pace(self) -> float:
         """Return how many bytes a second may come from here; infinity if as many as it likes."""

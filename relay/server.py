@@ -181,8 +181,12 @@ class Server:
             try:
                 self.loop.add_reader(listener, self._on_arrival, listener)
             except OSError as error:  # the kernel has no room for it
-                self.journal.fault(error)
-                self.loop.call_later(ACCEPT_AGAIN_S, self._watch, listener)
+                self._watch_later(listener, error)
+
+    def _watch_later(self, listener: socket.socket, trouble: Exception) -> None:
+        """Note why, and wait: asking again at once would burn a core until there is a descriptor, say."""
+        self._note_trouble(trouble)
+        self.loop.call_later(ACCEPT_AGAIN_S, self._watch, listener)
 
     def _on_arrival(self, listener: socket.socket) -> None:
         self.loop.remove_reader(listener)  # the rest of their line waits in the kernel
@@ -196,9 +200,7 @@ class Server:
         except BlockingIOError:
             self._watch(listener)
         except Exception as error:  # whatever it is, others want to come in after it
-            self._note_trouble(error)
-            # Asking again at once would burn a core until a descriptor is free.
-            self.loop.call_later(ACCEPT_AGAIN_S, self._watch, listener)
+            self._watch_later(listener, error)
         else:
             self.porch.arrive(partial(self._let_in, listener))
 

@@ -652,6 +652,8 @@ def test_running_out_of_descriptors_does_not_flood_the_log(tmp_path: Path) -> No
         crowd = [socket.create_connection(("127.0.0.1", process.port), DEADLINE_S) for _ in range(30)]
         alice.send(Frame(Kind.PING, 1, 1).to_bytes())
         assert alice.frame().kind is Kind.PONG
+        until(lambda: len(os.listdir(f"/proc/{process.process.pid}/fd")) == 20, "it has run out of them")
+        time.sleep(0.2)  # in which it tries to let in the next one
         for sock in crowd:
             sock.close()
         with BareClient(process.port, tls=False).join():  # it has found its way back
